@@ -1,0 +1,121 @@
+"""Video files as a stream of upright frames, 25 a second by time stamp."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import av.filter
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.errors import GunileoError
+
+FPS = 25  # of GRID, and so of everything behind this file
+MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
+SUFFIXES = (".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv")
+
+Frame = NDArray[np.uint8]  # [height, width, 3], RGB
+
+
+class VideoError(GunileoError):
+    """A file that cannot be read as video."""
+
+
+def read_frames(path: Path | str) -> Iterator[Frame]:
+    """Decode a video as a stream of RGB frames, uint8 [height, width, 3].
+
+    Frames come at 25 a second whatever the file's own rate, chosen by time stamp (FFmpeg's ``fps`` filter,
+    nearest frame), turned upright by the file's rotation, and shrunk so that no side is over 1280 pixels.
+    One frame is held at a time.
+
+    Raises ``VideoError`` if the file is missing, empty, has no picture, or is damaged or cut short; for the
+    last two, after the frames that could be read.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: the file is empty; copy or download it again")
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{path}: has sound but no picture; give a video file")
+            yield from _decode(container, path)
+    except (av.FFmpegError, OSError) as error:
+        # Errors of the file system are both; FFmpeg's own have numbers outside errno's.
+        if isinstance(error, FileNotFoundError):
+            raise VideoError(f"{path}: no such file; check the path") from error
+        if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (errno.EIO, errno.EMFILE):
+            raise VideoError(f"{path}: {os.strerror(error.errno or 0)}") from error
+        raise VideoError(f"{path}: not a video, or damaged; play it to check, then copy it again") from error
+
+
+def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Frame]:
+    stream = container.streams.video[0]
+    graph: av.filter.Graph | None = None
+    rotation, decoded = 0, 0
+    for frame in container.decode(stream):
+        if graph is None:
+            rotation = frame.rotation
+            graph = _resampler(stream, frame)
+        decoded += 1
+        graph.push(frame)
+        for resampled in _pull(graph):
+            yield _upright(resampled, rotation)
+    if graph is None:
+        raise VideoError(f"{path}: no frame can be decoded; copy or convert it again")
+    graph.push(None)
+    for resampled in _pull(graph):
+        yield _upright(resampled, rotation)
+    # One less than the header says is common in sound files; more is a file that was cut.
+    if decoded < stream.frames - 1:
+        raise VideoError(f"{path}: cut short, {decoded} of {stream.frames} frames are there; copy or download it again")
+
+
+def _resampler(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
+    """FFmpeg filters from decoded frames to RGB at 25 a second, none of its sides over MAX_SIDE."""
+    shrink = min(1.0, MAX_SIDE / max(frame.width, frame.height))
+    size = f"{round(frame.width * shrink)}:{round(frame.height * shrink)}"
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add_buffer(template=stream),
+        graph.add("fps", str(FPS)),
+        graph.add("scale", f"{size}:flags=area" if shrink < 1 else size),
+        graph.add("format", "rgb24"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph
+
+
+def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.BlockingIOError, av.EOFError):  # FFmpeg's "no more for now" and "no more"
+            return
+        assert isinstance(frame, av.VideoFrame)
+        yield frame
+
+
+def _upright(frame: av.VideoFrame, rotation: int) -> Frame:
+    """``rotation`` is in degrees, counter-clockwise, as the file asks a player to turn the picture."""
+    pixels = frame.to_ndarray(threads=1)  # its default starts a thread pool a frame
+    return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90))) if rotation else pixels
+
+
+def write_video(path: Path | str, frames: Iterable[Frame], fps: int = FPS) -> None:
+    """Write RGB frames, uint8 [height, width, 3] with even sides, as H.264 in the container of the suffix."""
+    with av.open(str(path), "w") as container:
+        stream: av.VideoStream | None = None
+        for pixels in frames:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "veryfast"})
+                stream.height, stream.width = pixels.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.codec_context.thread_count = 1
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        if stream is None:
+            raise ValueError(f"{path}: no frames to write")
+        container.mux(stream.encode())
