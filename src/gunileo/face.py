@@ -1,0 +1,171 @@
+"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by LiteRT.
+
+Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
+Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019). The way
+from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe 0.10.21's
+face_landmark graphs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.video import Frame
+
+Array = NDArray[np.float32]
+
+RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
+LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
+
+_MIN_SCORE = 0.5  # MediaPipe's default for both models
+_DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
+_CROP_SCALE = 1.5  # crop side / face side
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square around a face: centre and side in pixels, angle of the eyes' line in radians."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+
+class _Model:
+    """One TFLite model with one input, float32 [1, S, S, 3]; one thread, as a crop takes about 2 ms."""
+
+    def __init__(self, name: str):
+        from ai_edge_litert.interpreter import Interpreter
+
+        content = (files("gunileo") / "landmarks" / name).read_bytes()
+        self._interpreter = Interpreter(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+
+    def __call__(self, image: Array) -> list[Array]:
+        self._interpreter.set_tensor(self._input, image[None])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+
+
+def _anchors() -> Array:
+    """The detector's 896 anchor centres, [896, 2] in 0-1: two a cell of 16x16, then six a cell of 8x8."""
+    centres = []
+    for cells, repeat in ((16, 2), (8, 6)):
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        centres.append(np.repeat(np.stack([x, y], 1), repeat, axis=0) / cells + 0.5 / cells)
+    return np.concatenate(centres).astype(np.float32)
+
+
+class FaceTracker:
+    """Follows one face through the frames of a video.
+
+    ``start`` picks the face; each call then takes the next frame. A face that is lost is looked for again
+    near where it was, so that another person in the picture is never taken for it.
+    """
+
+    def __init__(self) -> None:
+        self._detector = _Model("face_detection_short_range.tflite")
+        self._mesh = _Model("face_landmark.tflite")
+        self._anchors = _anchors()
+        self._crop: Box | None = None  # where the mesh looks next
+        self._seen: Box | None = None  # where the face was last
+
+    def start(self, frames: list[Frame]) -> bool:
+        """Pick the largest face that stays through ``frames``; False if there is none.
+
+        Steadiness counts as much as size: each detection adds its area to the face whose place it shares.
+        """
+        tracks: list[tuple[Box, float]] = []
+        for frame in frames:
+            for box in self.detect(frame):
+                near = next((i for i, (seen, _) in enumerate(tracks) if _same_place(seen, box)), None)
+                if near is None:
+                    tracks.append((box, box.side**2))
+                else:
+                    tracks[near] = (tracks[near][0], tracks[near][1] + box.side**2)
+        if tracks:
+            self._seen = max(tracks, key=lambda track: track[1])[0]
+            self._crop = None
+        return bool(tracks)
+
+    def __call__(self, frame: Frame) -> Array | None:
+        """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""
+        for crop in (self._crop, self._find(frame)) if self._crop else (self._find(frame),):
+            if crop is None:
+                continue
+            landmarks = self._landmarks(frame, crop)
+            if landmarks is not None:
+                self._seen = face_box(landmarks)
+                self._crop = _widened(self._seen)
+                return landmarks
+        self._crop = None
+        return None
+
+    def detect(self, frame: Frame) -> list[Box]:
+        """Every face in a frame, without overlaps, best first."""
+        height, width = frame.shape[:2]
+        scale = max(height, width) / _DETECTOR_SIDE
+        to_image = np.array([[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * 128) / 2]])
+        image = _warp(frame, to_image, _DETECTOR_SIDE)
+        regressors, scores = self._detector(image / np.float32(127.5) - 1)
+        order = [i for i in np.argsort(-scores[:, 0]) if scores[i, 0] > np.log(_MIN_SCORE / (1 - _MIN_SCORE))]
+        boxes: list[Box] = []
+        for i in order:
+            points = regressors[i].reshape(8, 2) / _DETECTOR_SIDE  # centre, size, then six key points
+            points[[0, 2, 3, 4, 5, 6, 7]] += self._anchors[i]
+            pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
+            right, left = pixels[2], pixels[3]
+            angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+            box = Box(*map(float, pixels[0]), side=float(points[1].max() * _DETECTOR_SIDE * scale), angle=angle)
+            if not any(_same_place(box, other) for other in boxes):
+                boxes.append(box)
+        return boxes
+
+    def _find(self, frame: Frame) -> Box | None:
+        boxes = self.detect(frame)
+        if self._seen is not None:
+            boxes = [box for box in boxes if _same_place(self._seen, box)]
+        return _widened(max(boxes, key=lambda box: box.side)) if boxes else None
+
+    def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
+        scale = crop.side / _MESH_SIDE
+        turn = scale * np.array([[np.cos(crop.angle), -np.sin(crop.angle)], [np.sin(crop.angle), np.cos(crop.angle)]])
+        shift = np.array([crop.x, crop.y]) - turn @ np.full(2, _MESH_SIDE / 2)
+        image = _warp(frame, np.column_stack([turn, shift]), _MESH_SIDE)
+        mesh, score = self._mesh(image / np.float32(255))
+        if score.item() < np.log(_MIN_SCORE / (1 - _MIN_SCORE)):
+            return None
+        points = mesh.reshape(468, 3)
+        return np.column_stack([points[:, :2] @ turn.T + shift, points[:, 2] * scale]).astype(np.float32)
+
+
+def face_box(landmarks: Array) -> Box:
+    """The square around all landmarks, turned along the line between the eyes' outer corners."""
+    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    eyes = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
+    x, y = (low + high) / 2
+    return Box(float(x), float(y), float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
+
+
+def _widened(box: Box) -> Box:
+    return Box(box.x, box.y, box.side * _CROP_SCALE, box.angle)
+
+
+def _same_place(a: Box, b: Box) -> bool:
+    """Centres closer than half a face, sizes within a factor of two."""
+    near = np.hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
+    return bool(near and 0.5 < a.side / b.side < 2)
+
+
+def _warp(frame: Frame, to_image: NDArray[np.float64], side: int) -> Array:
+    """The square of ``side`` pixels that ``to_image`` [2, 3] maps into the frame; black outside it."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(frame, to_image, (side, side), flags=flags).astype(np.float32)

@@ -1,0 +1,184 @@
+"""From frames to mouth regions: grey, 100x150 pixels, upright, centred and scaled by the face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.errors import GunileoError
+from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, FaceTracker
+from gunileo.video import FPS, Frame, read_frames
+
+HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
+MIN_FRAMES = 5  # 0.2 s: shorter than any word
+
+_REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
+_MAX_GAP = FPS // 2  # frames without a face that are interpolated
+_RADIUS = 12  # frames on either side that the smoothing looks at
+# Standard deviations in frames. Syllables come at 4-5 a second: the centre follows the head, not the lips.
+_SMOOTHING = {"centre": 3.0, "angle": 6.0, "scale": 8.0}
+
+Regions = NDArray[np.uint8]  # [frames, 100, 150]
+
+
+class MouthError(GunileoError):
+    """A clip without a face that can be followed."""
+
+
+def read_regions(path: Path | str) -> Regions:
+    """The mouth regions of a video file, uint8 [T, 100, 150] at 25 frames a second.
+
+    Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or its
+    face is missing for more than half a second; both name the file.
+    """
+    try:
+        regions = list(mouth_regions(read_frames(path)))
+    except MouthError as error:
+        raise MouthError(f"{path}: {error}") from None
+    return np.stack(regions)
+
+
+def normalise(regions: NDArray[np.uint8]) -> Array:
+    """Regions [T, 100, 150] as the network takes them: float32, mean 0 and standard deviation 1 over the clip.
+
+    Light and contrast differ more between cameras than between words.
+    """
+    pixels = regions.astype(np.float32)
+    return np.asarray((pixels - pixels.mean()) / (pixels.std() + 1.0), np.float32)
+
+
+def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
+    """One mouth region, uint8 [100, 150], for each RGB frame of a stream.
+
+    Follows the largest face that is steady in the first half second. The region is turned along the line of
+    the eyes, scaled by their distance and centred on the lips, all smoothed over time; gaps of up to half a
+    second are interpolated. At most a second of frames is held.
+
+    Raises ``MouthError``, after the last frame, if there are fewer than five frames or the face is missing
+    for longer, with the share of frames in which it was found.
+    """
+    frames = iter(frames)
+    first = list(islice(frames, _MAX_GAP + 1))
+    tracker = FaceTracker()
+    tracker.start(first[::4])
+    path = _Path()
+    found = total = 0
+    for frame in chain(first, frames):
+        landmarks = tracker(frame)
+        total += 1
+        found += landmarks is not None
+        path.push(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), None if landmarks is None else _pose(landmarks))
+        yield from path.settled()
+    path.close()
+    yield from path.settled()
+    if total < MIN_FRAMES:
+        raise MouthError(f"only {total} frame(s) long; at least {MIN_FRAMES} (0.2 s) are needed to read lips")
+    if path.broken:
+        share = f"face found in {found} of {total} frames ({found / total:.0%})" if found else "no face found"
+        raise MouthError(f"{share}; film one face from the front, in good light, without breaks over half a second")
+
+
+def _pose(landmarks: Array) -> Array:
+    """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of region."""
+    eyes = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
+    x, y = landmarks[list(LIPS), :2].mean(0)
+    # The eyes' distance in three dimensions does not shrink when the head turns.
+    scale = np.linalg.norm(eyes) * _REACH / WIDTH
+    return np.array([x, y, np.arctan2(eyes[1], eyes[0]), np.log(scale)], np.float32)
+
+
+class _Path:
+    """Frames waiting until the frames after them have settled where their mouth is."""
+
+    def __init__(self) -> None:
+        self.broken = False  # the face was missing for too long; nothing more is settled
+        self._frames: list[Regions] = []  # grey, not yet out
+        self._poses: list[Array] = []  # from _done - behind on
+        self._behind = 0  # poses kept of frames that are out already
+        self._gap = 0  # frames at the end without a pose
+        self._closed = False
+
+    def push(self, frame: Regions, pose: Array | None) -> None:
+        if self.broken:
+            return
+        self._frames.append(frame)
+        if pose is None:
+            self._gap += 1
+            self._check()
+            return
+        if self._poses:
+            # Angles go on from the last one, so that a turn past 180 degrees is no jump.
+            pose[2] = self._poses[-1][2] + np.remainder(pose[2] - self._poses[-1][2] + np.pi, 2 * np.pi) - np.pi
+            steps = np.arange(1, self._gap + 1)[:, None] / (self._gap + 1)
+            self._poses.extend(self._poses[-1] + steps * (pose - self._poses[-1]))
+        else:
+            self._poses.extend([pose] * self._gap)
+        self._poses.append(pose)
+        self._gap = 0
+
+    def close(self) -> None:
+        """No more frames will come."""
+        if not self._poses:
+            self.broken = True
+        if not self.broken:
+            self._poses.extend([self._poses[-1]] * self._gap)
+        self._closed = True
+
+    def settled(self) -> Iterator[Regions]:
+        """The regions whose place no later frame can change."""
+        while self._frames and not self.broken:
+            ahead = len(self._poses) - self._behind - 1
+            if ahead < (0 if self._closed else _RADIUS):
+                return
+            pose = _smooth(np.stack(self._poses[: self._behind + 1 + _RADIUS]), self._behind)
+            yield _cut(self._frames.pop(0), pose)
+            if self._behind == _RADIUS:
+                self._poses.pop(0)
+            else:
+                self._behind += 1
+
+    def _check(self) -> None:
+        if self._gap > _MAX_GAP:
+            self.broken = True
+            self._frames.clear()
+
+
+def _smooth(poses: Array, at: int) -> Array:
+    """The pose at index ``at`` as Gaussian means over its neighbours [n, 4]."""
+    distance = np.arange(len(poses)) - at
+    smooth = []
+    for column, name in zip(poses.T, ("centre", "centre", "angle", "scale"), strict=True):
+        weights = np.exp(-0.5 * (distance / _SMOOTHING[name]) ** 2)
+        smooth.append(weights @ column / weights.sum())
+    return np.array(smooth, np.float32)
+
+
+def _cut(frame: Regions, pose: Array) -> Regions:
+    """The 100x150 region of a grey frame at a pose; the frame's edge is continued outwards."""
+    x, y, angle, scale = (float(value) for value in pose)
+    scale = np.exp(scale)
+    if scale > 1.5:  # shrunk by area first: bilinear samples alone would skip pixels
+        shrink = 1 / scale
+        frame = cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        x, y, scale = x * shrink, y * shrink, 1.0
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shift = np.array([x, y]) - turn @ np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    matrix = np.column_stack([turn, shift])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(frame, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+
+
+def contact_sheet(clips: Sequence[tuple[str, Regions]], columns: int = 8) -> Regions:
+    """One picture, uint8 [H, W]: a row a clip with its name and ``columns`` regions spread over its length."""
+    rows = []
+    for name, regions in clips:
+        pick = np.linspace(0, len(regions) - 1, columns).round().astype(int)
+        label = np.full((18, WIDTH * columns), 255, np.uint8)
+        cv2.putText(label, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
+        rows.append(np.concatenate([label, np.concatenate(list(regions[pick]), axis=1)]))
+    return np.concatenate(rows)
