@@ -1,0 +1,82 @@
+"""What was read from one clip, and the files it is written to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gunileo.errors import GunileoError
+
+
+class TranscriptError(GunileoError):
+    """A transcript can't be written."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word: when it was said, in seconds from the start of the clip, and how sure the reader is, 0-1."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that was read from ``file`` by ``model``; ``confidence`` is the whole sentence's, 0-1."""
+
+    file: str
+    text: str
+    words: tuple[Word, ...]
+    confidence: float
+    model: str
+
+
+def to_txt(transcript: Transcript) -> str:
+    """The words alone, on one line."""
+    return transcript.text + "\n"
+
+
+def to_json(transcript: Transcript) -> str:
+    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model"}``.
+
+    Times are rounded to milliseconds, confidences to four places.
+    """
+    fields = asdict(transcript)
+    fields["confidence"] = round(transcript.confidence, 4)
+    for word in fields["words"]:
+        word.update(start=round(word["start"], 3), end=round(word["end"], 3), confidence=round(word["confidence"], 4))
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+
+
+WRITERS: dict[str, Callable[[Transcript], str]] = {"txt": to_txt, "json": to_json}  # format and file suffix → writer
+
+
+def write_transcript(transcript: Transcript, stem: Path, formats: list[str]) -> list[Path]:
+    """Write ``stem.txt``, ``stem.json``, ... and return their paths; folders are made where missing.
+
+    A file appears whole or not at all: it is written beside its place and renamed into it.
+    Raises ``TranscriptError`` when the place can't be written to.
+    """
+    paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
+    for name, path in zip(formats, paths, strict=True):
+        write_whole(path, WRITERS[name](transcript))
+    return paths
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a reader, a crash or a full disk never leaves half of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise TranscriptError(f"{path}: can't be written ({error.strerror}); choose another folder with -o") from error

@@ -1,0 +1,54 @@
+"""Transcripts as text and JSON, and files that appear whole or not at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gunileo.transcript import Transcript, TranscriptError, Word, to_json, to_txt, write_transcript
+
+READ = Transcript(
+    file="clips/bbaf2n.mpg",
+    text="bin blue",
+    words=(Word("bin", 0.2, 0.44, 0.98765), Word("blue", 0.48, 0.6800000001, 0.5)),
+    confidence=0.493825,
+    model="labial",
+)
+
+
+def test_json_has_exactly_the_published_fields() -> None:
+    assert json.loads(to_json(READ)) == {
+        "file": "clips/bbaf2n.mpg",
+        "text": "bin blue",
+        "words": [
+            {"word": "bin", "start": 0.2, "end": 0.44, "confidence": 0.9877},
+            {"word": "blue", "start": 0.48, "end": 0.68, "confidence": 0.5},
+        ],
+        "confidence": 0.4938,
+        "model": "labial",
+    }
+
+
+def test_txt_is_the_text() -> None:
+    assert to_txt(READ) == "bin blue\n"
+
+
+def test_writes_beside_each_other_and_keeps_dots_in_names(tmp_path: Path) -> None:
+    paths = write_transcript(READ, tmp_path / "deep" / "take.1", ["txt", "json"])
+    assert paths == [tmp_path / "deep" / "take.1.txt", tmp_path / "deep" / "take.1.json"]
+    assert paths[0].read_text() == "bin blue\n"
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["take.1.json", "take.1.txt"]
+
+
+def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()  # a folder where the file should go
+    with pytest.raises(TranscriptError, match=r"a\.txt: can't be written"):
+        write_transcript(READ, tmp_path / "a", ["txt"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(TranscriptError, match="choose another folder"):
+        write_transcript(READ, tmp_path / "out" / "a", ["txt"])
+    assert (tmp_path / "out").read_text() == "mine"
