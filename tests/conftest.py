@@ -1,0 +1,27 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gunileo.synthetic import make_corpus
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"  # real GRID clips, where they are at hand
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real clips; a test that takes it is skipped where there is none."""
+    if not (SHARED / "grid" / "s1").is_dir():
+        pytest.skip(f"needs the real clips in {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def synthetic_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus in GRID's layout, two talkers with three sentences each. Shared by all tests: do not write into it."""
+    folder = tmp_path_factory.mktemp("corpus")
+    make_corpus(folder, ["bbaf2n", "lwws9a", "pgiozs"], talkers=2)
+    return folder
