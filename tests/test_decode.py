@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gunileo.decode import Grammar, greedy, log_likelihood, posteriors, viterbi
+from gunileo.decode import DecodeError, Grammar, decode, greedy, log_likelihood, posteriors, viterbi
 from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
 
 SMALL = [
@@ -157,18 +157,23 @@ def test_impossible_frames_still_give_a_sentence() -> None:
 
 @pytest.mark.parametrize("frames", [1, 19])
 def test_too_few_frames_is_said(frames: int) -> None:
-    with pytest.raises(ValueError, match=f"{frames} frames are too few .* takes 20"):
+    with pytest.raises(DecodeError, match=f"{frames} frames are too few .* takes 20"):
         viterbi(np.zeros((frames, len(CLASSES))), Grammar.grid())
 
 
 def test_broken_scores_are_refused() -> None:
-    for decode in (greedy, lambda logp: viterbi(logp, Grammar.grid())):
-        with pytest.raises(ValueError, match="NaN"):
-            decode(np.full((30, len(CLASSES)), np.nan))
+    for how in ("greedy", "grammar"):
+        with pytest.raises(DecodeError, match="NaN"):
+            decode(np.full((30, len(CLASSES)), np.nan), how)
         with pytest.raises(ValueError, match="shape"):
-            decode(np.zeros((30, 28)))
+            decode(np.zeros((30, 28)), how)
         with pytest.raises(ValueError, match="shape"):
-            decode(np.zeros((0, len(CLASSES))))
+            decode(np.zeros((0, len(CLASSES))), how)
+
+
+def test_unknown_way_to_decode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"beam.*greedy, grammar"):
+        decode(spell("bin"), "beam")
 
 
 @pytest.mark.parametrize("slots", [[], [[]], [["a", "a"]], [["a b"]], [[""]], [["ä"]]])

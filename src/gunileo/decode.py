@@ -7,13 +7,14 @@ ICML 2006. A path names one class a frame; dropping repeats, then blanks, leaves
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.errors import GunileoError
 from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
 from gunileo.transcript import Word
 
@@ -24,6 +25,10 @@ _LEAST = -1e9  # lowest log-probability of one frame: far above _NEVER, so that 
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
+
+
+class DecodeError(GunileoError):
+    """Log-probabilities that hold no sentence; the caller adds the file's name."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,13 @@ def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
     return table[:, 1 - key], np.searchsorted(table[:, key], np.arange(table[:, key].max() + 1))
 
 
+def decode(logp: Floats, how: str = "grammar") -> Decoded:
+    """Decode [T, 37] by ``viterbi`` with the GRID grammar ("grammar") or by ``greedy`` ("greedy")."""
+    if how not in DECODERS:
+        raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
+    return DECODERS[how](logp)
+
+
 def greedy(logp: Floats) -> Decoded:
     """The text of the best class of every frame, from log-probabilities [T, 37].
 
@@ -140,7 +152,7 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
     A word begins with the first frame of its first symbol and ends with the last frame of its last. Its
     confidence is its posterior among the words of its slot, the sentence's its posterior among all
     sentences of the grammar: both say how sure the choice is, given that such a sentence was said.
-    ``ValueError`` if there are fewer frames than the grammar's shortest sentence has symbols.
+    ``DecodeError`` if there are fewer frames than the grammar's shortest sentence has symbols.
     """
     logp = _checked(logp)
     total, chances = posteriors(logp, grammar)
@@ -163,7 +175,7 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
 
     Forward-backward over log-probabilities [T, 37]: every path through a word enters it exactly once, so
     a word's posterior is the sum over frames of the paths that enter it there. A slot's words sum to 1.
-    ``ValueError`` if there are too few frames.
+    ``DecodeError`` if there are too few frames.
     """
     logp = _checked(logp)
     scores = logp[:, grammar.symbols]
@@ -206,8 +218,9 @@ def _best_path(logp: Floats, grammar: Grammar) -> list[int]:
 def _opening(scores: Floats, grammar: Grammar) -> Floats:
     """Scores of the first frame: only the start states are open."""
     if len(scores) < grammar.min_frames:
-        raise ValueError(
-            f"{len(scores)} frames are too few for a sentence of the grammar, which takes {grammar.min_frames}"
+        raise DecodeError(
+            f"{len(scores)} frames are too few for a sentence of the grammar, which takes {grammar.min_frames}; "
+            "film the whole sentence or decode greedily"
         )
     opening = np.full(scores.shape[1], _NEVER)
     opening[grammar.starts] = scores[0, grammar.starts]
@@ -235,15 +248,21 @@ def _backward(scores: Floats, grammar: Grammar) -> Floats:
 
 
 def _checked(logp: Floats) -> NDArray[np.float64]:
-    """As float64, with zero probabilities made finite; ``ValueError`` for NaN and for another shape than [T, 37]."""
+    """As float64, with zero probabilities made finite; ``ValueError`` for another shape than [T, 37]."""
     logp = np.asarray(logp, dtype=np.float64)
     if logp.ndim != 2 or logp.shape[1] != len(CLASSES) or len(logp) == 0:
         raise ValueError(f"log-probabilities of shape {logp.shape}; [T, {len(CLASSES)}] with at least one frame needed")
     if np.isnan(logp).any():
-        raise ValueError("log-probabilities contain NaN; the model's weights are broken")
+        raise DecodeError("the model's output is not a number (NaN); its weights are broken, use another model")
     return np.maximum(logp, _LEAST)
 
 
 def _mean(scores: Sequence[float]) -> float:
     """Geometric mean of probabilities given as logarithms."""
     return min(1.0, float(np.exp(np.mean(scores))))
+
+
+DECODERS: dict[str, Callable[[Floats], Decoded]] = {
+    "greedy": greedy,
+    "grammar": lambda logp: viterbi(logp, Grammar.grid()),
+}

@@ -1,0 +1,136 @@
+"""Load a model once, read many clips: ONNX Runtime, without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from gunileo.decode import DecodeError, decode
+from gunileo.errors import GunileoError
+from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
+from gunileo.sentence import CLASSES
+from gunileo.transcript import Transcript
+from gunileo.video import FPS
+
+_WEIGHTS = Path(str(files("gunileo") / "weights"))
+_THREADS = 2  # more gain nothing on 75 frames
+
+
+class ModelError(GunileoError):
+    """A model that can't be found, or a file that is none of ours."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A shipped model; error rates are shares (0.05 = 5 %) on the clips that ``measured_on`` names."""
+
+    name: str
+    file: str  # ONNX, in the package's weights folder
+    weights: str  # safetensors, to train on from
+    sha256: dict[str, str]  # of both files
+    bytes: dict[str, int]  # of both files
+    parameters: int
+    wer_greedy: float
+    wer_grammar: float
+    cer_greedy: float
+    cer_grammar: float
+    measured_on: str
+    trained_on: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A loaded model; ``load_model`` makes one."""
+
+    name: str
+    session: onnxruntime.InferenceSession = field(repr=False)
+
+    def transcribe(self, path: Path | str, decode: str = "grammar") -> Transcript:
+        """Read the lips in a video file.
+
+        ``decode`` is "grammar" (always a GRID sentence) or "greedy" (whatever the network spells). Raises
+        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
+        if it is too short for a sentence; each names the file.
+        """
+        return self.transcribe_regions(read_regions(path), str(path), decode)
+
+    def transcribe_regions(self, regions: Regions, file: str, how: str = "grammar") -> Transcript:
+        """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``."""
+        try:
+            decoded = decode(self.log_probabilities(regions), how)
+        except DecodeError as error:
+            raise DecodeError(f"{file}: {error}") from None
+        return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name)
+
+    def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
+        """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150]."""
+        clip = normalise(regions)[None, None]
+        return np.asarray(self.session.run(["log_probabilities"], {"regions": clip})[0][0], np.float32)
+
+
+def available_models() -> list[ModelInfo]:
+    """The models that come with the package."""
+    registry = _WEIGHTS / "models.json"
+    if not registry.exists():
+        return []
+    try:
+        return [ModelInfo(**entry) for entry in json.loads(registry.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{registry}: can't be understood ({error}); reinstall gunileo") from error
+
+
+def load_model(name_or_path: Path | str = "labial") -> Reader:
+    """Load a shipped model by name, or an ONNX file that ``gunileo train`` or ``export_onnx`` wrote.
+
+    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, or if a file
+    is no ONNX of a LabialCNN with this version's classes and input.
+    """
+    for info in available_models():
+        if info.name == str(name_or_path):
+            return _load(_verified(info), _WEIGHTS / info.file)
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "model.onnx"  # of a training run
+    if not path.is_file():
+        names = ", ".join(info.name for info in available_models()) or "none are shipped"
+        raise ModelError(f"{name_or_path}: no such model; give one of the shipped ones ({names}) or an .onnx file")
+    return _load(path.read_bytes(), path)
+
+
+def _verified(info: ModelInfo) -> bytes:
+    path = _WEIGHTS / info.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); reinstall gunileo") from error
+    if hashlib.sha256(content).hexdigest() != info.sha256.get(info.file):
+        raise ModelError(f"{path}: checksum differs from the released file's; reinstall gunileo")
+    return content
+
+
+def _load(content: bytes, path: Path) -> Reader:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(_THREADS, os.cpu_count() or 1)
+    options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common class of their own
+        raise ModelError(f"{path}: no ONNX model, or damaged; train or export it again") from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    expected = {"gunileo_classes": json.dumps(CLASSES), "fps": str(FPS), "height": str(HEIGHT), "width": str(WIDTH)}
+    for key, value in {**expected, "normalisation": "clip"}.items():
+        if key not in metadata:
+            raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported")
+        if metadata[key] != value:
+            raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
+    return Reader(metadata.get("name", path.stem), session)

@@ -1,0 +1,116 @@
+"""LabialCNN to ONNX: half the size on disk, float32 in the computation."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+
+from gunileo.model import LabialCNN
+from gunileo.mouth import HEIGHT, WIDTH
+from gunileo.sentence import CLASSES
+from gunileo.video import FPS
+
+OPSET = 17
+LICENCE = "Apache-2.0"
+
+
+def rounded(model: LabialCNN) -> LabialCNN:
+    """The network that is shipped: folded to the published layers, its weights rounded to float16.
+
+    Returns a copy, float32, in evaluation mode. An exported file computes exactly this network.
+    """
+    copied = copy.deepcopy(model).cpu().eval().fold()
+    for parameter in copied.parameters():
+        parameter.data = parameter.data.half().float()
+    return copied
+
+
+class _Traced(nn.Module):
+    """LabialCNN's way without lengths, and without its memory layout, which ONNX has no word for."""
+
+    def __init__(self, model: LabialCNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.model.convolutions:
+            x = block(x)
+        return self.model.log_probabilities(self.model.gru(x.transpose(1, 2).flatten(2))[0])
+
+
+def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:
+    """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
+
+    Input ``regions``, float32 [N, 1, T, 100, 150], as ``gunileo.mouth.normalise`` makes them; output
+    ``log_probabilities`` [N, T, 37]. N and T are free, but all clips of a batch have the same T. Weights are
+    stored in float16, each with a cast to float32 that ONNX Runtime carries out once on loading. ``name``
+    (the file's stem if left out), ``licence``, classes, frame rate, size, normalisation and configuration are
+    stored as metadata.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    with warnings.catch_warnings():
+        # The exporter warns of GRUs with a free batch size, whose first state it would fix if we gave one.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)  # checks of sizes that are always equal
+        torch.onnx.export(
+            _Traced(rounded(model)),
+            (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
+            str(partial),
+            input_names=["regions"],
+            output_names=["log_probabilities"],
+            dynamic_axes={"regions": {0: "N", 2: "T"}, "log_probabilities": {0: "N", 1: "T"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    exported = onnx.load(str(partial))
+    _halve(exported.graph)
+    _describe(exported, {**_metadata(model), "name": name or path.stem, "licence": licence})
+    onnx.checker.check_model(exported)
+    onnx.save(exported, str(partial))
+    partial.replace(path)
+
+
+def _metadata(model: LabialCNN) -> Mapping[str, str]:
+    return {
+        "gunileo_classes": json.dumps(CLASSES),
+        "fps": str(FPS),
+        "height": str(HEIGHT),
+        "width": str(WIDTH),
+        "normalisation": "clip",  # mean 0, standard deviation 1 over the whole clip
+        "config": json.dumps(asdict(model.fold().config)),
+    }
+
+
+def _describe(network: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    for key, value in metadata.items():
+        network.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Store every float32 tensor that float16 holds exactly as float16 with a cast, ``x_half`` → ``x``."""
+    casts, tensors = [], []
+    for tensor in graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        half = value.astype(np.float16)
+        if tensor.data_type == TensorProto.FLOAT and value.ndim and np.array_equal(half.astype(np.float32), value):
+            tensors.append(numpy_helper.from_array(half, f"{tensor.name}_half"))
+            casts.append(helper.make_node("Cast", [f"{tensor.name}_half"], [tensor.name], to=TensorProto.FLOAT))
+        else:
+            tensors.append(tensor)
+    nodes = [*casts, *graph.node]  # a value comes before its use
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(tensors)
+    graph.node.extend(nodes)

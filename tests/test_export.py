@@ -1,0 +1,102 @@
+"""The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from gunileo.export import export_onnx, rounded
+from gunileo.model import LabialCNN, ModelConfig, parameters
+from gunileo.sentence import CLASSES
+
+TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
+
+
+def trained_looking(config: ModelConfig) -> LabialCNN:
+    """Random weights, and batch statistics as if it had seen data, so that folding has something to fold."""
+    torch.manual_seed(0)
+    model = LabialCNN(config).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            nn.init.uniform_(module.weight, 0.5, 2.0)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> LabialCNN:
+    return trained_looking(TRAINED)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(model: LabialCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "tiny.onnx"
+    export_onnx(model, path, licence="CC0")
+    return path
+
+
+@pytest.mark.parametrize(("clips", "frames"), [(1, 75), (1, 1), (1, 40), (3, 23), (5, 7)])
+def test_same_output_as_pytorch(model: LabialCNN, onnx_file: Path, clips: int, frames: int) -> None:
+    regions = torch.randn(clips, 1, frames, 100, 150, generator=torch.Generator().manual_seed(1))
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    (output,) = session.run(["log_probabilities"], {"regions": regions.numpy()})
+    with torch.no_grad():
+        exact, original = rounded(model)(regions), model(regions)
+    assert output.shape == (clips, frames, len(CLASSES))
+    np.testing.assert_allclose(output, exact.numpy(), atol=1e-4)
+    np.testing.assert_allclose(output, original.numpy(), atol=0.05)  # what rounding to float16 may cost
+    assert np.exp(output).sum(axis=2) == pytest.approx(np.ones((clips, frames)), abs=1e-5)
+
+
+def test_published_layers_and_half_the_size(onnx_file: Path, model: LabialCNN) -> None:
+    network = onnx.load(onnx_file)
+    kinds = [node.op_type for node in network.graph.node]
+    assert kinds.count("Conv") == 3
+    assert kinds.count("GRU") == 2
+    assert "BatchNormalization" not in kinds
+    count = parameters(rounded(model))
+    assert 2 * count <= onnx_file.stat().st_size < 2.1 * count + 20_000
+
+
+def test_metadata(onnx_file: Path) -> None:
+    metadata = onnxruntime.InferenceSession(onnx_file).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["gunileo_classes"]) == list(CLASSES)
+    assert {key: metadata[key] for key in ("fps", "height", "width", "normalisation", "name", "licence")} == {
+        "fps": "25",
+        "height": "100",
+        "width": "150",
+        "normalisation": "clip",
+        "name": "tiny",
+        "licence": "CC0",
+    }
+    config = json.loads(metadata["config"])
+    assert config["channels"] == [4, 6, 8]
+    assert config["normalise"] is False
+
+
+def test_export_leaves_the_model_alone_and_no_other_file(model: LabialCNN, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    export_onnx(model, tmp_path / "a.onnx")
+    assert model.training
+    model.eval()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_published_configuration_exports(tmp_path: Path) -> None:
+    model = trained_looking(ModelConfig())
+    export_onnx(model, tmp_path / "labial.onnx")
+    regions = torch.randn(1, 1, 30, 100, 150)
+    session = onnxruntime.InferenceSession(tmp_path / "labial.onnx")
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            session.run(None, {"regions": regions.numpy()})[0], rounded(model)(regions), atol=1e-4
+        )
