@@ -1,0 +1,34 @@
+"""Lip reading: a video of a talking face goes in, the words come out.
+
+>>> reader = gunileo.load_model()
+>>> reader.transcribe("bbaf2n.mpg").text
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gunileo.engine import ModelInfo as ModelInfo
+    from gunileo.engine import Reader as Reader
+    from gunileo.engine import available_models as available_models
+    from gunileo.engine import load_model as load_model
+    from gunileo.errors import GunileoError as GunileoError
+    from gunileo.transcript import Transcript as Transcript
+    from gunileo.transcript import Word as Word
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("ModelInfo", "Reader", "available_models", "load_model"), "gunileo.engine"),
+    "GunileoError": "gunileo.errors",
+    **dict.fromkeys(("Transcript", "Word"), "gunileo.transcript"),
+}
+__all__ = ["GunileoError", "ModelInfo", "Reader", "Transcript", "Word", "available_models", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import gunileo`` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gunileo' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -50,7 +50,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Reader:
-    """A loaded model; ``load_model`` makes one."""
+    """A loaded model, called as it was asked for; ``load_model`` makes one."""
 
     name: str
     session: onnxruntime.InferenceSession = field(repr=False)
@@ -97,14 +97,14 @@ def load_model(name_or_path: Path | str = "labial") -> Reader:
     """
     for info in available_models():
         if info.name == str(name_or_path):
-            return _load(_verified(info), _WEIGHTS / info.file)
+            return _load(_verified(info), _WEIGHTS / info.file, info.name)
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "model.onnx"  # of a training run
     if not path.is_file():
         names = ", ".join(info.name for info in available_models()) or "none are shipped"
         raise ModelError(f"{name_or_path}: no such model; give one of the shipped ones ({names}) or an .onnx file")
-    return _load(path.read_bytes(), path)
+    return _load(path.read_bytes(), path, str(name_or_path))
 
 
 def _verified(info: ModelInfo) -> bytes:
@@ -118,7 +118,7 @@ def _verified(info: ModelInfo) -> bytes:
     return content
 
 
-def _load(content: bytes, path: Path) -> Reader:
+def _load(content: bytes, path: Path, name: str) -> Reader:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(_THREADS, os.cpu_count() or 1)
     options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
@@ -133,4 +133,4 @@ def _load(content: bytes, path: Path) -> Reader:
             raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported")
         if metadata[key] != value:
             raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
-    return Reader(metadata.get("name", path.stem), session)
+    return Reader(name, session)

@@ -1,0 +1,5 @@
+"""``python -m gunileo`` is ``gunileo``."""
+
+from gunileo.cli import main
+
+main()

@@ -1,0 +1,199 @@
+"""Loading models and reading clips: the right file, the right input, the right answer, and no PyTorch."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import clips
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import gunileo
+from gunileo import engine
+from gunileo.decode import DecodeError
+from gunileo.engine import ModelError, ModelInfo, available_models, load_model
+from gunileo.export import export_onnx, rounded
+from gunileo.model import LabialCNN, ModelConfig
+from gunileo.mouth import MouthError, normalise
+from gunileo.sentence import SLOTS
+from gunileo.video import VideoError
+
+TINY = ModelConfig(channels=(2, 3, 4), hidden=8)
+
+
+@pytest.fixture(scope="module")
+def network() -> LabialCNN:
+    torch.manual_seed(0)
+    return LabialCNN(TINY).eval()
+
+
+@pytest.fixture(scope="module")
+def model_file(network: LabialCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    export_onnx(network, path)
+    return path
+
+
+@pytest.fixture
+def shelf(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A weights folder as the package ships it, with one model called ``tiny``."""
+    (tmp_path / "tiny.onnx").write_bytes(model_file.read_bytes())
+    info = ModelInfo(
+        name="tiny",
+        file="tiny.onnx",
+        weights="tiny.safetensors",
+        sha256={"tiny.onnx": hashlib.sha256(model_file.read_bytes()).hexdigest(), "tiny.safetensors": ""},
+        bytes={"tiny.onnx": model_file.stat().st_size, "tiny.safetensors": 0},
+        parameters=1,
+        wer_greedy=1.0,
+        wer_grammar=0.8,
+        cer_greedy=1.0,
+        cer_grammar=0.6,
+        measured_on="nothing",
+        trained_on="nothing",
+        licence="Apache-2.0",
+        attribution="",
+    )
+    (tmp_path / "models.json").write_text(json.dumps([asdict(info)]))
+    monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
+    return tmp_path
+
+
+def test_log_probabilities_are_the_networks(network: LabialCNN, model_file: Path) -> None:
+    regions = np.random.default_rng(0).integers(0, 256, (31, 100, 150), dtype=np.uint8)
+    output = load_model(model_file).log_probabilities(regions)
+    with torch.no_grad():
+        expected = rounded(network)(torch.from_numpy(normalise(regions))[None])
+    assert output.dtype == np.float32
+    np.testing.assert_allclose(output, expected.numpy(), atol=1e-4)
+
+
+def test_transcribes_a_video(model_file: Path, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "bbaf2n.mp4")
+    transcript = load_model(model_file).transcribe(clip)
+    assert (transcript.file, transcript.model) == (str(clip), str(model_file))
+    assert [word.word in slot for word, slot in zip(transcript.words, SLOTS, strict=True)] == [True] * 6
+    assert transcript.text == " ".join(word.word for word in transcript.words)
+    assert transcript.words[-1].end <= 3.0
+
+
+def test_too_short_for_the_grammar_names_the_file(model_file: Path, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "short.mp4", frames=12)
+    reader = load_model(model_file)
+    with pytest.raises(DecodeError, match=r"short\.mp4: 12 frames are too few .* greedily"):
+        reader.transcribe(clip)
+    assert reader.transcribe(clip, decode="greedy").file == str(clip)
+
+
+def test_bad_clips_raise_what_the_docstring_says(model_file: Path, tmp_path: Path) -> None:
+    reader = load_model(model_file)
+    with pytest.raises(VideoError, match=r"text\.mp4"):
+        reader.transcribe(clips.text(tmp_path / "text.mp4"))
+    with pytest.raises(MouthError, match=r"black\.mp4"):
+        reader.transcribe(clips.black(tmp_path / "black.mp4"))
+
+
+def test_shipped_model_loads_by_name(shelf: Path) -> None:
+    assert [info.name for info in available_models()] == ["tiny"]
+    assert load_model("tiny").name == "tiny"
+
+
+def test_wrong_checksum_is_refused(shelf: Path) -> None:
+    content = bytearray((shelf / "tiny.onnx").read_bytes())
+    content[-5000] ^= 1  # one bit of one weight: still a valid file
+    (shelf / "tiny.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match=r"tiny\.onnx: checksum .* reinstall"):
+        load_model("tiny")
+
+
+def test_missing_shipped_file(shelf: Path) -> None:
+    (shelf / "tiny.onnx").unlink()
+    with pytest.raises(ModelError, match=r"tiny\.onnx: can't be read .* reinstall"):
+        load_model("tiny")
+
+
+def test_damaged_registry(shelf: Path) -> None:
+    (shelf / "models.json").write_text('[{"name": "tiny"}]')
+    with pytest.raises(ModelError, match=r"models\.json: can't be understood"):
+        load_model("tiny")
+
+
+def test_unknown_name_lists_the_known(shelf: Path) -> None:
+    with pytest.raises(ModelError, match=r"labail: no such model; .*\(tiny\) or an \.onnx file"):
+        load_model("labail")
+
+
+def test_run_folder_stands_for_its_model(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(model_file.read_bytes())
+    assert load_model(tmp_path).name == str(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x01"])
+def test_no_onnx(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match=r"bad\.onnx: no ONNX model"):
+        load_model(tmp_path / "bad.onnx")
+
+
+def test_truncated_model(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "half.onnx").write_bytes(model_file.read_bytes()[: model_file.stat().st_size // 2])
+    with pytest.raises(ModelError, match=r"half\.onnx: no ONNX model"):
+        load_model(tmp_path / "half.onnx")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("gunileo_classes", '["", "a"]'), ("fps", "30"), ("height", "50"), ("normalisation", "none")]
+)
+def test_model_for_another_input_or_other_classes(model_file: Path, tmp_path: Path, key: str, value: str) -> None:
+    network = onnx.load(model_file)
+    for entry in network.metadata_props:
+        if entry.key == key:
+            entry.value = value
+    onnx.save(network, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match=rf"other\.onnx: made for other {key}"):
+        load_model(tmp_path / "other.onnx")
+
+
+def test_foreign_onnx(model_file: Path, tmp_path: Path) -> None:
+    network = onnx.load(model_file)
+    del network.metadata_props[:]
+    onnx.save(network, tmp_path / "foreign.onnx")
+    with pytest.raises(ModelError, match=r"foreign\.onnx: an ONNX model, but not one of gunileo's"):
+        load_model(tmp_path / "foreign.onnx")
+
+
+def test_shipped_weights_are_whole_and_small() -> None:
+    if not available_models():
+        pytest.skip("no weights are shipped with this version")
+    folder = Path(engine.__file__).parent / "weights"
+    for info in available_models():
+        for name in (info.file, info.weights):
+            content = (folder / name).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == info.sha256[name]
+            assert len(content) == info.bytes[name]
+        assert sum(info.bytes.values()) < 20e6
+        assert "GRID" in info.attribution
+
+
+def test_public_names_come_lazily() -> None:
+    for name in gunileo.__all__:
+        assert getattr(gunileo, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        gunileo.nonsense  # noqa: B018
+
+
+def test_reading_lips_never_imports_pytorch(model_file: Path, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "a.mp4", frames=30)
+    code = f"""
+import sys, gunileo
+heavy = {{"numpy", "av", "cv2", "onnxruntime", "ai_edge_litert"}} & set(sys.modules)
+assert not heavy, f"import gunileo imports {{heavy}}"
+gunileo.load_model({str(model_file)!r}).transcribe({str(clip)!r})
+assert not {{"torch", "lightning", "onnx", "matplotlib"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
