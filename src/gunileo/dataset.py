@@ -1,0 +1,191 @@
+"""Prepared clips as a lazy data set, and its batches: regions, lengths, CTC targets, the word in each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.sentence import encode
+from gunileo.video import FPS
+
+NO_WORD = -100  # frames whose word is unknown; the index that torch's cross-entropy leaves out
+Array = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip."""
+
+    shift: int = 8  # pixels of the region, both ways
+    mirror: bool = True  # half of the clips
+    time_jitter: float = 0.05  # share of frames dropped, and as many doubled
+    margin: int = 3  # frames kept on either side of a word cut
+    max_words: int = 4  # in a word cut
+
+
+class Sample(NamedTuple):
+    """One clip: regions float32 [1, T, 100, 150], classes int64 [L], words int64 [T], its text."""
+
+    regions: Tensor
+    classes: Tensor
+    words: Tensor
+    text: str
+
+
+class Batch(NamedTuple):
+    """Clips padded with zeros to the longest: regions [N, 1, T, 100, 150], lengths [N] in frames,
+    classes [sum of targets] one clip after the other, target_lengths [N], words [N, T] (NO_WORD where unknown
+    or padding), texts."""
+
+    regions: Tensor
+    lengths: Tensor
+    classes: Tensor
+    target_lengths: Tensor
+    words: Tensor
+    texts: tuple[str, ...]
+
+
+class Clips(Dataset[Sample]):
+    """The clips of a cache; nothing is read before an item is asked for, and a slice is again lazy.
+
+    An item is a whole clip, unchanged, or, with an ``augmentation``, changed at random: by seed, epoch and
+    position alone, so that a run can be repeated and resumed exactly. Indices in ``cuts`` give one to
+    ``max_words`` words of the clip instead of the whole sentence.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        utterances: Sequence[CachedUtterance],
+        words: Sequence[str] = (),
+        augmentation: Augmentation | None = None,
+        cuts: frozenset[int] = frozenset(),
+        seed: tuple[int, int] = (0, 0),
+    ):
+        self.cache = cache
+        self.utterances = utterances
+        self.words = tuple(words)
+        self.augmentation = augmentation
+        self.cuts = cuts
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Clips: ...
+    def __getitem__(self, index: int | slice) -> Sample | Clips:
+        if isinstance(index, slice):
+            return Clips(self.cache, self.utterances[index], self.words, self.augmentation, seed=self.seed)
+        utterance = self.utterances[index]  # IndexError past the end, as iteration expects
+        regions, text = self.cache.load(utterance), utterance.text
+        words = frame_words(utterance, self.words)
+        if self.augmentation:
+            random = np.random.default_rng((*self.seed, index % len(self)))
+            frames = np.arange(len(regions))
+            if index in self.cuts:
+                frames, text = cut(utterance, self.augmentation, random)
+            frames = jitter(frames, ctc_frames(text), self.augmentation.time_jitter, random)
+            regions, words = move(regions[frames], self.augmentation, random), words[frames]
+        return Sample(
+            torch.from_numpy(normalise(regions))[None],
+            torch.tensor(encode(text)),
+            torch.from_numpy(words),
+            text,
+        )
+
+
+def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
+    """The word said in each frame, int64 [T]: 0 for silence, else 1 + its index; NO_WORD if no times are known."""
+    if not utterance.words:
+        return np.full(utterance.frames, NO_WORD)
+    labels = np.zeros(utterance.frames, np.int64)
+    index = {word: 1 + i for i, word in enumerate(words)}
+    for word in utterance.words:
+        labels[round(word.start * FPS) : round(word.end * FPS)] = index.get(word.word, NO_WORD)
+    return labels
+
+
+def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.random.Generator) -> tuple[Array, str]:
+    """The frames and the text of some neighbouring words, with a random margin on either side."""
+    count = int(random.integers(1, min(augmentation.max_words, len(utterance.words)) + 1))
+    first = int(random.integers(0, len(utterance.words) - count + 1))
+    words = utterance.words[first : first + count]
+    text = " ".join(word.word for word in words)
+    before, after = random.integers(0, augmentation.margin + 1, 2)
+    start = max(0, round(words[0].start * FPS) - int(before))
+    end = min(utterance.frames, round(words[-1].end * FPS) + int(after))
+    while end - start < min(ctc_frames(text), utterance.frames):
+        start, end = max(0, start - 1), min(utterance.frames, end + 1)
+    return np.arange(start, end), text
+
+
+def ctc_frames(text: str) -> int:
+    """The fewest frames in which CTC can spell a text: one a letter and a blank between equal neighbours."""
+    return len(text) + sum(a == b for a, b in zip(text, text[1:], strict=False))
+
+
+def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator) -> Array:
+    """Drop up to ``share`` of the frames and double as many, unless fewer than ``fewest`` were left."""
+    repeats = np.ones(len(frames), np.int64)
+    chance = random.uniform(0, share)
+    draws = random.random(len(frames))
+    repeats[draws < chance] = 0
+    repeats[draws > 1 - chance] = 2
+    return np.repeat(frames, repeats) if repeats.sum() >= fewest else frames
+
+
+def move(regions: Regions, augmentation: Augmentation, random: np.random.Generator) -> Regions:
+    """Shift all frames of a clip alike, continuing the edge, and mirror half of the clips."""
+    reach = augmentation.shift
+    dy, dx = random.integers(0, 2 * reach + 1, 2)
+    if augmentation.mirror and random.random() < 0.5:
+        regions = regions[:, :, ::-1]
+    padded = np.pad(regions, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    return padded[:, dy : dy + HEIGHT, dx : dx + WIDTH]
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Pad samples to one batch."""
+    return Batch(
+        torch.nn.utils.rnn.pad_sequence([s.regions[0] for s in samples], batch_first=True)[:, None],
+        torch.tensor([s.regions.shape[1] for s in samples]),
+        torch.cat([s.classes for s in samples]),
+        torch.tensor([len(s.classes) for s in samples]),
+        torch.nn.utils.rnn.pad_sequence([s.words for s in samples], batch_first=True, padding_value=NO_WORD),
+        tuple(s.text for s in samples),
+    )
+
+
+class CutsApart(Sampler[list[int]]):
+    """Shuffled batches in which word cuts and whole sentences are not mixed, as that would be mostly padding."""
+
+    def __init__(self, clips: Clips, batch_size: int):
+        self.clips = clips
+        self.batch_size = batch_size
+
+    def _groups(self) -> list[int]:
+        return [len(self.clips.cuts), len(self.clips) - len(self.clips.cuts)]
+
+    def __len__(self) -> int:
+        return sum(-(-group // self.batch_size) for group in self._groups())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng(self.clips.seed)
+        order = random.permutation(len(self.clips)).tolist()
+        batches = []
+        for group in ([i for i in order if i in self.clips.cuts], [i for i in order if i not in self.clips.cuts]):
+            batches += [group[i : i + self.batch_size] for i in range(0, len(group), self.batch_size)]
+        for index in random.permutation(len(batches)):
+            yield batches[index]

@@ -1,0 +1,283 @@
+"""Training LabialCNN on a cache of prepared clips: losses, curriculum, logs, checkpoints, resume."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
+from gunileo.decode import greedy
+from gunileo.errors import GunileoError
+from gunileo.metrics import cer, wer
+from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.sentence import BLANK
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made with; written to RUN/settings.json. The original project's values stand behind."""
+
+    epochs: int = 60
+    batch_size: int = 16  # original: 32
+    learning_rate: float = 1e-3  # the peak of one cycle; original: 1e-4 throughout
+    weight_decay: float = 0.01  # of AdamW, as in the original
+    gradient_clip: float = 5.0  # norm; original: none
+    word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
+    cuts_at_end: float = 0.15  # share of samples that are word cuts in the second half of the run; original: none
+    channels: tuple[int, ...] = (8, 16, 32)  # as in the original
+    dropout: float = 0.5  # between the GRUs, as in the original
+    feature_dropout: float = 0.3  # before the GRUs; original: none
+    normalise: bool = True  # batch normalisation, folded away on export; original: none
+    augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
+    seed: int = 0
+    device: str = "auto"  # CUDA if there, as in the original
+    precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
+    workers: int = 1  # processes that load clips
+
+
+def train(
+    cache: Cache,
+    training: Sequence[CachedUtterance],
+    validation: Sequence[CachedUtterance],
+    run: Path,
+    settings: Settings | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train, test after each epoch, and leave in ``run`` the best model and how it came about.
+
+    ``run`` gets settings.json, metrics.csv, curve.png, TensorBoard events, last.ckpt (for ``resume``),
+    best.ckpt (lowest validation word error rate) and, at the end, model.safetensors and model.onnx of the
+    best epoch. Returns the path of model.safetensors.
+
+    Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
+    no number, or every answer is still blank at the end.
+    """
+    settings = _settings(run, settings or Settings(), resume)
+    lightning.seed_everything(settings.seed, verbose=False)
+    fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
+    best = ModelCheckpoint(run, "best", "val_wer", save_last=True, enable_version_counter=False)
+    trainer = lightning.Trainer(
+        accelerator=settings.device,
+        devices=1,
+        precision=_precision(settings),  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        logger=TensorBoardLogger(run, name="", version="tensorboard"),
+        callbacks=[best, TQDMProgressBar(refresh_rate=5)],
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
+        enable_model_summary=False,
+    )
+    last = run / "last.ckpt"
+    trainer.fit(fit, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise GunileoError(f"{run}: stopped; go on with --resume")
+    return _finish(fit, run, Path(best.best_model_path))
+
+
+def _settings(run: Path, settings: Settings, resume: bool) -> Settings:
+    """Write the settings of a new run; check that a resumed one has the same."""
+    path = run / "settings.json"
+    text = json.dumps(asdict(settings), indent=1)
+    if path.exists() and not resume:
+        raise GunileoError(f"{run}: holds a run already; add --resume to go on with it, or name another folder")
+    if path.exists() and json.loads(path.read_text()) != json.loads(text):
+        raise GunileoError(f"{run}: was started with other settings (settings.json); repeat those or name another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return settings
+
+
+def _spellable(utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
+    """Utterances long enough to be spelled by CTC; a shorter one has an infinite loss."""
+    kept = [utterance for utterance in utterances if utterance.frames >= ctc_frames(utterance.text) > 0]
+    if len(kept) < len(utterances):
+        left = ", ".join(sorted({u.id for u in utterances} - {u.id for u in kept})[:5])
+        print(f"left out {len(utterances) - len(kept)} clips that are shorter than their spelling, or have none: {left}")
+    if not kept:
+        raise GunileoError("no clips to train or to validate on; check the cache and the split")
+    return kept
+
+
+def _precision(settings: Settings) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    if settings.device != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+
+
+def _finish(fit: Training, run: Path, best: Path) -> Path:
+    """Write the best epoch's model, as weights to train on and as ONNX to read with."""
+    from gunileo.export import export_onnx
+
+    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    save_model(fit.model, run / "model.safetensors")
+    export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
+    if fit.blank:
+        raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
+    return run / "model.safetensors"
+
+
+class Training(lightning.LightningModule):
+    """The training and the test loop over one cache."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        training: Sequence[CachedUtterance],
+        validation: Sequence[CachedUtterance],
+        run: Path,
+        settings: Settings,
+    ):
+        super().__init__()
+        self.cache, self.run, self.settings = cache, run, settings
+        self.training, self.validation = training, validation
+        self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
+        self.model = LabialCNN(
+            ModelConfig(
+                channels=settings.channels,
+                dropout=settings.dropout,
+                feature_dropout=settings.feature_dropout,
+                normalise=settings.normalise,
+                words=self.words if settings.word_weight else (),
+            )
+        )
+        self.ctc = torch.nn.CTCLoss(blank=BLANK)
+        self.losses: dict[str, list[float]] = {"train": [], "val": []}
+        self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
+        self.blank = False
+
+    def clips(self, epoch: int) -> Clips:
+        """The training clips as one epoch sees them: all cut to a few words at first, whole sentences later."""
+        settings = self.settings
+        share = max(settings.cuts_at_end, 1 - (1 - settings.cuts_at_end) * epoch / (settings.epochs / 2))
+        draws = np.random.default_rng((settings.seed, epoch)).random(len(self.training))
+        cuts = frozenset(i for i, utterance in enumerate(self.training) if utterance.words and draws[i] < share)
+        return Clips(self.cache, self.training, self.words, settings.augmentation, cuts, (settings.seed, epoch))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        clips = self.clips(self.current_epoch)
+        return self._loader(clips, batch_sampler=CutsApart(clips, self.settings.batch_size))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._loader(Clips(self.cache, self.validation, self.words), batch_size=self.settings.batch_size)
+
+    def _loader(self, clips: Clips, **batches: Any) -> DataLoader[Any]:
+        return DataLoader(clips, collate_fn=collate, num_workers=self.settings.workers, **batches)
+
+    def configure_optimizers(self) -> Any:
+        settings = self.settings
+        optimiser = torch.optim.AdamW(
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        steps = sum(len(CutsApart(self.clips(epoch), settings.batch_size)) for epoch in range(settings.epochs))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return Batch(*(part.to(device) if isinstance(part, Tensor) else part for part in batch))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        encoded = self.model.encode(batch.regions, batch.lengths)
+        loss = self._ctc(self.model.log_probabilities(encoded), batch)
+        self.losses["train"].append(loss.item())
+        self.log("loss", loss.detach(), prog_bar=True)
+        if self.model.words is not None and bool((batch.words != NO_WORD).any()):
+            scores = self.model.words(encoded).float().flatten(0, 1)
+            loss = loss + self.settings.word_weight * torch.nn.functional.cross_entropy(
+                scores, batch.words.flatten(), ignore_index=NO_WORD
+            )
+        if not math.isfinite(loss.item()):
+            raise GunileoError(
+                f"{self.run}: the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}; "
+                "start again with a lower --learning-rate"
+            )
+        return loss
+
+    def _ctc(self, log_probabilities: Tensor, batch: Batch) -> Tensor:
+        loss: Tensor = self.ctc(log_probabilities.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        log_probabilities = self.model(batch.regions, batch.lengths)
+        self.losses["val"].append(self._ctc(log_probabilities, batch).item())
+        for text, scores, length in zip(batch.texts, log_probabilities.cpu().numpy(), batch.lengths, strict=True):
+            self.read.append((text, greedy(scores[: int(length)]).text))
+
+    def on_validation_epoch_end(self) -> None:
+        said, read = [pair[0] for pair in self.read], [pair[1] for pair in self.read]
+        row = {
+            "epoch": self.current_epoch + 1,
+            "train_loss": float(np.mean(self.losses["train"])),
+            "val_loss": float(np.mean(self.losses["val"])),
+            "val_wer": wer(said, read),
+            "val_cer": cer(said, read),
+        }
+        self.log_dict({name: value for name, value in row.items() if name != "epoch"}, prog_bar=False)
+        self.blank = not any(read)
+        _report(row, self.settings.epochs, self.read, self.blank)
+        rows = record(self.run / "metrics.csv", row)
+        draw_curve(rows, self.run / "curve.png")
+        self.losses, self.read = {"train": [], "val": []}, []
+
+
+def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]], blank: bool) -> None:
+    print(
+        f"\nepoch {row['epoch']}/{epochs}  loss {row['train_loss']:.3f}  validation loss {row['val_loss']:.3f}  "
+        f"WER {row['val_wer']:.3f}  CER {row['val_cer']:.3f}"
+    )
+    for said, read in (pairs[0], pairs[len(pairs) // 2]):
+        print(f"  said {said!r}\n  read {read!r}")
+    if blank:
+        print("  every answer is blank: usual in the first epochs, a fault if it stays")
+
+
+def record(path: Path, row: dict[str, float]) -> list[dict[str, float]]:
+    """Add a row to a CSV of epochs, in place of any of the same or a later epoch, and return all rows."""
+    rows: list[dict[str, float]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = [{name: float(value) for name, value in old.items()} for old in csv.DictReader(file)]
+    rows = [old for old in rows if old["epoch"] < row["epoch"]] + [row]
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(file.name, path)
+    return rows
+
+
+def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
+    """The learning curve as a PNG: losses above, error rates below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    losses, rates = figure.subplots(2, 1, sharex=True)
+    epochs = [row["epoch"] for row in rows]
+    for axis, names in ((losses, ("train_loss", "val_loss")), (rates, ("val_wer", "val_cer"))):
+        for name in names:
+            axis.plot(epochs, [row[name] for row in rows], label=name.replace("_", " "))
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    rates.set_xlabel("epoch")
+    figure.savefig(path, dpi=110)
