@@ -7,40 +7,39 @@ labels but no video. What it can't understand it reports in ``Corpus.rejected`` 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from gunileo.errors import GunileoError
-from gunileo.sentence import code_to_text, encode
+from gunileo.labels import CorpusError, WordTime, read_align, read_lines, read_phones, read_text
+from gunileo.sentence import code_to_text
+
+__all__ = [
+    "Corpus",
+    "CorpusError",
+    "Utterance",
+    "WordTime",
+    "find_corpus",
+    "find_folder",
+    "find_grid",
+    "find_lombard",
+    "read_align",
+    "read_phones",
+    "read_split",
+    "split",
+    "split_talkers",
+    "validation_part",
+]
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv"})
-ALIGN_UNITS = 25_000  # an .align file counts in samples of GRID's 25 kHz sound
-_SILENCES = frozenset({"sil", "sp"})
 _TALKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
-_UNSPOKEN = str.maketrans("-\u2013\u2014", "   ", ".,;:!?\"'\u2019\u201c\u201d()")  # punctuation shows on no lips
 _LISTED = 10  # names a summary prints of each list
-
-
-class CorpusError(GunileoError):
-    """A corpus folder, a label file or a split list that can't be used."""
-
-
-@dataclass(frozen=True)
-class WordTime:
-    """One word and when it is said, in seconds from the start of the clip."""
-
-    word: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,11 @@ def find_corpus(root: Path | str) -> Corpus:
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
-    files = _walk(root)
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-    if any(_LOMBARD.fullmatch(path.stem) for path in videos):
+    root = Path(root)
+    videos = _videos(root)
+    if any(_LOMBARD.fullmatch(video.stem) for video in videos):
         return find_lombard(root)
-    grid_labels = any(path.suffix.lower() == ".align" for path in files)
-    if grid_labels or any(_talker_of(path) and _is_code(path.stem) for path in videos):
+    if any(_talker(root, video) and _is_code(video.stem) for video in videos) or _files(root, {".align"}):
         return find_grid(root)
     return find_folder(root)
 
@@ -104,58 +102,47 @@ def find_grid(root: Path | str) -> Corpus:
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
-    corpus = Corpus()
-    files = _walk(root)
-    labels = _Labels([path for path in files if path.suffix.lower() == ".align"])
-    corpus.labels = len(labels.paths)
-    for video in _videos(files, root):
-        corpus.videos += 1
-        talker = _talker_of(video)
-        label = labels.take(talker, video.stem)
-        if label is None:
-            corpus.without_label.append(video)
-        try:
-            if not talker:
-                raise CorpusError("is in no talker's folder; move it into one named s1, s2, ...")
-            text = _text_of(video.stem)
-            words = _said(text, read_align(label), label) if label else ()
-        except CorpusError as error:
-            corpus.rejected.append((video, str(error)))
-            continue
-        corpus.utterances.append(Utterance(f"{talker}/{video.stem.lower()}", talker, video, text, words))
-    corpus.without_video = labels.left()
-    return _one_of_each(corpus)
+    root = Path(root)
+
+    def understand(video: Path, label: Path | None) -> Utterance:
+        talker, code = _talker(root, video), video.stem.lower()
+        if not talker:
+            raise CorpusError("is in no talker's folder; move it into one named s1, s2, ...")
+        text = _text_of(code)
+        words = read_align(label) if label else ()
+        said = " ".join(word.word for word in words)
+        if label and said != text:
+            raise CorpusError(f"{label} says {said!r} but the name says {text!r}; mend or delete the label")
+        return Utterance(f"{talker}/{code}", talker, video, text, words)
+
+    # No two talkers of GRID share a sentence, so a name is enough for a label in the wrong folder.
+    partners = _Partners(lambda path: f"{_talker(root, path)}/{path.stem.lower()}", lambda path: path.stem.lower())
+    return _pair(_videos(root), _files(root, {".align"}), partners, understand)
 
 
 def find_lombard(root: Path | str) -> Corpus:
     """Lombard GRID: ``front/s10_l_bbat9p.mov`` (or ``side/``) with ``alignment/s10_l_bbat9p.json``.
 
     The transcript comes from the sentence code in the name; in ``s10_l_bbat9p_WRONG_bbat9a`` the
-    talker misspoke and what follows WRONG was said. A clip without a label is listed in
-    ``without_label`` and is still an utterance, with no word times.
+    talker misspoke and what follows WRONG was said, whichever of the two files is named so. A clip
+    without a label is listed in ``without_label`` and is still an utterance, with no word times.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
-    corpus = Corpus()
-    files = _walk(root)
-    labels = _Labels([path for path in files if path.suffix.lower() == ".json" and _LOMBARD.fullmatch(path.stem)])
-    corpus.labels = len(labels.paths)
-    for video in _videos(files, root):
-        corpus.videos += 1
-        stem = video.stem
-        # Only one of the two files may carry _WRONG_, so the bare name pairs them as well.
-        label = labels.take("", stem) or labels.take("", _bare(stem)) or labels.take_bare(_bare(stem))
-        if label is None:
-            corpus.without_label.append(video)
-        try:
-            talker, text = _lombard_name(stem if _WRONG.search(stem) or label is None else label.stem)
-            words = _spread(text, read_phones(label), label) if label else ()
-        except CorpusError as error:
-            corpus.rejected.append((video, str(error)))
-            continue
-        corpus.utterances.append(Utterance(f"{video.parent.name}/{stem}", talker, video, text, words))
-    corpus.without_video = labels.left()
-    return _one_of_each(corpus)
+    root = Path(root)
+
+    def understand(video: Path, label: Path | None) -> Utterance:
+        name = label.stem if label and _WRONG.search(label.stem) else video.stem
+        match = _LOMBARD.fullmatch(name)
+        if match is None:
+            raise CorpusError(f"the name {name!r} isn't like s10_l_bbat9p; rename the clip")
+        text = _text_of(_WRONG.split(match[2])[-1])
+        words = _spread(text, label) if label else ()
+        return Utterance(f"{video.absolute().parent.name}/{video.stem}", match[1].lower(), video, text, words)
+
+    labels = [path for path in _files(root, {".json"}) if _LOMBARD.fullmatch(path.stem)]
+    partners = _Partners(lambda path: path.stem.lower(), lambda path: _WRONG.split(path.stem)[0].lower())
+    return _pair(_videos(root), labels, partners, understand)
 
 
 def find_folder(root: Path | str) -> Corpus:
@@ -166,87 +153,15 @@ def find_folder(root: Path | str) -> Corpus:
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
-    corpus = Corpus()
     root = Path(root)
-    files = _walk(root)
-    labels = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
-    corpus.labels = len(labels)
-    videos = _videos(files, root)
-    for video in videos:
-        corpus.videos += 1
-        label = labels.get(video.with_suffix(""))
-        if label is None:
-            corpus.without_label.append(video)
-            continue
+
+    def understand(video: Path, label: Path | None) -> Utterance | None:
         place = video.relative_to(root).with_suffix("")
-        try:
-            text = _read_text(label)
-        except CorpusError as error:
-            corpus.rejected.append((video, str(error)))
-            continue
         talker = place.parts[0] if len(place.parts) > 1 else ""
-        corpus.utterances.append(Utterance(place.as_posix(), talker, video, text))
-    stems = {video.with_suffix("") for video in videos}
-    corpus.without_video = [path for stem, path in labels.items() if stem not in stems]
-    return _one_of_each(corpus)
+        return Utterance(place.as_posix(), talker, video, read_text(label)) if label else None
 
-
-def read_align(path: Path | str) -> tuple[WordTime, ...]:
-    """Word times of a GRID ``.align`` file (``start end word`` a line, 25 kHz samples), in seconds.
-
-    Silences (``sil``, ``sp``) are left out. Raises ``CorpusError`` naming the file and line.
-    """
-    words = []
-    last = 0.0
-    for number, line in enumerate(_lines(path), 1):
-        fields = line.split()
-        if not fields:
-            continue
-        where = f"{path}: line {number}"
-        if len(fields) != 3:
-            raise CorpusError(f"{where} is {line.strip()!r}, not 'start end word'; mend or delete the label")
-        try:
-            start, end = (int(value) / ALIGN_UNITS for value in fields[:2])
-        except ValueError:
-            raise CorpusError(f"{where}: {line.strip()!r} has no whole-numbered start and end; mend it") from None
-        if fields[2].lower() in _SILENCES:
-            continue
-        if not last <= start < end:
-            raise CorpusError(f"{where}: {fields[2]!r} starts at {fields[0]} and ends at {fields[1]}; mend the times")
-        words.append(WordTime(fields[2].lower(), start, end))
-        last = end
-    if not words:
-        raise CorpusError(f"{path} names no word; mend or delete the label")
-    return tuple(words)
-
-
-def read_phones(path: Path | str) -> tuple[tuple[float, float], ...]:
-    """Start and end in seconds of each word in a Lombard GRID phone file, silences left out.
-
-    The file is ``{utterance: [{"phone", "offset", "duration"}]}``; a phone's suffix is its place in
-    the word: ``_B`` begin, ``_I`` inside, ``_E`` end, ``_S`` alone. Raises ``CorpusError``.
-    """
-    spans: list[tuple[float, float]] = []
-    begun: float | None = None
-    for number, phone in enumerate(_phones(path), 1):
-        where = f"{path}: phone {number}"
-        name, start, end = _phone(phone, where)
-        if name.split("_")[0].lower() in _SILENCES:
-            continue
-        place = name.rpartition("_")[2] if "_" in name else ""
-        if place not in {"B", "I", "E", "S"}:
-            raise CorpusError(f"{where}, {name!r}, has no place tag _B, _I, _E or _S; mend or delete the label")
-        if (place in "BS") != (begun is None):
-            raise CorpusError(f"{where}, {name!r}, stands where no {place} may stand; mend or delete the label")
-        begun = start if begun is None else begun
-        if place in "ES":
-            if end <= begun or (spans and begun < spans[-1][1] - 1e-6):
-                raise CorpusError(f"{where}, {name!r}, ends before its word or the one before it does; mend the times")
-            spans.append((begun, end))
-            begun = None
-    if begun is not None:
-        raise CorpusError(f"{path}: the last word has no end; mend or delete the label")
-    return tuple(spans)
+    partners = _Partners(lambda path: str(path.with_suffix("")), lambda path: str(path.with_suffix("")))
+    return _pair(_videos(root), _files(root, {".txt"}), partners, understand)
 
 
 def read_split(path: Path | str) -> list[str]:
@@ -254,7 +169,7 @@ def read_split(path: Path | str) -> list[str]:
 
     Raises ``CorpusError`` if the file can't be read or lists nothing.
     """
-    names = [line.partition("#")[0].strip() for line in _lines(path)]
+    names = [line.partition("#")[0].strip() for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
         raise CorpusError(f"{path} lists no utterance; write one id a line, such as s1/bbaf2n")
@@ -312,63 +227,75 @@ def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> l
     return [utterance for utterance in utterances if utterance.id in chosen]
 
 
-class _Labels:
-    """Label files by talker and name; those never taken are left without a video."""
+class _Partners(NamedTuple):
+    """The names by which a video and its label find each other."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
-        self._taken: set[Path] = set()
-        self._named: dict[str, list[Path]] = defaultdict(list)
-        self._bare: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            self._named[path.stem.lower()].append(path)
-            self._bare[_bare(path.stem).lower()].append(path)
-
-    def take(self, talker: str, name: str) -> Path | None:
-        """The label of that name in the talker's folder, or else the only one of that name."""
-        found = self._named.get(name.lower(), [])
-        own = [path for path in found if talker and _talker_of(path) == talker]
-        # Half of GRID's alignments lie in wrong folders; no two of its talkers share a sentence,
-        # so a name found once is that clip's.
-        chosen = own[:1] or (found if len(found) == 1 else [])
-        self._taken.update(chosen)
-        return chosen[0] if chosen else None
-
-    def take_bare(self, name: str) -> Path | None:
-        """The only label whose name without its ``_WRONG_`` part is ``name``."""
-        found = self._bare.get(name.lower(), [])
-        if len(found) != 1:
-            return None
-        self._taken.add(found[0])
-        return found[0]
-
-    def left(self) -> list[Path]:
-        return [path for path in self.paths if path not in self._taken]
+    exact: Callable[[Path], str]
+    loose: Callable[[Path], str]  # for a video without an exact partner, among labels without one
 
 
-def _walk(root: Path | str) -> list[Path]:
-    """Every file under ``root`` in a fixed order, hidden ones and macOS leftovers left out."""
-    if not os.path.isdir(root):
+def _pair(
+    videos: list[Path],
+    labels: list[Path],
+    partners: _Partners,
+    understand: Callable[[Path, Path | None], Utterance | None],
+) -> Corpus:
+    """Pairs videos with labels and understands each; a clip that is there twice is taken once."""
+    corpus = Corpus(videos=len(videos), labels=len(labels))
+    exact = {partners.exact(path): path for path in reversed(labels)}
+    names = {partners.exact(video) for video in videos}
+    loose = defaultdict[str, list[Path]](list)
+    for path in labels:
+        if partners.exact(path) not in names:
+            loose[partners.loose(path)].append(path)
+    taken: set[Path] = set()
+    utterances: dict[str, Utterance] = {}
+    for video in videos:
+        near = loose[partners.loose(video)]
+        label = exact.get(partners.exact(video)) or (near[0] if len(near) == 1 else None)
+        if label:
+            taken.add(label)
+        else:
+            corpus.without_label.append(video)
+        try:
+            utterance = understand(video, label)
+        except CorpusError as error:
+            corpus.rejected.append((video, str(error)))
+            continue
+        if utterance is None:
+            continue
+        first = utterances.setdefault(utterance.id, utterance)
+        if first is not utterance:
+            corpus.rejected.append((video, f"is {utterance.id} again, as {first.video} is; keep one of them"))
+    corpus.utterances = list(utterances.values())
+    corpus.without_video = [path for path in labels if path not in taken]
+    return corpus
+
+
+def _files(root: Path, suffixes: Iterable[str]) -> list[Path]:
+    """Files under ``root`` of some kinds in a fixed order, hidden ones and macOS leftovers left out."""
+    if not root.is_dir():
         raise CorpusError(f"{root} is no folder; name the folder that holds the corpus")
+    wanted = frozenset(suffixes)
     found = []
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
-        here = Path(folder)
-        found += [here / name for name in sorted(names) if not name.startswith(".")]
+        chosen = (name for name in sorted(names) if os.path.splitext(name)[1].lower() in wanted)
+        found += [Path(folder, name) for name in chosen if not name.startswith(".")]
     return found
 
 
-def _videos(files: list[Path], root: Path | str) -> list[Path]:
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+def _videos(root: Path) -> list[Path]:
+    videos = _files(root, VIDEO_SUFFIXES)
     if not videos:
         raise CorpusError(f"{root} holds no video; put clips there ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return videos
 
 
-def _talker_of(path: Path) -> str:
-    """The nearest folder above a file that is named like a GRID talker, or ""."""
-    folders = (folder.lower() for folder in reversed(path.absolute().parent.parts) if _TALKER.fullmatch(folder))
-    return next(folders, "")
+def _talker(root: Path, path: Path) -> str:
+    """The nearest folder above a file, up to ``root``, that is named like a GRID talker, or ""."""
+    folders = (root.absolute().name, *path.relative_to(root).parts[:-1])
+    return next((folder.lower() for folder in reversed(folders) if _TALKER.fullmatch(folder)), "")
 
 
 def _is_code(name: str) -> bool:
@@ -386,85 +313,12 @@ def _text_of(code: str) -> str:
         raise CorpusError(f"the name tells no sentence: {error}") from None
 
 
-def _bare(stem: str) -> str:
-    return _WRONG.split(stem)[0]
-
-
-def _lombard_name(stem: str) -> tuple[str, str]:
-    """Talker and text of a Lombard GRID name."""
-    match = _LOMBARD.fullmatch(stem)
-    if match is None:
-        raise CorpusError(f"the name {stem!r} isn't like s10_l_bbat9p; rename the clip")
-    return match[1].lower(), _text_of(_WRONG.split(match[2])[-1])
-
-
-def _said(text: str, words: tuple[WordTime, ...], label: Path) -> tuple[WordTime, ...]:
-    """The words of a label, once they are known to be those of the clip's name."""
-    said = " ".join(word.word for word in words)
-    if said != text:
-        raise CorpusError(f"{label} says {said!r} but the name says {text!r}; mend or delete the label")
-    return words
-
-
-def _spread(text: str, spans: tuple[tuple[float, float], ...], label: Path) -> tuple[WordTime, ...]:
-    words = text.split()
+def _spread(text: str, label: Path) -> tuple[WordTime, ...]:
+    """The words of a text at the times that a phone file gives."""
+    words, spans = text.split(), read_phones(label)
     if len(spans) != len(words):
         raise CorpusError(f"{label} times {len(spans)} words but {text!r} has {len(words)}; mend or delete the label")
     return tuple(WordTime(word, start, end) for word, (start, end) in zip(words, spans, strict=True))
-
-
-def _phones(path: Path | str) -> list[Any]:
-    try:
-        content = json.loads("\n".join(_lines(path)))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is no JSON ({error}); mend or delete the label") from None
-    # One utterance a file; its key is a name that some files spell otherwise than the file's own.
-    phones = next(iter(content.values())) if isinstance(content, dict) and len(content) == 1 else None
-    if not isinstance(phones, list) or not phones:
-        raise CorpusError(f"{path} isn't one utterance with a list of phones; mend or delete the label")
-    return phones
-
-
-def _phone(phone: Any, where: str) -> tuple[str, float, float]:
-    """Name, start and end in seconds of one entry of a phone file."""
-    try:
-        name, start, length = phone["phone"], float(phone["offset"]), float(phone["duration"])
-    except (KeyError, TypeError, ValueError):
-        raise CorpusError(f"{where} has no phone, offset or duration; mend or delete the label") from None
-    if not isinstance(name, str) or not (start >= 0 and length >= 0 and math.isfinite(start + length)):
-        raise CorpusError(f"{where} is no name with times of 0 or more; mend or delete the label")
-    return name, start, round(start + length, 6)
-
-
-def _read_text(label: Path) -> str:
-    text = " ".join(" ".join(_lines(label)).lower().translate(_UNSPOKEN).split())
-    if not text:
-        raise CorpusError(f"{label} is empty; write what the clip says")
-    try:
-        encode(text)
-    except ValueError as error:
-        raise CorpusError(f"{label}: {error}") from None
-    return text
-
-
-def _lines(path: Path | str) -> list[str]:
-    try:
-        return Path(path).read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise CorpusError(f"{path} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path} is no UTF-8 text; save it as UTF-8") from None
-
-
-def _one_of_each(corpus: Corpus) -> Corpus:
-    """Leaves one clip of each id; the others (a re-encoded copy, say) are reported."""
-    first: dict[str, Utterance] = {}
-    for utterance in corpus.utterances:
-        kept = first.setdefault(utterance.id, utterance)
-        if kept is not utterance:
-            corpus.rejected.append((utterance.video, f"is {utterance.id} again, as {kept.video} is; keep one"))
-    corpus.utterances = list(first.values())
-    return corpus
 
 
 def _listing(title: str, entries: list[str]) -> list[str]:
