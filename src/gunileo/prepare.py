@@ -341,7 +341,8 @@ def _enter(cache: Path, entry: _Entry) -> None:
                 if manifest.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
-                manifest.truncate(size)
+                with suppress(OSError):  # readers pass over a torn last line
+                    manifest.truncate(size)
                 raise
     except CacheError:
         (cache / entry.utterance.file).unlink()
