@@ -49,6 +49,6 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> N
 
 def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(TranscriptError, match="choose another folder"):
+    with pytest.raises(TranscriptError, match="choose another place"):
         write_transcript(READ, tmp_path / "out" / "a", ["txt"])
     assert (tmp_path / "out").read_text() == "mine"

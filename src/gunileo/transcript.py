@@ -68,15 +68,15 @@ def write_transcript(transcript: Transcript, stem: Path, formats: list[str]) -> 
     return paths
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader, a crash or a full disk never leaves half of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, a crash or a full disk never leaves half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise TranscriptError(f"{path}: can't be written ({error.strerror}); choose another folder with -o") from error
+        raise TranscriptError(f"{path}: can't be written ({error.strerror}); choose another place with -o") from error

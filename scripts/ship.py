@@ -1,0 +1,94 @@
+"""Release a trained run: python scripts/ship.py RUN CACHE [--split grid_s1_valid]
+
+Writes src/gunileo/weights/labial.onnx and labial.safetensors (float16, folded) from RUN/model.safetensors,
+measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from gunileo.corpus import read_split, split
+from gunileo.engine import ModelInfo, load_model
+from gunileo.evaluate import Evaluation, evaluate, to_text
+from gunileo.export import LICENCE, export_onnx, rounded
+from gunileo.model import load_weights, parameters, save_model
+from gunileo.prepare import Cache
+from gunileo.transcript import write_whole
+
+PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
+WEIGHTS = PACKAGE / "weights"
+LIMIT = 20e6  # bytes that both files may take together
+ATTRIBUTION = (
+    "Trained on the GRID audiovisual sentence corpus by M. Cooke, J. Barker, S. Cunningham and X. Shao "
+    "(JASA 120, 2006), https://zenodo.org/records/3625687, CC BY 4.0"
+)
+
+
+def main() -> None:
+    """Export, measure, register; nothing is registered that is too large or can't be read back."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("run", type=Path, help="folder of a finished training run")
+    parser.add_argument("cache", type=Path, help="the cache that it was trained on")
+    parser.add_argument("--split", default="grid_s1_valid", help="shipped list of the clips that were held back")
+    parser.add_argument("--name", default="labial")
+    arguments = parser.parse_args()
+
+    WEIGHTS.mkdir(exist_ok=True)
+    model = load_weights(arguments.run / "model.safetensors")
+    shipped = rounded(model)
+    onnx, weights = WEIGHTS / f"{arguments.name}.onnx", WEIGHTS / f"{arguments.name}.safetensors"
+    export_onnx(model, onnx, arguments.name)
+    save_model(shipped, weights, {"name": arguments.name, "licence": LICENCE, "attribution": ATTRIBUTION}, half=True)
+    weights.chmod(0o644)  # safetensors writes for its owner alone
+    sizes = {path.name: path.stat().st_size for path in (onnx, weights)}
+    if sum(sizes.values()) > LIMIT:
+        raise SystemExit(f"{onnx} and {weights} take {sum(sizes.values()) / 1e6:.1f} MB; at most {LIMIT / 1e6:.0f} MB")
+
+    cache = Cache(arguments.cache)
+    held = split(cache.utterances, read_split(PACKAGE / "splits" / f"{arguments.split}.txt"))
+    evaluation = evaluate(load_model(onnx), cache, held)
+    info = describe(arguments.name, sizes, parameters(shipped), evaluation, cache, arguments.split)
+    register(info)
+    print(to_text(evaluation) + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
+
+
+def describe(
+    name: str, sizes: dict[str, int], count: int, evaluation: Evaluation, cache: Cache, split_name: str
+) -> ModelInfo:
+    """The registry's entry of a measured model."""
+    talkers = ", ".join(sorted({utterance.talker for utterance in cache.utterances}))
+    held = len(evaluation.clips)
+    scores = evaluation.scores
+    return ModelInfo(
+        name=name,
+        file=f"{name}.onnx",
+        weights=f"{name}.safetensors",
+        sha256={file: hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest() for file in sizes},
+        bytes=sizes,
+        parameters=count,
+        wer_greedy=round(scores["greedy"].wer, 4),
+        wer_grammar=round(scores["grammar"].wer, 4),
+        cer_greedy=round(scores["greedy"].cer, 4),
+        cer_grammar=round(scores["grammar"].cer, 4),
+        measured_on=f"{held} clips of GRID talker {talkers} held back from training ({split_name})",
+        trained_on=f"{len(cache.utterances) - held} clips of GRID talker {talkers}",
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+    )
+
+
+def register(info: ModelInfo) -> None:
+    """Put an entry into models.json, in place of one of the same name."""
+    registry = WEIGHTS / "models.json"
+    entries = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else []
+    entries = [entry for entry in entries if entry["name"] != info.name] + [asdict(info)]
+    write_whole(registry, json.dumps(entries, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

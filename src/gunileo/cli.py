@@ -1,0 +1,352 @@
+"""The ``gunileo`` command: one verb a job. Whatever a verb needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from glob import glob, has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gunileo.errors import GunileoError
+
+if TYPE_CHECKING:
+    from gunileo.engine import Reader
+    from gunileo.mouth import Regions
+    from gunileo.prepare import CachedUtterance
+
+app = typer.Typer(
+    help="Read lips: a video of a talking face goes in, the words come out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
+
+
+class _Decode(StrEnum):
+    greedy = "greedy"
+    grammar = "grammar"
+
+
+_Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
+_CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
+_Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
+_Split = Annotated[
+    str | None, typer.Option(metavar="FILE", help="List of utterances, one a line; or a shipped one: grid_s1_valid.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage."""
+    try:
+        app(args=arguments, prog_name="gunileo")
+    except GunileoError as error:
+        _complain(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "gunileo").startswith("gunileo"):
+            raise
+        _complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[train]"')
+    sys.exit(1)
+
+
+@app.command()
+def prepare(
+    source: _Source,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
+) -> None:
+    """Cut the mouth regions of a corpus into a cache; run again to go on after a break."""
+    from gunileo.corpus import find_corpus
+    from gunileo.prepare import prepare as run
+
+    corpus = find_corpus(source)
+    typer.echo(corpus.summary())
+    with _progress("preparing") as progress:
+        report = run(corpus.utterances, output, workers, progress)
+    typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(report.skipped)} skipped")
+    skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
+    width = max((len(name) for name, _ in skipped), default=0)
+    for name, reason in skipped:
+        _complain(f"{name:{width}}  {reason}")
+    raise typer.Exit(1 if skipped else 0)
+
+
+@app.command()
+def sheet(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
+) -> None:
+    """Show the mouth regions of a folder of clips, or of a cache, in one picture: a row a clip."""
+    import cv2
+
+    from gunileo.mouth import contact_sheet
+    from gunileo.transcript import write_whole
+
+    clips = _clips_of(source)
+    chosen = [
+        clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
+    ]
+    rows, failed = [], False
+    for name, load in chosen:
+        try:
+            rows.append((name, load()))
+        except GunileoError as error:
+            failed = True
+            _complain(error)
+    if not rows:
+        raise GunileoError(f"{source}: no clip of which a mouth can be shown")
+    write_whole(output, cv2.imencode(".png", contact_sheet(rows))[1].tobytes())
+    typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def train(
+    cache: _CacheFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder for the model and its logs.")],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="List of utterances to validate on; a tenth, by hash of the name, if left out."
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 60,
+    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the one cycle.")] = 1e-3,
+    dropout: Annotated[float, typer.Option(min=0, max=1, help="Between the GRUs.")] = 0.5,
+    device: Annotated[str, typer.Option(help="auto (CUDA if there), cpu or cuda.")] = "auto",
+    seed: Annotated[int, typer.Option()] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train LabialCNN on a cache and test it after each epoch."""
+    from gunileo.corpus import validation_part
+    from gunileo.prepare import Cache
+    from gunileo.train import Settings
+    from gunileo.train import train as run
+
+    opened = Cache(cache)
+    everything = opened.utterances
+    tenth = -(-len(everything) // 10)
+    validation = _chosen(everything, split) if split else validation_part(everything, tenth)
+    held = {utterance.id for utterance in validation}
+    settings = Settings(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, dropout=dropout, device=device, seed=seed
+    )
+    rest = [utterance for utterance in everything if utterance.id not in held]
+    typer.echo(f"{run(opened, rest, validation, output, settings, resume)}: the best epoch's model")
+
+
+@app.command()
+def evaluate(
+    cache: _CacheFolder,
+    model: _Model = "labial",
+    split: _Split = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
+) -> None:
+    """Measure a model on a cache: error rates, accuracy by place, commonest confusions."""
+    from gunileo.engine import load_model
+    from gunileo.evaluate import evaluate as run
+    from gunileo.evaluate import to_json, to_text
+    from gunileo.prepare import Cache
+    from gunileo.transcript import write_whole
+
+    reader, opened = load_model(model), Cache(cache)
+    utterances = _chosen(opened.utterances, split) if split else opened.utterances
+    if not utterances:
+        raise GunileoError(f"{cache}: nothing was prepared here; run 'gunileo prepare SOURCE -o {cache}'")
+    with _progress("reading") as progress:
+        evaluation = run(reader, opened, utterances, progress)
+    typer.echo(to_text(evaluation), nl=False)
+    if json:
+        write_whole(json, to_json(evaluation))
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, or patterns.")],
+    model: _Model = "labial",
+    decode: Annotated[
+        _Decode, typer.Option(help="grammar: always a GRID sentence; greedy: whatever is spelled.")
+    ] = _Decode.grammar,
+    formats: Annotated[
+        str | None, typer.Option("-f", "--format", metavar="txt,json", help="Files to write; json if only -o is given.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Where to; this folder if only -f is given.")
+    ] = None,
+) -> None:
+    """Read the lips in videos.
+
+    Prints the text of each file on a line of its own, with the file's name before it when there are several.
+    With -o or -f also writes DIR/NAME.json or .txt; clips of a folder keep their place below it. A file that
+    can't be read is reported on standard error, the others are done, and the exit code is 1.
+    """
+    from gunileo.engine import load_model
+
+    wanted = _formats(formats) if formats or output else []
+    jobs, failed = _jobs(files)
+    if not jobs:
+        raise typer.Exit(1)
+    reader = load_model(model)
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        try:
+            if wanted and taken.setdefault(job.stem, job.path) != job.path:
+                place = (output or Path()) / job.stem
+                raise GunileoError(
+                    f"{job.path}: {place} is {taken[job.stem]}'s; rename one of them, or give their folder"
+                )
+            text = _read(reader, job, decode, wanted, output or Path())
+            typer.echo(f"{job.path}: {text}" if len(jobs) > 1 else text)
+        except GunileoError as error:
+            failed = True
+            _complain(error)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def models() -> None:
+    """List the models that come with the package."""
+    from gunileo.engine import available_models
+
+    found = available_models()
+    if not found:
+        raise GunileoError("no models come with this installation; reinstall gunileo, or give --model an .onnx file")
+    for info in found:
+        typer.echo(
+            f"{info.name}\n"
+            f"  parameters          {info.parameters / 1e6:.1f} million\n"
+            f"  word error rate     {info.wer_greedy:.1%} greedy, {info.wer_grammar:.1%} with the grammar\n"
+            f"  character error     {info.cer_greedy:.1%} greedy, {info.cer_grammar:.1%} with the grammar\n"
+            f"  measured on         {info.measured_on}\n"
+            f"  trained on          {info.trained_on}\n"
+            f"  size                {info.bytes[info.file] / 1e6:.1f} MB\n"
+            f"  licence             {info.licence}\n"
+            f"  attribution         {info.attribution}"
+        )
+
+
+@app.command()
+def summary() -> None:
+    """Print LabialCNN layer by layer: input, output, parameters, kernel, multiply-adds."""
+    import torchinfo
+
+    from gunileo.model import LabialCNN
+    from gunileo.mouth import HEIGHT, WIDTH
+
+    columns = ("input_size", "output_size", "num_params", "kernel_size", "mult_adds")
+    size = (1, 1, 75, HEIGHT, WIDTH)  # one clip of GRID
+    typer.echo(str(torchinfo.summary(LabialCNN(), size, col_names=columns, depth=4, device="cpu", verbose=0)))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for what it makes.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Do the whole job on a made-up talking face: prepare, train, test, and read clips never seen."""
+    from gunileo.demo import run
+
+    run(output)
+
+
+@dataclass(frozen=True)
+class _Job:
+    path: Path
+    stem: Path  # of the files to write, below the output folder
+
+
+def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
+    """The videos that files, folders and patterns name, each once, and whether an argument named none."""
+    from gunileo.video import SUFFIXES
+
+    jobs: dict[Path, _Job] = {}
+    failed = False
+    for argument in arguments:
+        matches = (
+            [argument] if Path(argument).exists() or not has_magic(argument) else sorted(glob(argument, recursive=True))
+        )
+        found = []
+        for path in map(Path, matches):
+            if path.is_dir():
+                inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+                found += [_Job(file, file.relative_to(path).with_suffix("")) for file in inside]
+            else:
+                found.append(_Job(path, Path(path.stem)))
+        if not found:
+            failed = True
+            _complain(f"{argument}: no videos there; give video files ({' '.join(SUFFIXES)})")
+        for job in found:
+            jobs.setdefault(job.path, job)
+    return list(jobs.values()), failed
+
+
+def _read(reader: Reader, job: _Job, decode: str, formats: list[str], output: Path) -> str:
+    from gunileo.transcript import write_transcript
+
+    transcript = reader.transcribe(job.path, decode)
+    if formats:
+        write_transcript(transcript, output / job.stem, formats)
+    return transcript.text
+
+
+def _formats(given: str | None) -> list[str]:
+    from gunileo.transcript import WRITERS
+
+    names = (given or "json").lower().replace(" ", "").split(",")
+    for name in names:
+        if name not in WRITERS:
+            raise typer.BadParameter(f"{name!r} is no format; use one or more of {','.join(WRITERS)}", param_hint="-f")
+    return names
+
+
+def _clips_of(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
+    """Name and loader of each clip of a cache or a folder."""
+    from functools import partial
+
+    from gunileo.mouth import read_regions
+    from gunileo.prepare import Cache
+
+    if (source / "cache.json").is_file():
+        cache = Cache(source)
+        return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
+    return [(job.stem.as_posix(), partial(read_regions, job.path)) for job in _jobs([str(source)])[0]]
+
+
+def _chosen(utterances: Sequence[CachedUtterance], split_list: str) -> list[CachedUtterance]:
+    """The utterances of a list file, or of a shipped list by its name."""
+    from importlib.resources import as_file, files
+
+    from gunileo.corpus import read_split, split
+
+    shipped = files("gunileo") / "splits" / f"{split_list}.txt"
+    if shipped.is_file() and not Path(split_list).exists():
+        with as_file(shipped) as path:
+            return split(utterances, read_split(path))
+    return split(utterances, read_split(Path(split_list)))
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _complain(message: object) -> None:
+    """One line on standard error."""
+    typer.echo(" ".join(str(message).splitlines()), err=True)

@@ -1,0 +1,307 @@
+"""The command line as a user meets it: arguments in, text, files and exit codes out."""
+
+import hashlib
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import clips
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from gunileo import cli, engine
+from gunileo.corpus import find_corpus
+from gunileo.export import export_onnx
+from gunileo.model import LabialCNN, ModelConfig
+from gunileo.prepare import Cache
+from gunileo.prepare import prepare as prepare_corpus
+from gunileo.sentence import SLOTS
+
+# What LiteRT itself writes to standard error when a process first starts a face model.
+GREETING = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    export_onnx(LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8)), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def cache(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cache") / "c"
+    prepare_corpus(find_corpus(synthetic_corpus).utterances, path, workers=2)
+    return path
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Runs a command line; gives exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(exit_.value.code or 0), out, err.replace(GREETING, "")
+
+    return call
+
+
+def is_grid(text: str) -> bool:
+    return all(word in slot for word, slot in zip(text.split(), SLOTS, strict=True))
+
+
+def test_transcribe_one_prints_the_text_alone(run, model: str, tmp_path: Path) -> None:
+    code, out, err = run("transcribe", clips.good(tmp_path / "bbaf2n.mp4", 40), "--model", model)
+    assert (code, err) == (0, "")
+    assert out.endswith("\n")
+    assert is_grid(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["bbaf2n.mp4"]
+
+
+def test_transcribe_goes_on_past_bad_files(run, model: str, tmp_path: Path) -> None:
+    good = clips.good(tmp_path / "good.mp4", 40)
+    bad = [
+        clips.empty(tmp_path / "empty.mp4"),
+        clips.text(tmp_path / "text.mp4"),
+        clips.truncated(tmp_path / "truncated.mp4"),
+        clips.audio_only(tmp_path / "sound.mp4"),
+        clips.one_frame(tmp_path / "one.mp4"),
+        clips.black(tmp_path / "black.mp4"),
+        clips.no_face(tmp_path / "wall.mp4"),
+        tmp_path / "missing.mp4",
+    ]
+    out_folder = tmp_path / "out"
+    code, out, err = run("transcribe", *bad, good, "--model", model, "-o", out_folder)
+    assert code == 1
+    assert out.startswith(f"{good}: ")
+    assert len(out.splitlines()) == 1
+    lines = err.splitlines()
+    assert len(lines) == len(bad)
+    for path, line in zip(bad, lines, strict=True):
+        assert line.startswith(f"{path}: ")
+    assert [path.name for path in out_folder.iterdir()] == ["good.json"]
+
+
+def test_transcribe_writes_the_formats_asked_for(run, model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "bbaf2n.mp4", 40)
+    code, out, _ = run("transcribe", clip, "--model", model, "-f", "txt,json", "-o", tmp_path / "out")
+    assert code == 0
+    assert (tmp_path / "out" / "bbaf2n.txt").read_text() == out
+    written = json.loads((tmp_path / "out" / "bbaf2n.json").read_text())
+    assert (written["file"], written["text"] + "\n", written["model"]) == (str(clip), out, model)
+    assert list(written) == ["file", "text", "words", "confidence", "model"]
+
+
+def test_transcribe_folder_pattern_and_double(run, model: str, tmp_path: Path) -> None:
+    for name in ("a/x.mp4", "b/x.mp4"):
+        (tmp_path / name).parent.mkdir()
+        clips.good(tmp_path / name, 30)
+    (tmp_path / "a" / "notes.txt").write_text("no video")
+    code, out, _ = run("transcribe", tmp_path, tmp_path / "a" / "x.mp4", "--model", model, "-o", tmp_path / "out")
+    assert code == 0
+    assert [line.split(": ")[0] for line in out.splitlines()] == [str(tmp_path / "a/x.mp4"), str(tmp_path / "b/x.mp4")]
+    assert (tmp_path / "out" / "a" / "x.json").exists()
+    assert (tmp_path / "out" / "b" / "x.json").exists()
+    assert len(run("transcribe", f"{tmp_path}/*/x.mp4", "--model", model)[1].splitlines()) == 2
+
+
+def test_transcribe_never_overwrites_one_clip_by_another(run, model: str, tmp_path: Path) -> None:
+    files = [tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4"]
+    for file in files:
+        file.parent.mkdir()
+        clips.good(file, 30)
+    code, out, err = run("transcribe", *files, "--model", model, "-o", tmp_path / "out")
+    assert code == 1
+    assert len(out.splitlines()) == 1
+    assert err.startswith(f"{files[1]}: ")
+    assert str(files[0]) in err
+    assert json.loads((tmp_path / "out" / "x.json").read_text())["file"] == str(files[0])
+
+
+def test_transcribe_says_what_is_wrong_with_the_request(run, model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "a.mp4", 30)
+    assert run("transcribe", clip, "--model", model, "-f", "docx")[0] == 2
+    assert run("transcribe", clip, "--decode", "magic")[0] == 2
+    code, _, err = run("transcribe", clip, "--model", "labail")
+    assert code == 1
+    assert err.startswith("labail: no such model")
+    (tmp_path / "void").mkdir()
+    code, _, err = run("transcribe", tmp_path / "void", "--model", model)
+    assert code == 1
+    assert err.startswith(f"{tmp_path / 'void'}: no videos there")
+    code, _, err = run("transcribe", f"{tmp_path}/*.mov", "--model", model)
+    assert code == 1
+    assert "*.mov: no videos there" in err
+
+
+def test_transcribe_checks_the_models_checksum(
+    run, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = {
+        **{"name": "labial", "file": "labial.onnx", "weights": "labial.safetensors"},
+        **{"sha256": {"labial.onnx": hashlib.sha256(b"as released").hexdigest()}, "bytes": {"labial.onnx": 8_600_000}},
+        **{"parameters": 4_300_000, "wer_greedy": 0.06, "wer_grammar": 0.04, "cer_greedy": 0.03, "cer_grammar": 0.02},
+        **{"measured_on": "75 clips", "trained_on": "670 clips", "licence": "Apache-2.0", "attribution": "GRID"},
+    }
+    (tmp_path / "models.json").write_text(json.dumps([info]))
+    (tmp_path / "labial.onnx").write_bytes(Path(model).read_bytes())
+    monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
+    code, _, err = run("transcribe", clips.good(tmp_path / "a.mp4", 30))
+    assert code == 1
+    assert "labial.onnx: checksum differs" in err
+    assert len(err.splitlines()) == 1
+
+    code, out, _ = run("models")
+    assert code == 0
+    for part in ("labial", "4.3 million", "6.0% greedy, 4.0% with the grammar", "75 clips", "8.6 MB", "Apache-2.0"):
+        assert part in out
+
+
+def test_prepare_resumes_and_reports(run, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus" / "s1"
+    corpus.mkdir(parents=True)
+    clips.good(corpus / "bbaf2n.mp4", 30)
+    clips.text(corpus / "lwws9a.mp4")
+    cache = tmp_path / "cache"
+    code, out, err = run("prepare", tmp_path / "corpus", "-o", cache, "--workers", "1")
+    assert code == 1
+    assert "2 videos, 0 labels" in out
+    assert "1 prepared, 0 kept from before, 1 skipped" in out
+    assert "lwws9a" in err
+    assert "not a video" in err
+    assert len(err.splitlines()) == 1
+    (corpus / "lwws9a.mp4").unlink()
+    code, out, err = run("prepare", tmp_path / "corpus", "-o", cache)
+    assert (code, err) == (0, "")
+    assert "0 prepared, 1 kept from before, 0 skipped" in out
+    assert [utterance.id for utterance in Cache(cache).utterances] == ["s1/bbaf2n"]
+
+
+def test_prepare_counts_labels_it_cannot_read(run, tmp_path: Path) -> None:
+    clips.good(tmp_path / "a.mp4", 30)
+    (tmp_path / "a.txt").write_text("good morning")
+    clips.good(tmp_path / "b.mp4", 30)
+    (tmp_path / "b.txt").write_text("grüezi")
+    code, _, err = run("prepare", tmp_path, "-o", tmp_path / "cache", "--workers", "1")
+    assert code == 1
+    assert "b.txt" in err
+
+
+def test_sheet_of_cache_and_of_folder(run, cache: Path, tmp_path: Path) -> None:
+    code, out, _ = run("sheet", cache, "-o", tmp_path / "cache.png")
+    assert code == 0
+    assert "6 of 6 clips" in out
+    picture = cv2.imread(str(tmp_path / "cache.png"), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (6 * 118, 8 * 150)
+    first = Cache(cache).load(Cache(cache).utterances[0])[0]
+    np.testing.assert_array_equal(picture[18:118, :150], first)
+
+    clips.good(tmp_path / "good.mp4", 30)
+    clips.black(tmp_path / "black.mp4")
+    code, out, err = run("sheet", tmp_path, "-o", tmp_path / "folder.png")
+    assert code == 1
+    assert "1 of 2 clips" in out
+    assert "black.mp4" in err
+    assert cv2.imread(str(tmp_path / "folder.png")).shape[:2] == (118, 8 * 150)
+
+
+def test_evaluate_prints_and_writes(run, cache: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# two\ns1/bbaf2n\ns2/pgiozs\n")
+    code, out, _ = run(
+        "evaluate", cache, "--model", model, "--split", tmp_path / "list.txt", "--json", tmp_path / "e.json"
+    )
+    assert code == 0
+    assert f"2 clips of {cache}" in out
+    assert "word error rate" in out
+    written = json.loads((tmp_path / "e.json").read_text())
+    assert [clip["id"] for clip in written["clips"]] == ["s1/bbaf2n", "s2/pgiozs"]
+    assert run("evaluate", cache, "--model", model)[1].startswith("6 clips")
+
+
+def test_evaluate_refuses_with_one_line(run, cache: Path, model: str, tmp_path: Path) -> None:
+    for arguments in ((tmp_path / "none",), (cache, "--split", "grid_s1_valid"), (cache, "--split", tmp_path / "no")):
+        code, out, err = run("evaluate", *arguments, "--model", model)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+
+
+def test_summary_shows_the_published_layers(run) -> None:
+    code, out, _ = run("summary")
+    assert code == 0
+    for part in ("608", "9,616", "38,432", "18,981", "[1, 8, 75, 50, 75]", "[1, 75, 37]", "Mult-Adds"):
+        assert part in out
+
+
+def test_train_then_evaluate_the_run(run, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("s1/bbaf2n\n")
+    folder = tmp_path / "run"
+    code, out, err = run(
+        *("train", cache, "-o", folder, "--split", tmp_path / "list.txt"),
+        *("--epochs", "1", "--batch-size", "3", "--dropout", "0.25", "--device", "cpu"),
+    )
+    assert code == 0 or "still blank" in err  # one epoch teaches nothing; what counts is what it leaves
+    settings = json.loads((folder / "settings.json").read_text())
+    assert (settings["epochs"], settings["batch_size"], settings["dropout"]) == (1, 3, 0.25)
+    code, out, _ = run("evaluate", cache, "--model", folder, "--split", tmp_path / "list.txt")
+    assert code == 0
+    assert out.startswith(f"1 clips of {cache} read by {folder}")
+
+
+def test_train_defaults_are_the_recipes() -> None:
+    from gunileo.train import Settings
+
+    parameters = inspect.signature(cli.train).parameters
+    for name in ("epochs", "batch_size", "learning_rate", "dropout", "device", "seed"):
+        assert parameters[name].default == getattr(Settings(), name)
+
+
+def test_missing_extra_is_one_line(run, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchinfo", None)
+    code, _, err = run("summary")
+    assert code == 1
+    assert 'pip install "gunileo[train]"' in err
+    assert len(err.splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+from gunileo.cli import main
+try:
+    main(["--help"])
+except SystemExit as exit_:
+    assert not exit_.code
+heavy = {"numpy", "cv2", "av", "onnxruntime", "ai_edge_litert", "torch", "lightning", "matplotlib", "rich.console"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for verb in ("prepare", "sheet", "train", "evaluate", "transcribe", "models", "summary", "demo"):
+        assert verb in done.stdout
+
+
+def test_runs_as_a_module(model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "a.mp4", 30)
+    command = [sys.executable, "-m", "gunileo", "transcribe", str(clip), "--model", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert is_grid(done.stdout)
+
+
+def test_reads_real_clips(run, shared: Path, tmp_path: Path) -> None:
+    if not any(info.name == "labial" for info in engine.available_models()):
+        pytest.skip("no weights are shipped with this version")
+    names = ["bbaz4n", "bgig7s", "bgwo2n", "bgwo3s"]  # of the validation list: never trained on
+    files = [next((shared / "grid" / "s1").glob(f"{name}.*")) for name in names]
+    code, out, _ = run("transcribe", *files)
+    assert code == 0
+    from gunileo.metrics import wer
+    from gunileo.sentence import code_to_text
+
+    assert wer([code_to_text(name) for name in names], [line.split(": ")[1] for line in out.splitlines()]) < 0.25
