@@ -1,6 +1,10 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PosixPath
 from typing import Any
@@ -248,3 +252,39 @@ def test_a_damaged_picture_is_named(cache: Path) -> None:
             opened.load(clip)
     with pytest.raises(CacheError, match="damaged"):
         opened.load(replace(first, frames=5))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see which processes are left")
+def test_a_killed_run_leaves_no_process_and_goes_on(synthetic_corpus: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom gunileo.corpus import find_grid\nfrom gunileo.prepare import prepare\n"
+        "if __name__ == '__main__':\n    prepare(find_grid(sys.argv[1]).utterances, sys.argv[2], workers=1)\n"
+    )
+    cache = tmp_path / "cache"
+    with subprocess.Popen([sys.executable, str(script), str(synthetic_corpus), str(cache)]) as run:
+        wait_until(lambda: (cache / "manifest.jsonl").exists() or run.poll() is not None)
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        run.kill()
+    assert children
+    wait_until(lambda: not any(runs(child) for child in children))
+    report = prepare(find_grid(synthetic_corpus).utterances, cache, workers=2)
+    assert report.kept >= 1
+    assert (report.done + report.kept, report.skipped) == (6, [])
+    assert len(files(cache)) == 6 + 2
+
+
+def runs(process: str) -> bool:
+    try:
+        # One that has ended may wait, as a zombie (Z), for an init process that never asks for it.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Up to a minute; then the test fails."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened for a minute"
+        time.sleep(0.02)

@@ -15,8 +15,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -282,7 +283,20 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
 
 def _pool() -> ProcessPoolExecutor:
     # Spawned, not forked: a fork of a process with threads (a progress bar's, say) may hang.
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
+    cv2.setNumThreads(1)
+
+    def outlive_nobody() -> None:
+        parent = parent_process()
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=outlive_nobody, daemon=True).start()
 
 
 def _pools(count: int) -> list[ProcessPoolExecutor]:
