@@ -262,6 +262,13 @@ def test_train_defaults_are_the_recipes() -> None:
         assert parameters[name].default == getattr(Settings(), name)
 
 
+def test_train_without_the_device_asked_for(run, cache: Path, tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        assert run("train", cache, "-o", tmp_path / "run", "--device", "cuda")[0] == 2
+    assert run("train", cache, "-o", tmp_path / "run", "--device", "abacus")[0] == 2
+    assert not (tmp_path / "run").exists()
+
+
 def test_missing_extra_is_one_line(run, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchinfo", None)
     code, _, err = run("summary")

@@ -85,10 +85,17 @@ def test_export_leaves_the_model_alone_and_no_other_file(model: LabialCNN, tmp_p
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     export_onnx(model, tmp_path / "a.onnx")
-    assert model.training
+    assert all(module.training for module in model.modules())
     model.eval()
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_failed_export_leaves_nothing(model: LabialCNN, tmp_path: Path) -> None:
+    (tmp_path / "taken.onnx").mkdir()
+    with pytest.raises(OSError, match=r"taken\.onnx"):
+        export_onnx(model, tmp_path / "taken.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.onnx"]
 
 
 def test_published_configuration_exports(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ class _Decode(StrEnum):
     grammar = "grammar"
 
 
+class _Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
 _CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 _Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
@@ -114,30 +120,40 @@ def train(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="List of utterances to validate on; a tenth, by hash of the name, if left out."
+            metavar="FILE",
+            help="Utterances to validate on, a list as for evaluate; a tenth, by hash of the name, if left out.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 60,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     learning_rate: Annotated[float, typer.Option(help="Peak of the one cycle.")] = 1e-3,
     dropout: Annotated[float, typer.Option(min=0, max=1, help="Between the GRUs.")] = 0.5,
-    device: Annotated[str, typer.Option(help="auto (CUDA if there), cpu or cuda.")] = "auto",
+    device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
     seed: Annotated[int, typer.Option()] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train LabialCNN on a cache and test it after each epoch."""
+    import torch
+
     from gunileo.corpus import validation_part
     from gunileo.prepare import Cache
     from gunileo.train import Settings
     from gunileo.train import train as run
 
+    if device == _Device.cuda and not torch.cuda.is_available():
+        raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
     opened = Cache(cache)
     everything = opened.utterances
     tenth = -(-len(everything) // 10)
     validation = _chosen(everything, split) if split else validation_part(everything, tenth)
     held = {utterance.id for utterance in validation}
     settings = Settings(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, dropout=dropout, device=device, seed=seed
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        dropout=dropout,
+        device=device.value,
+        seed=seed,
     )
     rest = [utterance for utterance in everything if utterance.id not in held]
     typer.echo(f"{run(opened, rest, validation, output, settings, resume)}: the best epoch's model")

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from gunileo.model import LabialCNN
+from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.sentence import CLASSES
 from gunileo.video import FPS
@@ -60,37 +60,45 @@ def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, lic
     """
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial")
+    shipped = rounded(model)
+    try:
+        _trace(shipped, partial)
+        exported = onnx.load(str(partial))
+        _halve(exported.graph)
+        _describe(exported, {**_metadata(shipped.config), "name": name or path.stem, "licence": licence})
+        onnx.checker.check_model(exported)
+        onnx.save(exported, str(partial))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _trace(model: LabialCNN, path: Path) -> None:
     with warnings.catch_warnings():
         # The exporter warns of GRUs with a free batch size, whose first state it would fix if we gave one.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)  # checks of sizes that are always equal
         torch.onnx.export(
-            _Traced(rounded(model)),
+            _Traced(model),
             (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
-            str(partial),
+            str(path),
             input_names=["regions"],
             output_names=["log_probabilities"],
             dynamic_axes={"regions": {0: "N", 2: "T"}, "log_probabilities": {0: "N", 1: "T"}},
             opset_version=OPSET,
             dynamo=False,
         )
-    exported = onnx.load(str(partial))
-    _halve(exported.graph)
-    _describe(exported, {**_metadata(model), "name": name or path.stem, "licence": licence})
-    onnx.checker.check_model(exported)
-    onnx.save(exported, str(partial))
-    partial.replace(path)
 
 
-def _metadata(model: LabialCNN) -> Mapping[str, str]:
+def _metadata(config: ModelConfig) -> Mapping[str, str]:
     return {
         "gunileo_classes": json.dumps(CLASSES),
         "fps": str(FPS),
         "height": str(HEIGHT),
         "width": str(WIDTH),
         "normalisation": "clip",  # mean 0, standard deviation 1 over the whole clip
-        "config": json.dumps(asdict(model.fold().config)),
+        "config": json.dumps(asdict(config)),
     }
 
 
