@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -52,6 +53,10 @@ class Batch(NamedTuple):
     target_lengths: Tensor
     words: Tensor
     texts: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on a device."""
+        return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if name != "texts"})
 
 
 class Clips(Dataset[Sample]):
@@ -133,7 +138,7 @@ def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.rando
 
 def ctc_frames(text: str) -> int:
     """The fewest frames in which CTC can spell a text: one a letter and a blank between equal neighbours."""
-    return len(text) + sum(a == b for a, b in zip(text, text[1:], strict=False))
+    return len(text) + sum(a == b for a, b in pairwise(text))
 
 
 def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator) -> Array:

@@ -124,7 +124,8 @@ class FaceTracker:
             pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
             right, left = pixels[2], pixels[3]
             angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
-            box = Box(*map(float, pixels[0]), side=float(points[1].max() * _DETECTOR_SIDE * scale), angle=angle)
+            side = float(points[1].max() * _DETECTOR_SIDE * scale)
+            box = Box(float(pixels[0, 0]), float(pixels[0, 1]), side, angle)
             if not any(_same_place(box, other) for other in boxes):
                 boxes.append(box)
         return boxes

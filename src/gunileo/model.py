@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,7 +36,8 @@ class _MaxPool(nn.MaxPool3d):
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input)
+            pooled: Tensor = super().forward(input)
+        return pooled
 
 
 class LabialCNN(nn.Module):
@@ -50,7 +52,7 @@ class LabialCNN(nn.Module):
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = config = config or ModelConfig()
-        layers: list[nn.Module] = []
+        self.convolutions = nn.ModuleList()
         height, width = HEIGHT, WIDTH
         for index, (inputs, outputs) in enumerate(zip((1, *config.channels), config.channels, strict=False)):
             stride = 2 if index == 0 else 1
@@ -58,9 +60,8 @@ class LabialCNN(nn.Module):
             if config.normalise:
                 block.append(nn.BatchNorm3d(outputs))
             # The maximum of ReLUs is the ReLU of the maximum, at a quarter of the cost.
-            layers.append(nn.Sequential(*block, _MaxPool((1, 2, 2)), nn.ReLU(inplace=True)))
+            self.convolutions.append(nn.Sequential(*block, _MaxPool((1, 2, 2)), nn.ReLU(inplace=True)))
             height, width = height // stride // 2, width // stride // 2
-        self.convolutions = nn.ModuleList(layers)
         self.feature_dropout = nn.Dropout(config.feature_dropout)
         features = config.channels[-1] * height * width
         self.gru = nn.GRU(features, config.hidden, 2, batch_first=True, bidirectional=True, dropout=config.dropout)
@@ -89,11 +90,13 @@ class LabialCNN(nn.Module):
             output: Tensor = self.gru(x)[0]
             return output
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        unpacked: Tensor = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        return unpacked
 
     def log_probabilities(self, encoded: Tensor) -> Tensor:
         """Natural logarithms of the class probabilities, [N, T, 37]: what CTC's loss and decoders expect."""
-        return self.classes(encoded).float().log_softmax(-1)
+        scores: Tensor = self.classes(encoded)
+        return scores.float().log_softmax(-1)
 
     def fold(self) -> LabialCNN:
         """The same function with batch normalisation folded into the convolutions and the word head left out.
@@ -103,9 +106,11 @@ class LabialCNN(nn.Module):
         folded = LabialCNN(replace(self.config, normalise=False, words=()))
         state = {name: value for name, value in self.state_dict().items() if not name.startswith(("convol", "words"))}
         for index, block in enumerate(self.convolutions):
-            conv = block[0]
-            if self.config.normalise:
-                conv = nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), block[1].eval())
+            assert isinstance(block, nn.Sequential)
+            conv, norm = block.eval()[:2]
+            assert isinstance(conv, nn.Conv3d) and conv.bias is not None
+            if isinstance(norm, nn.BatchNorm3d):
+                conv = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
             state[f"convolutions.{index}.0.weight"] = conv.weight.detach()
             state[f"convolutions.{index}.0.bias"] = conv.bias.detach()
         folded.load_state_dict(state)
@@ -136,11 +141,11 @@ def load_weights(path: Path | str) -> LabialCNN:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
-        config = json.loads(metadata["config"])
-        config = ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
-        model = LabialCNN(config)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config: dict[str, Any] = json.loads(metadata["config"])
+        config |= {name: tuple(value) for name, value in config.items() if isinstance(value, list)}
+        model = LabialCNN(ModelConfig(**config))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise GunileoError(f"{path}: no LabialCNN weights ({error}); give a .safetensors file of this version") from error
+        raise GunileoError(f"{path}: no LabialCNN weights ({error}); give a file written by gunileo train") from error
     return model.eval()

@@ -72,7 +72,8 @@ def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
         landmarks = tracker(frame)
         total += 1
         found += landmarks is not None
-        path.push(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), None if landmarks is None else _pose(landmarks))
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        path.push(grey, None if landmarks is None else _pose(landmarks))
         yield from path.settled()
     path.close()
     yield from path.settled()
@@ -164,13 +165,14 @@ def _cut(frame: Regions, pose: Array) -> Regions:
     scale = np.exp(scale)
     if scale > 1.5:  # shrunk by area first: bilinear samples alone would skip pixels
         shrink = 1 / scale
-        frame = cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        frame = np.asarray(cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
         x, y, scale = x * shrink, y * shrink, 1.0
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shift = np.array([x, y]) - turn @ np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
     matrix = np.column_stack([turn, shift])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(frame, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    region = cv2.warpAffine(frame, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(region, np.uint8)
 
 
 def contact_sheet(clips: Sequence[tuple[str, Regions]], columns: int = 8) -> Regions:

@@ -16,7 +16,9 @@ _CODES: tuple[dict[str, str], ...] = (
     {"b": "blue", "g": "green", "r": "red", "w": "white"},
     {"a": "at", "b": "by", "i": "in", "w": "with"},
     {letter: letter for letter in "abcdefghijklmnopqrstuvxyz"},  # w is left out: three syllables
-    dict(zip("z123456789", "zero one two three four five six seven eight nine".split(), strict=True)),
+    dict(
+        zip("z123456789", ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), strict=True)
+    ),
     {"a": "again", "n": "now", "p": "please", "s": "soon"},
 )
 SLOTS: tuple[tuple[str, ...], ...] = tuple(tuple(words.values()) for words in _CODES)

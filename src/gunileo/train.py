@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,7 +97,7 @@ def _settings(run: Path, settings: Settings, resume: bool) -> Settings:
     if path.exists() and not resume:
         raise GunileoError(f"{run}: holds a run already; add --resume to go on with it, or name another folder")
     if path.exists() and json.loads(path.read_text()) != json.loads(text):
-        raise GunileoError(f"{run}: was started with other settings (settings.json); repeat those or name another folder")
+        raise GunileoError(f"{run}: was started with other settings (settings.json); repeat those or name a new folder")
     run.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return settings
@@ -109,8 +107,8 @@ def _spellable(utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
     """Utterances long enough to be spelled by CTC; a shorter one has an infinite loss."""
     kept = [utterance for utterance in utterances if utterance.frames >= ctc_frames(utterance.text) > 0]
     if len(kept) < len(utterances):
-        left = ", ".join(sorted({u.id for u in utterances} - {u.id for u in kept})[:5])
-        print(f"left out {len(utterances) - len(kept)} clips that are shorter than their spelling, or have none: {left}")
+        left = sorted({u.id for u in utterances} - {u.id for u in kept})
+        print(f"left out {len(left)} clips that are shorter than their spelling, or have none: {', '.join(left[:5])}")
     if not kept:
         raise GunileoError("no clips to train or to validate on; check the cache and the split")
     return kept
@@ -150,7 +148,7 @@ class Training(lightning.LightningModule):
     ):
         super().__init__()
         self.cache, self.run, self.settings = cache, run, settings
-        self.training, self.validation = training, validation
+        self.train_part, self.val_part = training, validation
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         self.model = LabialCNN(
             ModelConfig(
@@ -170,31 +168,29 @@ class Training(lightning.LightningModule):
         """The training clips as one epoch sees them: all cut to a few words at first, whole sentences later."""
         settings = self.settings
         share = max(settings.cuts_at_end, 1 - (1 - settings.cuts_at_end) * epoch / (settings.epochs / 2))
-        draws = np.random.default_rng((settings.seed, epoch)).random(len(self.training))
-        cuts = frozenset(i for i, utterance in enumerate(self.training) if utterance.words and draws[i] < share)
-        return Clips(self.cache, self.training, self.words, settings.augmentation, cuts, (settings.seed, epoch))
+        draws = np.random.default_rng((settings.seed, epoch)).random(len(self.train_part))
+        cuts = frozenset(i for i, utterance in enumerate(self.train_part) if utterance.words and draws[i] < share)
+        return Clips(self.cache, self.train_part, self.words, settings.augmentation, cuts, (settings.seed, epoch))
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips = self.clips(self.current_epoch)
         return self._loader(clips, batch_sampler=CutsApart(clips, self.settings.batch_size))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader(Clips(self.cache, self.validation, self.words), batch_size=self.settings.batch_size)
+        return self._loader(Clips(self.cache, self.val_part, self.words), batch_size=self.settings.batch_size)
 
     def _loader(self, clips: Clips, **batches: Any) -> DataLoader[Any]:
         return DataLoader(clips, collate_fn=collate, num_workers=self.settings.workers, **batches)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimiser = torch.optim.AdamW(
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        optimiser = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         steps = sum(len(CutsApart(self.clips(epoch), settings.batch_size)) for epoch in range(settings.epochs))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return Batch(*(part.to(device) if isinstance(part, Tensor) else part for part in batch))
+        return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         encoded = self.model.encode(batch.regions, batch.lengths)
@@ -258,11 +254,12 @@ def record(path: Path, row: dict[str, float]) -> list[dict[str, float]]:
         with path.open(newline="") as file:
             rows = [{name: float(value) for name, value in old.items()} for old in csv.DictReader(file)]
     rows = [old for old in rows if old["epoch"] < row["epoch"]] + [row]
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, newline="") as file:
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(file.name, path)
+    partial.replace(path)
     return rows
 
 

@@ -101,7 +101,7 @@ def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
 
 def _upright(frame: av.VideoFrame, rotation: int) -> Frame:
     """``rotation`` is in degrees, counter-clockwise, as the file asks a player to turn the picture."""
-    pixels = frame.to_ndarray(threads=1)  # its default starts a thread pool a frame
+    pixels = np.asarray(frame.to_ndarray(threads=1), np.uint8)  # its default starts a thread pool a frame
     return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90))) if rotation else pixels
 
 
