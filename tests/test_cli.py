@@ -21,9 +21,6 @@ from gunileo.prepare import Cache
 from gunileo.prepare import prepare as prepare_corpus
 from gunileo.sentence import SLOTS
 
-# What LiteRT itself writes to standard error when a process first starts a face model.
-GREETING = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -41,15 +38,14 @@ def cache(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def run(capfd: pytest.CaptureFixture[str]):
     """Runs a command line; gives exit code, standard output and standard error."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
         with pytest.raises(SystemExit) as exit_:
             cli.main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return int(exit_.value.code or 0), out, err.replace(GREETING, "")
+        return int(exit_.value.code or 0), *capfd.readouterr()
 
     return call
 
