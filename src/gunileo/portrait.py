@@ -153,17 +153,23 @@ class Portrait:
         ends = np.full_like(self._x, _NOSE), np.full_like(self._x, _NECK)
         target = np.stack([ends[0], *wanted, chin + shape.jaw * _fade(np.abs(away), 18, _REACH), ends[1]])
         source = np.stack([ends[0], *edges, chin, ends[1]])
-        steps = np.arange(len(target), dtype=np.float32)[:, None] * 1e-3  # np.interp wants rising knots
-        return (np.maximum.accumulate(target) + steps).astype(np.float32), source.astype(np.float32), pull
+        steps = np.arange(len(target), dtype=np.float32)[:, None] * 1e-3  # knots must rise
+        return (
+            (np.maximum.accumulate(target) + steps).astype(np.float32),
+            source.astype(np.float32),
+            pull.astype(np.float32),
+        )
 
     def _sources(self, target: Floats, source: Floats, pull: Floats) -> tuple[Floats, Floats]:
         """Where in ``self._face`` each pixel of the mouth's region comes from: columns and rows."""
-        weight = (0.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.0)  # the pull towards the middle, at each knot
-        rows = np.empty((len(self._y), len(self._x)), dtype=np.float32)
-        columns = np.empty_like(rows)
-        for i in range(len(self._x)):
-            rows[:, i] = np.interp(self._y, target[:, i], source[:, i])
-            columns[:, i] = self._x[i] + pull[i] * np.interp(self._y, target[:, i], weight)
+        weights = (0.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.0)  # of the pull towards the middle, at each knot
+        rows = np.broadcast_to(source[0], (len(self._y), len(self._x))).copy()
+        weight = np.zeros_like(rows)
+        for k in range(len(target) - 1):  # linear from knot to knot
+            part = np.clip((self._y[:, None] - target[k]) / (target[k + 1] - target[k]), 0, 1)
+            rows += part * (source[k + 1] - source[k])
+            weight += part * np.float32(weights[k + 1] - weights[k])
+        columns = self._x + pull * weight
         return (columns - _LEFT) * _SCALE + _MARGIN, (rows - _TOP) * _SCALE + _MARGIN
 
     def _cavity(self, shape: MouthShape, target: Floats) -> Any:
