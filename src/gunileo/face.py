@@ -8,6 +8,9 @@ face_landmark graphs.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -37,6 +40,19 @@ class Box:
     angle: float
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what native code writes to standard error: LiteRT announces its delegate there and has no switch."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class _Model:
     """One TFLite model with one input, float32 [1, S, S, 3]; one thread, as a crop takes about 2 ms."""
 
@@ -44,8 +60,9 @@ class _Model:
         from ai_edge_litert.interpreter import Interpreter
 
         content = (files("gunileo") / "landmarks" / name).read_bytes()
-        self._interpreter = Interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
+        with _quiet():
+            self._interpreter = Interpreter(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 

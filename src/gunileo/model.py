@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -105,14 +106,13 @@ class LabialCNN(nn.Module):
         """
         folded = LabialCNN(replace(self.config, normalise=False, words=()))
         state = {name: value for name, value in self.state_dict().items() if not name.startswith(("convol", "words"))}
-        for index, block in enumerate(self.convolutions):
+        for index, block in enumerate(deepcopy(self.convolutions).eval()):
             assert isinstance(block, nn.Sequential)
-            conv, norm = block.eval()[:2]
-            assert isinstance(conv, nn.Conv3d) and conv.bias is not None
+            conv, norm = block[0], block[1]
+            assert isinstance(conv, nn.Conv3d)
             if isinstance(norm, nn.BatchNorm3d):
                 conv = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
-            state[f"convolutions.{index}.0.weight"] = conv.weight.detach()
-            state[f"convolutions.{index}.0.bias"] = conv.bias.detach()
+            state |= {f"convolutions.{index}.0.{name}": value for name, value in conv.state_dict().items()}
         folded.load_state_dict(state)
         return folded.eval()
 
