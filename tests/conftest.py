@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gunileo.corpus import find_corpus
+from gunileo.prepare import prepare
 from gunileo.synthetic import make_corpus
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"  # real GRID clips, where they are at hand
@@ -24,4 +26,13 @@ def synthetic_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus in GRID's layout, two talkers with three sentences each. Shared by all tests: do not write into it."""
     folder = tmp_path_factory.mktemp("corpus")
     make_corpus(folder, ["bbaf2n", "lwws9a", "pgiozs"], talkers=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def synthetic_cache(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``synthetic_corpus``, prepared. Shared by all tests: do not write into it."""
+    folder = tmp_path_factory.mktemp("cache")
+    report = prepare(find_corpus(synthetic_corpus).utterances, folder, workers=1)
+    assert report.done == 6, report.skipped
     return folder

@@ -83,9 +83,8 @@ class LabialCNN(nn.Module):
             frames = torch.arange(x.shape[2], device=x.device)
             mask = (frames < lengths.to(x.device)[:, None])[:, None, :, None, None]
         for block in self.convolutions:
-            x = block(x)
-            if mask is not None:  # a kernel three frames long would carry padding into the clip
-                x = x * mask
+            # A kernel three frames long would carry padding into the clip.
+            x = block(x if mask is None else x * mask)
         x = self.feature_dropout(x.transpose(1, 2).flatten(2))
         if lengths is None:
             output: Tensor = self.gru(x)[0]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gunileo.corpus import WordTime
+from gunileo.dataset import (
+    NO_WORD,
+    Augmentation,
+    Clips,
+    CutsApart,
+    Sample,
+    collate,
+    ctc_frames,
+    cut,
+    frame_words,
+    jitter,
+    move,
+)
+from gunileo.mouth import normalise
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.sentence import BLANK, WORDS, encode
+
+
+class Unread:
+    """Stands where a cache does and counts what is read from it: nothing may be before it is asked for."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def load(self, utterance: CachedUtterance) -> np.ndarray:
+        self.reads += 1
+        return np.random.default_rng(0).integers(0, 255, (utterance.frames, 100, 150), np.uint8)
+
+
+def spoken(text: str = "bin blue at f two now", frames: int = 75) -> CachedUtterance:
+    """Five frames a word, beginning with frame 10."""
+    words = [WordTime(word, (10 + 5 * i) / 25, (15 + 5 * i) / 25) for i, word in enumerate(text.split())]
+    return CachedUtterance("s1/x", "s1", frames, text, tuple(words), "s1/x.png")
+
+
+def test_building_and_slicing_read_nothing() -> None:
+    cache = Unread()
+    clips = Clips(cache, [spoken()] * 5000)  # type: ignore[arg-type]
+    part = clips[0:128]
+    assert (len(clips), len(part), cache.reads) == (5000, 128, 0)
+    part[7]
+    assert cache.reads == 1
+
+
+def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
+    cache = Cache(synthetic_cache)
+    clips = Clips(cache, cache.utterances, WORDS)
+    for utterance, sample in zip(cache.utterances, clips, strict=True):
+        assert sample.text == utterance.text
+        assert sample.regions.shape == (1, utterance.frames, 100, 150)
+        assert torch.equal(sample.regions[0], torch.from_numpy(normalise(cache.load(utterance))))
+        assert sample.classes.tolist() == encode(utterance.text)
+        assert BLANK not in sample.classes
+        said = [WORDS[i - 1] for i in sample.words.unique_consecutive().tolist() if i > 0]
+        assert " ".join(said) == utterance.text
+
+
+def test_each_frame_names_its_word() -> None:
+    labels = frame_words(spoken(), WORDS)
+    assert labels[:10].tolist() == [0] * 10
+    assert labels[10:15].tolist() == [1 + WORDS.index("bin")] * 5
+    assert labels[35:40].tolist() == [1 + WORDS.index("now")] * 5
+    assert not labels[40:].any()
+
+
+def test_words_without_times_or_unknown_are_left_out_of_the_loss() -> None:
+    assert set(frame_words(CachedUtterance("a", "", 9, "bin", (), "a.png"), WORDS)) == {NO_WORD}
+    assert frame_words(spoken(), ("bin",))[15] == NO_WORD
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_cuts_follow_word_boundaries(seed: int) -> None:
+    utterance = spoken()
+    augmentation = Augmentation(margin=2, max_words=3)
+    frames, text = cut(utterance, augmentation, np.random.default_rng(seed))
+    words = text.split()
+    assert 1 <= len(words) <= 3
+    assert text in utterance.text
+    first = utterance.text.split().index(words[0])
+    start, end = 10 + 5 * first, 10 + 5 * (first + len(words))
+    assert frames[0] <= start
+    assert frames[-1] + 1 >= end
+    assert len(frames) <= max(5 * len(words) + 2 * 2, ctc_frames(text) + 1), "no more than the margin"
+    assert (np.diff(frames) == 1).all()
+    assert len(frames) >= ctc_frames(text), "CTC can spell it"
+
+
+def test_ctc_needs_a_blank_between_equal_letters() -> None:
+    assert ctc_frames("green") == 6
+    assert ctc_frames("bin") == 3
+    assert ctc_frames("") == 0
+
+
+def test_jitter_drops_and_doubles_in_order() -> None:
+    frames = jitter(np.arange(2000), 10, 0.2, np.random.default_rng(1))
+    assert (np.diff(frames) >= 0).all()
+    counts = np.bincount(frames, minlength=2000)
+    assert set(counts) == {0, 1, 2}
+    assert 0.5 < (counts == 0).sum() / (counts == 2).sum() < 2
+    few = np.arange(3)
+    assert all(len(jitter(few, 3, 0.9, np.random.default_rng(seed))) >= 3 for seed in range(20))
+
+
+def test_shift_and_mirror_move_all_frames_alike() -> None:
+    regions = np.random.default_rng(0).integers(0, 255, (4, 100, 150), np.uint8)
+    seen = set()
+    for seed in range(40):
+        moved = move(regions, Augmentation(shift=3), np.random.default_rng(seed))
+        assert moved.shape == regions.shape
+        matches = [
+            (dy, dx, flip)
+            for dy in range(-3, 4)
+            for dx in range(-3, 4)
+            for flip in (False, True)
+            if np.array_equal(
+                moved[:, 5:-5, 5:-5], (regions[:, :, ::-1] if flip else regions)[:, 5 + dy : 95 + dy, 5 + dx : 145 + dx]
+            )
+        ]
+        assert len(matches) == 1
+        seen.add(matches[0])
+    assert len({flip for _, _, flip in seen}) == 2
+    assert len(seen) > 20
+
+
+def test_the_same_seed_gives_the_same_sample_and_another_epoch_another() -> None:
+    def draw(epoch: int) -> Sample:
+        cuts = frozenset({0})
+        return Clips(Unread(), [spoken()], WORDS, Augmentation(), cuts, (3, epoch))[0]  # type: ignore[arg-type]
+
+    assert torch.equal(draw(1).regions, draw(1).regions)
+    assert draw(1).regions.shape != draw(2).regions.shape or not torch.equal(draw(1).regions, draw(2).regions)
+
+
+def test_batches_are_padded_and_carry_true_lengths() -> None:
+    cache = Unread()
+    utterances = [spoken("bin blue", 30), spoken("lay green at", 50)]
+    batch = collate([Clips(cache, utterances, WORDS)[i] for i in range(2)])  # type: ignore[arg-type]
+    assert batch.regions.shape == (2, 1, 50, 100, 150)
+    assert batch.lengths.tolist() == [30, 50]
+    assert not batch.regions[0, :, 30:].any()
+    assert (batch.words[0, 30:] == NO_WORD).all(), "padding reaches no loss"
+    assert batch.target_lengths.tolist() == [8, 12]
+    assert batch.classes.tolist() == encode("bin blue") + encode("lay green at")
+    assert batch.texts == ("bin blue", "lay green at")
+
+
+def test_cuts_and_sentences_are_not_mixed_and_none_is_lost() -> None:
+    cuts = frozenset(range(0, 50, 3))
+    clips = Clips(Unread(), [spoken()] * 50, WORDS, Augmentation(), cuts, (0, 1))  # type: ignore[arg-type]
+    sampler = CutsApart(clips, 8)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    assert sorted(index for batch in batches for index in batch) == list(range(50))
+    assert all(len({index in cuts for index in batch}) == 1 for batch in batches)
+    assert batches == list(sampler), "the same epoch has the same order"
