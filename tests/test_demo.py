@@ -17,6 +17,7 @@ from gunileo.sentence import SLOTS as GRID
 
 def test_vocabulary_is_grids() -> None:
     assert all(set(words) <= set(place) for words, place in zip(SLOTS, GRID, strict=True))
+    assert sum(len(words) for words in SLOTS) == 17  # as the page says
 
 
 def test_demo_goes_all_the_way_and_can_be_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

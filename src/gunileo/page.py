@@ -46,7 +46,7 @@ def write_page(story: Story, path: Path) -> None:
         f"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Gunileo: the demo</title>
 <style>{_STYLE}</style>
-<h1>A face that was never heard, read</h1>
+<h1>Sentences read from lips alone</h1>
 <p>This network has just learned to read the lips of an animated photograph. Below are
 {len(story.readings)} clips whose sentences it met neither in training nor in choosing the best epoch,
 read from their video files.</p>
@@ -55,10 +55,10 @@ read from their video files.</p>
 <div class="rates">{shown}</div>
 <h2>What this is, and what it is not</h2>
 <p>The face is one public-domain portrait (NASA's of Eileen Collins, from scikit-image), moved by rules from the
-phones of each word. The clips are GRID sentences of three words a place, 18 of GRID's 51 words, so a guess would
-get two words of three wrong. All else is real: {sum(counts)} video files, face tracking, mouth regions,
-{story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to choose the best
-epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows that the parts
+phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three a place, so
+guessing among them gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
+mouth regions, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips
+({counts.validation} more to choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows that the parts
 work together. It says nothing about real people, whom this network cannot read: that is what
 <code>gunileo models</code> lists models for.</p>
 <h2>Every unseen sentence</h2>
