@@ -57,9 +57,9 @@ read from their video files.</p>
 <p>The face is one public-domain portrait (NASA's of Eileen Collins, from scikit-image), moved by rules from the
 phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three a place, so
 guessing among them gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
-mouth regions, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips
-({counts.validation} more to choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows that the parts
-work together. It says nothing about real people, whom this network cannot read: that is what
+mouth regions, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
+choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows
+that the parts work together. It says nothing about real people, whom this network cannot read: that is what
 <code>gunileo models</code> lists models for.</p>
 <h2>Every unseen sentence</h2>
 <p>Greedy is what the network spells by itself; the grammar picks the likeliest of GRID's 64,000 sentences. Errors are
