@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gunileo.errors import GunileoError
 
 FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
+_SLACK = 0.1  # seconds that a header may promise too much
 SUFFIXES = (".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv")
 
 Frame = NDArray[np.uint8]  # [height, width, 3], RGB
@@ -55,12 +57,13 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
 def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Frame]:
     stream = container.streams.video[0]
     graph: av.filter.Graph | None = None
-    rotation, decoded = 0, 0
+    rotation, start, end = 0, 0.0, 0.0
     for frame in container.decode(stream):
         if graph is None:
-            rotation = frame.rotation
+            rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
-        decoded += 1
+        if frame.time is not None and frame.time_base is not None:
+            end = frame.time + float(frame.duration * frame.time_base)
         graph.push(frame)
         for resampled in _pull(graph):
             yield _upright(resampled, rotation)
@@ -69,9 +72,21 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
     graph.push(None)
     for resampled in _pull(graph):
         yield _upright(resampled, rotation)
-    # One less than the header says is common in sound files; more is a file that was cut.
-    if decoded < stream.frames - 1:
-        raise VideoError(f"{path}: cut short, {decoded} of {stream.frames} frames are there; copy or download it again")
+    promised = _promised_end(container, stream, start)
+    if 0 < end < promised - _SLACK:
+        there = f"{end - start:.1f} of {promised - start:.1f} seconds are there"
+        raise VideoError(f"{path}: cut short, {there}; copy or download it again")
+
+
+def _promised_end(container: av.container.InputContainer, stream: av.VideoStream, start: float) -> float:
+    """When the picture ends, in seconds, by the file's header; 0 where the format doesn't say, as MPEG's."""
+    if container.format.name == "avi" and stream.average_rate:  # its duration was fitted to the file's size
+        return start + float(stream.frames / stream.average_rate)
+    # Elsewhere the number of frames is no measure: it counts those that were trimmed away on a phone, too.
+    if stream.frames and stream.duration and stream.time_base:
+        return start + float(stream.duration * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))  # of Matroska and WebM
+    return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) if tag else 0.0
 
 
 def _resampler(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
