@@ -118,13 +118,20 @@ def face_gone(path: Path, start: int, end: int) -> Path:
     return path
 
 
+def beside(frame: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """A smaller copy of a frame in the middle of a grey picture of the frame's size."""
+    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    picture = np.full_like(frame, 200)
+    top, left = (frame.shape[0] - small.shape[0]) // 2, (frame.shape[1] - small.shape[1]) // 2
+    picture[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return picture
+
+
 def two_faces(path: Path, frames: int = 30) -> Path:
-    """720x288: on the left a face as in ``good``, on the right the same at half of its size."""
-    large = talking()[0][:frames]
-    small = np.full_like(large, 200)
-    for picture, whole in zip(small, large, strict=True):
-        picture[72:216, 90:270] = cv2.resize(whole, (180, 144), interpolation=cv2.INTER_AREA)
-    write_video(path, np.concatenate([large, small], axis=2))
+    """720x288: on the left a face as in ``good``, on the right the same at half of its size, 1.6 s later."""
+    large, later = talking()[0][:frames], talking()[0][40 : 40 + frames]
+    pairs = zip(large, later, strict=True)
+    write_video(path, [np.concatenate([frame, beside(other, 0.5)], axis=1) for frame, other in pairs])
     return path
 
 

@@ -170,9 +170,12 @@ def test_written_video_is_read_back(tmp_path: Path) -> None:
     assert len(list(read_frames(tmp_path / "fast.mp4"))) == 5
 
 
-def test_real_clips(shared: Path) -> None:
-    for talker, height, width in (("s1", 288, 360), ("s4", 576, 720)):
-        path = min((shared / "grid" / talker).glob("*.m*"))
-        frames = list(read_frames(path))
-        assert len(frames) == 75
-        assert {frame.shape for frame in frames} == {(height, width, 3)}
+@pytest.mark.parametrize(("talker", "shape"), [("s1", (288, 360, 3)), ("s4", (576, 720, 3))])
+def test_real_clips_come_frame_by_frame(shared: Path, talker: str, shape: tuple[int, int, int]) -> None:
+    path = min((shared / "grid" / talker).glob("*.m*"))
+    with av.open(str(path)) as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = list(read_frames(path))
+    assert frames[0].shape == shape
+    for frame, original in zip(frames, decoded, strict=True):
+        assert difference(frame, original) < 1
