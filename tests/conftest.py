@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gunileo import cli
 from gunileo.corpus import find_corpus
 from gunileo.prepare import prepare
 from gunileo.synthetic import make_corpus
@@ -36,3 +38,30 @@ def synthetic_cache(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFac
     report = prepare(find_corpus(synthetic_corpus).utterances, folder, workers=1)
     assert report.done == 6, report.skipped
     return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The .onnx file of a small network that has learned nothing."""
+    import torch
+
+    from gunileo.export import export_onnx
+    from gunileo.model import LabialCNN, ModelConfig
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    export_onnx(LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8)), path)
+    return str(path)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; gives exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main([str(argument) for argument in arguments])
+        return int(exit_.value.code or 0), *capfd.readouterr()
+
+    return call

@@ -1,6 +1,5 @@
 """The command line as a user meets it: arguments in, text, files and exit codes out."""
 
-import hashlib
 import inspect
 import json
 import subprocess
@@ -14,40 +13,13 @@ import pytest
 import torch
 
 from gunileo import cli, engine
-from gunileo.corpus import find_corpus
-from gunileo.export import export_onnx
-from gunileo.model import LabialCNN, ModelConfig
 from gunileo.prepare import Cache
-from gunileo.prepare import prepare as prepare_corpus
 from gunileo.sentence import SLOTS
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    export_onnx(LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8)), path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def cache(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cache") / "c"
-    prepare_corpus(find_corpus(synthetic_corpus).utterances, path, workers=2)
-    return path
-
-
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main([str(argument) for argument in arguments])
-        return int(exit_.value.code or 0), *capfd.readouterr()
-
-    return call
+def cache(synthetic_cache: Path) -> Path:
+    return synthetic_cache
 
 
 def is_grid(text: str) -> bool:
@@ -60,30 +32,6 @@ def test_transcribe_one_prints_the_text_alone(run, model: str, tmp_path: Path) -
     assert out.endswith("\n")
     assert is_grid(out)
     assert [path.name for path in tmp_path.iterdir()] == ["bbaf2n.mp4"]
-
-
-def test_transcribe_goes_on_past_bad_files(run, model: str, tmp_path: Path) -> None:
-    good = clips.good(tmp_path / "good.mp4", 40)
-    bad = [
-        clips.empty(tmp_path / "empty.mp4"),
-        clips.text(tmp_path / "text.mp4"),
-        clips.truncated(tmp_path / "truncated.mp4"),
-        clips.audio_only(tmp_path / "sound.mp4"),
-        clips.one_frame(tmp_path / "one.mp4"),
-        clips.black(tmp_path / "black.mp4"),
-        clips.no_face(tmp_path / "wall.mp4"),
-        tmp_path / "missing.mp4",
-    ]
-    out_folder = tmp_path / "out"
-    code, out, err = run("transcribe", *bad, good, "--model", model, "-o", out_folder)
-    assert code == 1
-    assert out.startswith(f"{good}: ")
-    assert len(out.splitlines()) == 1
-    lines = err.splitlines()
-    assert len(lines) == len(bad)
-    for path, line in zip(bad, lines, strict=True):
-        assert line.startswith(f"{path}: ")
-    assert [path.name for path in out_folder.iterdir()] == ["good.json"]
 
 
 def test_transcribe_writes_the_formats_asked_for(run, model: str, tmp_path: Path) -> None:
@@ -138,23 +86,15 @@ def test_transcribe_says_what_is_wrong_with_the_request(run, model: str, tmp_pat
     assert "*.mov: no videos there" in err
 
 
-def test_transcribe_checks_the_models_checksum(
-    run, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_lists_what_is_shipped(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = {
         **{"name": "labial", "file": "labial.onnx", "weights": "labial.safetensors"},
-        **{"sha256": {"labial.onnx": hashlib.sha256(b"as released").hexdigest()}, "bytes": {"labial.onnx": 8_600_000}},
-        **{"parameters": 4_300_000, "wer_greedy": 0.06, "wer_grammar": 0.04, "cer_greedy": 0.03, "cer_grammar": 0.02},
+        **{"sha256": {}, "bytes": {"labial.onnx": 8_600_000}, "parameters": 4_300_000},
+        **{"wer_greedy": 0.06, "wer_grammar": 0.04, "cer_greedy": 0.03, "cer_grammar": 0.02},
         **{"measured_on": "75 clips", "trained_on": "670 clips", "licence": "Apache-2.0", "attribution": "GRID"},
     }
     (tmp_path / "models.json").write_text(json.dumps([info]))
-    (tmp_path / "labial.onnx").write_bytes(Path(model).read_bytes())
     monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
-    code, _, err = run("transcribe", clips.good(tmp_path / "a.mp4", 30))
-    assert code == 1
-    assert "labial.onnx: checksum differs" in err
-    assert len(err.splitlines()) == 1
-
     code, out, _ = run("models")
     assert code == 0
     for part in ("labial", "4.3 million", "6.0% greedy, 4.0% with the grammar", "75 clips", "8.6 MB", "Apache-2.0"):

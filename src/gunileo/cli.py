@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from gunileo.errors import GunileoError
 if TYPE_CHECKING:
     from gunileo.engine import Reader
     from gunileo.mouth import Regions
-    from gunileo.prepare import CachedUtterance
+    from gunileo.prepare import Cache, CachedUtterance
 
 app = typer.Typer(
     help="Read lips: a video of a talking face goes in, the words come out.",
@@ -51,6 +52,7 @@ _Split = Annotated[
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a damaged picture gets a line of ours
     try:
         app(args=arguments, prog_name="gunileo")
     except GunileoError as error:
@@ -76,8 +78,8 @@ def prepare(
     typer.echo(corpus.summary())
     with _progress("preparing") as progress:
         report = run(corpus.utterances, output, workers, progress)
-    typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(report.skipped)} skipped")
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
+    typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
     width = max((len(name) for name, _ in skipped), default=0)
     for name, reason in skipped:
         _complain(f"{name:{width}}  {reason}")
@@ -136,13 +138,12 @@ def train(
     import torch
 
     from gunileo.corpus import validation_part
-    from gunileo.prepare import Cache
     from gunileo.train import Settings
     from gunileo.train import train as run
 
     if device == _Device.cuda and not torch.cuda.is_available():
         raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
-    opened = Cache(cache)
+    opened = _filled(cache)
     everything = opened.utterances
     tenth = -(-len(everything) // 10)
     validation = _chosen(everything, split) if split else validation_part(everything, tenth)
@@ -170,13 +171,10 @@ def evaluate(
     from gunileo.engine import load_model
     from gunileo.evaluate import evaluate as run
     from gunileo.evaluate import to_json, to_text
-    from gunileo.prepare import Cache
     from gunileo.transcript import write_whole
 
-    reader, opened = load_model(model), Cache(cache)
+    reader, opened = load_model(model), _filled(cache)
     utterances = _chosen(opened.utterances, split) if split else opened.utterances
-    if not utterances:
-        raise GunileoError(f"{cache}: nothing was prepared here; run 'gunileo prepare SOURCE -o {cache}'")
     with _progress("reading") as progress:
         evaluation = run(reader, opened, utterances, progress)
     typer.echo(to_text(evaluation), nl=False)
@@ -335,6 +333,16 @@ def _clips_of(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
         cache = Cache(source)
         return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
     return [(job.stem.as_posix(), partial(read_regions, job.path)) for job in _jobs([str(source)])[0]]
+
+
+def _filled(path: Path) -> Cache:
+    """A cache with something in it."""
+    from gunileo.prepare import Cache
+
+    cache = Cache(path)
+    if not cache.utterances:
+        raise GunileoError(f"{path}: nothing was prepared here; run 'gunileo prepare SOURCE -o {path}'")
+    return cache
 
 
 def _chosen(utterances: Sequence[CachedUtterance], split_list: str) -> list[CachedUtterance]:
