@@ -350,8 +350,8 @@ def test_a_full_disk_takes_no_half_transcript(run: Run, disk: Path, good_clip: P
     line = ("transcribe", good_clip, "--model", model, "--decode", "greedy", "-f", "txt,json", "-o", disk / "out")
     code, out, err = run(*line)
     assert (code, out) == (1, "")
-    assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); choose another place")
+    assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); mend that or choose")
     code, _, err = run("sheet", good_clip.parent, "-o", disk / "sheet.png")
     assert code == 1
-    assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); choose another place")
+    assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); mend that or choose")
     assert files(disk) == {"filler"}

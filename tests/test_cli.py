@@ -49,6 +49,7 @@ def test_transcribe_folder_pattern_and_double(run, model: str, tmp_path: Path) -
         (tmp_path / name).parent.mkdir()
         clips.good(tmp_path / name, 30)
     (tmp_path / "a" / "notes.txt").write_text("no video")
+    (tmp_path / "a" / "._x.mp4").write_text("what macOS leaves beside x.mp4 on other disks")
     code, out, _ = run("transcribe", tmp_path, tmp_path / "a" / "x.mp4", "--model", model, "-o", tmp_path / "out")
     assert code == 0
     assert [line.split(": ")[0] for line in out.splitlines()] == [str(tmp_path / "a/x.mp4"), str(tmp_path / "b/x.mp4")]

@@ -188,6 +188,18 @@ def test_a_full_disk_stops_with_one_line_and_leaves_nothing_half_written(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_clip_that_was_being_cut_when_the_disk_got_full_is_kept(tmp_path: Path, utterances: list[Utterance]) -> None:
+    short = replace(utterances[0], id="short", video=clips.good(tmp_path / "short.mp4", 5))
+    cache = tmp_path / "cache"
+    prepare([], cache)
+    (cache / ".short.png.part").symlink_to("/dev/full")
+    with pytest.raises(CacheError, match="the disk is full"):
+        prepare([utterances[1], short], cache, workers=2)
+    assert [clip.id for clip in Cache(cache).utterances] == [utterances[1].id]
+    assert files(cache) == {"cache.json", "manifest.jsonl", f"{utterances[1].id}.png"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
 def test_a_picture_without_room_for_its_line_is_taken_away(tmp_path: Path, utterances: list[Utterance]) -> None:
     entry = _cut_out(utterances[0], tmp_path)
     assert isinstance(entry, _Entry)

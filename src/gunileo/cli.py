@@ -98,6 +98,8 @@ def sheet(
     from gunileo.transcript import write_whole
 
     clips = _clips_of(source)
+    if not clips:
+        raise typer.Exit(1)
     chosen = [
         clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
     ]
@@ -291,7 +293,9 @@ def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
         found = []
         for path in map(Path, matches):
             if path.is_dir():
-                inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+                inside = sorted(
+                    file for file in path.rglob("[!.]*") if file.suffix.lower() in SUFFIXES and file.is_file()
+                )
                 found += [_Job(file, file.relative_to(path).with_suffix("")) for file in inside]
             else:
                 found.append(_Job(path, Path(path.stem)))
@@ -327,10 +331,9 @@ def _clips_of(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
     from functools import partial
 
     from gunileo.mouth import read_regions
-    from gunileo.prepare import Cache
 
     if (source / "cache.json").is_file():
-        cache = Cache(source)
+        cache = _filled(source)
         return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
     return [(job.stem.as_posix(), partial(read_regions, job.path)) for job in _jobs([str(source)])[0]]
 

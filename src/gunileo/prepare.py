@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -277,8 +278,13 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
                 start(pool)
                 yield utterance, reason
     finally:
-        for pool, _ in running.values():
-            pool.shutdown()
+        for future, (pool, _) in running.items():
+            pool.shutdown()  # once its clip is done
+            last = None if future.exception() else future.result()
+            # No picture without its line; one that got none, for a full disk, is gone already.
+            if isinstance(last, _Entry) and (cache / last.utterance.file).exists():
+                with suppress(CacheError):
+                    _enter(cache, last)
 
 
 def _pool() -> ProcessPoolExecutor:
@@ -289,6 +295,7 @@ def _pool() -> ProcessPoolExecutor:
 def _begin() -> None:
     """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
 
     def outlive_nobody() -> None:
         parent = parent_process()

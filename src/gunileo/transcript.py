@@ -79,4 +79,6 @@ def write_whole(path: Path, content: str | bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise TranscriptError(f"{path}: can't be written ({error.strerror}); choose another place with -o") from error
+        raise TranscriptError(
+            f"{path}: can't be written ({error.strerror}); mend that or choose another place"
+        ) from error
