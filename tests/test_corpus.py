@@ -18,6 +18,7 @@ from gunileo.corpus import (
     read_split,
     split,
     split_talkers,
+    training_parts,
     validation_part,
 )
 from gunileo.sentence import code_to_text
@@ -333,3 +334,20 @@ def test_real_grid_clips_all_pair(shared: Path) -> None:
     for utterance in corpus.utterances:
         assert " ".join(word.word for word in utterance.words) == utterance.text
         assert utterance.words[-1].end < 3
+
+
+def test_training_never_sees_what_is_validated_or_left_out() -> None:
+    everything = [Utterance(f"{talker}/{i}", talker, Path(), "bin") for talker in ("s1", "s2") for i in range(40)]
+    training, held = training_parts(everything, leave_out=["s1/0", "s2/0"], talkers=["s1"])
+    assert held == validation_part(everything[1:40], 4)
+    assert {u.id for u in training} | {u.id for u in held} == {f"s1/{i}" for i in range(1, 40)}
+    assert not {u.id for u in training} & {u.id for u in held}
+
+
+def test_training_on_listed_utterances_alone() -> None:
+    everything = [Utterance(f"s1/{i}", "s1", Path(), "bin") for i in range(9)]
+    training, held = training_parts(everything, validation=["s1/1", "s1/8"], only=["s1/1", "s1/2", "s1/3"])
+    assert [u.id for u in training] == ["s1/2", "s1/3"]
+    assert [u.id for u in held] == ["s1/1", "s1/8"]
+    with pytest.raises(CorpusError, match="none of"):
+        training_parts(everything, validation=["s1/1"], leave_out=["s1/1"])

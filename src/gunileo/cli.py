@@ -19,7 +19,7 @@ from gunileo.errors import GunileoError
 if TYPE_CHECKING:
     from gunileo.engine import Reader
     from gunileo.mouth import Regions
-    from gunileo.prepare import Cache, CachedUtterance
+    from gunileo.prepare import Cache
 
 app = typer.Typer(
     help="Read lips: a video of a talking face goes in, the words come out.",
@@ -128,6 +128,11 @@ def train(
             help="Utterances to validate on, a list as for evaluate; a tenth, by hash of the name, if left out.",
         ),
     ] = None,
+    only: Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")] = None,
+    leave_out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
+    ] = None,
+    talkers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Talkers to train on; all, if none.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 60,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     learning_rate: Annotated[float, typer.Option(help="Peak of the one cycle.")] = 1e-3,
@@ -139,17 +144,21 @@ def train(
     """Train LabialCNN on a cache and test it after each epoch."""
     import torch
 
-    from gunileo.corpus import validation_part
+    from gunileo.corpus import training_parts
     from gunileo.train import Settings
     from gunileo.train import train as run
 
     if device == _Device.cuda and not torch.cuda.is_available():
         raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
     opened = _filled(cache)
-    everything = opened.utterances
-    tenth = -(-len(everything) // 10)
-    validation = _chosen(everything, split) if split else validation_part(everything, tenth)
-    held = {utterance.id for utterance in validation}
+    training, validation = training_parts(
+        opened.utterances,
+        _listed(split) if split else None,
+        _listed(only) if only else None,
+        _listed(leave_out) if leave_out else (),
+        talkers.split(",") if talkers else None,
+    )
+    typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
     settings = Settings(
         epochs=epochs,
         batch_size=batch_size,
@@ -158,8 +167,7 @@ def train(
         device=device.value,
         seed=seed,
     )
-    rest = [utterance for utterance in everything if utterance.id not in held]
-    typer.echo(f"{run(opened, rest, validation, output, settings, resume)}: the best epoch's model")
+    typer.echo(f"{run(opened, training, validation, output, settings, resume)}: the best epoch's model")
 
 
 @app.command()
@@ -170,13 +178,14 @@ def evaluate(
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
 ) -> None:
     """Measure a model on a cache: error rates, accuracy by place, commonest confusions."""
+    from gunileo.corpus import split as chosen
     from gunileo.engine import load_model
     from gunileo.evaluate import evaluate as run
     from gunileo.evaluate import to_json, to_text
     from gunileo.transcript import write_whole
 
     reader, opened = load_model(model), _filled(cache)
-    utterances = _chosen(opened.utterances, split) if split else opened.utterances
+    utterances = chosen(opened.utterances, _listed(split)) if split else opened.utterances
     with _progress("reading") as progress:
         evaluation = run(reader, opened, utterances, progress)
     typer.echo(to_text(evaluation), nl=False)
@@ -348,17 +357,17 @@ def _filled(path: Path) -> Cache:
     return cache
 
 
-def _chosen(utterances: Sequence[CachedUtterance], split_list: str) -> list[CachedUtterance]:
-    """The utterances of a list file, or of a shipped list by its name."""
+def _listed(name: str) -> list[str]:
+    """The ids in a list file, or in a shipped list by its name."""
     from importlib.resources import as_file, files
 
-    from gunileo.corpus import read_split, split
+    from gunileo.corpus import read_split
 
-    shipped = files("gunileo") / "splits" / f"{split_list}.txt"
-    if shipped.is_file() and not Path(split_list).exists():
+    shipped = files("gunileo") / "splits" / f"{name}.txt"
+    if shipped.is_file() and not Path(name).exists():
         with as_file(shipped) as path:
-            return split(utterances, read_split(path))
-    return split(utterances, read_split(Path(split_list)))
+            return read_split(path)
+    return read_split(name)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ __all__ = [
     "read_split",
     "split",
     "split_talkers",
+    "training_parts",
     "validation_part",
 ]
 
@@ -232,6 +233,28 @@ class _Partners(NamedTuple):
 
     exact: Callable[[Path], str]
     loose: Callable[[Path], str]  # for a video without an exact partner, among labels without one
+
+
+def training_parts(
+    utterances: Sequence[_Clip],
+    validation: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
+    leave_out: Iterable[str] = (),
+    talkers: Iterable[str] | None = None,
+) -> tuple[list[_Clip], list[_Clip]]:
+    """What to train on and what to validate on; the two never share an utterance.
+
+    ``validation`` names the validation part, else it is a tenth of the rest by hash of the id. Trained on is what
+    is left of ``talkers`` (all if None) and of the utterances named by ``only`` (all if None). Utterances named
+    by ``leave_out``, a test list say, are in neither. ``CorpusError`` if a list names nothing that is here.
+    """
+    left = set(leave_out)
+    here = [utterance for utterance in utterances if utterance.id not in left]
+    training = split(here, only) if only is not None else here
+    training = split_talkers(training, talkers) if talkers is not None else training
+    held = split(here, validation) if validation is not None else validation_part(training, -(-len(training) // 10))
+    names = {utterance.id for utterance in held}
+    return [utterance for utterance in training if utterance.id not in names], held
 
 
 def _pair(

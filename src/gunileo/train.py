@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,6 +69,8 @@ def train(
     no number, or every answer is still blank at the end.
     """
     settings = _settings(run, settings or Settings(), resume)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
+    warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
     best = ModelCheckpoint(run, "best", "val_wer", save_last=True, enable_version_counter=False)
@@ -79,7 +83,7 @@ def train(
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
         callbacks=[best, TQDMProgressBar(refresh_rate=5)],
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
         enable_model_summary=False,
     )
@@ -193,6 +197,8 @@ class Training(lightning.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        # Dropout draws the same in a batch whether or not the run was stopped before it.
+        torch.manual_seed(self.settings.seed + 1_000_003 * self.current_epoch + batch_idx)
         encoded = self.model.encode(batch.regions, batch.lengths)
         loss = self._ctc(self.model.log_probabilities(encoded), batch)
         self.losses["train"].append(loss.item())

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gunileo.engine import load_model
+from gunileo.errors import GunileoError
+from gunileo.model import LabialCNN, ModelConfig, load_weights
+from gunileo.mouth import normalise
+from gunileo.prepare import Cache
+from gunileo.sentence import BLANK
+from gunileo.train import Settings, Training, record, train
+
+TINY = Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+
+
+def run(cache_folder: Path, folder: Path, settings: Settings = TINY, resume: bool = False) -> Path:
+    cache = Cache(cache_folder)
+    try:
+        return train(cache, cache.utterances[:4], cache.utterances[4:], folder, settings, resume)
+    except GunileoError as error:
+        if "still blank" not in str(error):  # which so short a run may well be
+            raise
+        return folder / "model.safetensors"
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    with (folder / "metrics.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def finished(synthetic_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs."""
+    return run(synthetic_cache, tmp_path_factory.mktemp("runs") / "tiny").parent
+
+
+def test_a_run_leaves_its_model_logs_and_curve(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names == {
+        *("settings.json", "metrics.csv", "curve.png", "tensorboard", "last.ckpt", "best.ckpt"),
+        *("model.safetensors", "model.onnx"),
+    }
+    assert json.loads((finished / "settings.json").read_text())["epochs"] == 2
+    assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert any((finished / "tensorboard").iterdir())
+    assert [row["epoch"] for row in rows(finished)] == [1, 2]
+
+
+def test_losses_are_positive_and_fall(finished: Path) -> None:
+    first, second = rows(finished)
+    assert all(row[name] > 0 for row in (first, second) for name in ("train_loss", "val_loss"))
+    assert second["val_loss"] < first["val_loss"]
+
+
+def test_onnx_and_weights_are_the_same_network(finished: Path, synthetic_cache: Path) -> None:
+    cache = Cache(synthetic_cache)
+    regions = cache.load(cache.utterances[0])
+    read = load_model(finished).log_probabilities(regions)
+    with torch.inference_mode():
+        expected = load_weights(finished / "model.safetensors")(torch.from_numpy(normalise(regions))[None]).numpy()
+    assert np.abs(read - expected).max() < 1e-2, "weights are rounded to float16 in the ONNX file"
+
+
+def test_another_run_is_not_overwritten(finished: Path, synthetic_cache: Path) -> None:
+    before = (finished / "metrics.csv").read_bytes()
+    with pytest.raises(GunileoError, match="--resume"):
+        run(synthetic_cache, finished)
+    with pytest.raises(GunileoError, match="other settings"):
+        run(synthetic_cache, finished, replace(TINY, epochs=3), resume=True)
+    assert (finished / "metrics.csv").read_bytes() == before
+
+
+def test_a_seed_gives_the_same_figures_twice(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    run(synthetic_cache, tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(finished)
+
+
+def test_a_killed_run_resumes_with_the_same_figures(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+import gunileo.train as module
+from gunileo.prepare import Cache
+report = module._report
+def killed_after_one(row, *rest):
+    if row["epoch"] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    report(row, *rest)
+module._report = killed_after_one
+cache = Cache({str(synthetic_cache)!r})
+settings = module.Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+module.train(cache, cache.utterances[:4], cache.utterances[4:], Path({str(tmp_path / "run")!r}), settings)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ}, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == [1]
+    run(synthetic_cache, tmp_path / "run", resume=True)
+    for row, expected in zip(rows(tmp_path / "run"), rows(finished), strict=True):
+        assert row == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(synthetic_cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(GunileoError, match=r"loss became (nan|inf).*--learning-rate"):
+        run(synthetic_cache, tmp_path / "run", replace(TINY, learning_rate=float("inf")))
+
+
+def test_a_run_that_stays_blank_says_so(synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blank(LabialCNN):
+        """Begins where runs get stuck, and with no learning rate stays there."""
+
+        def __init__(self, config: ModelConfig | None = None) -> None:
+            super().__init__(config)
+            self.classes.bias.data[BLANK] = 50
+
+    monkeypatch.setattr("gunileo.train.LabialCNN", Blank)
+    cache = Cache(synthetic_cache)
+    settings = replace(TINY, epochs=1, learning_rate=1e-12)
+    with pytest.raises(GunileoError, match="still blank"):
+        train(cache, cache.utterances[:4], cache.utterances[4:], tmp_path / "run", settings)
+    assert (tmp_path / "run" / "model.safetensors").exists(), "nothing is lost"
+
+
+def test_nothing_to_validate_on_is_said(synthetic_cache: Path, tmp_path: Path) -> None:
+    cache = Cache(synthetic_cache)
+    short = [replace(cache.utterances[0], frames=10)]
+    with pytest.raises(GunileoError, match="no clips"):
+        train(cache, cache.utterances, short, tmp_path / "run", TINY)
+
+
+def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_path: Path) -> None:
+    cache = Cache(synthetic_cache)
+    settings = replace(TINY, epochs=10, cuts_at_end=0.2)
+    fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, settings)
+    shares = [len(fit.clips(epoch).cuts) / len(fit.clips(epoch)) for epoch in range(10)]
+    assert shares[0] == 1
+    assert shares[5:] == pytest.approx([0.2] * 5, abs=0.05)
+    assert all(a >= b - 0.05 for a, b in pairwise(shares))
+
+
+def test_rows_after_a_resumed_epoch_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    for epoch in (1, 2, 3):
+        record(path, {"epoch": epoch, "val_wer": 1.0})
+    kept = record(path, {"epoch": 2, "val_wer": 0.5})
+    assert [(row["epoch"], row["val_wer"]) for row in kept] == [(1, 1.0), (2, 0.5)]
+    assert rows(tmp_path) == kept
