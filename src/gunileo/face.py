@@ -25,7 +25,7 @@ Array = NDArray[np.float32]
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
 
-_MIN_SCORE = 0.5  # MediaPipe's default for both models
+_MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
 _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
 
@@ -115,27 +115,29 @@ class FaceTracker:
 
     def __call__(self, frame: Frame) -> Array | None:
         """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""
-        for crop in (self._crop, self._find(frame)) if self._crop else (self._find(frame),):
-            if crop is None:
-                continue
-            landmarks = self._landmarks(frame, crop)
-            if landmarks is not None:
-                self._seen = face_box(landmarks)
-                self._crop = _widened(self._seen)
-                return landmarks
-        self._crop = None
-        return None
+        landmarks = self._landmarks(frame, self._crop) if self._crop else None
+        if landmarks is None:
+            found = self._find(frame)
+            landmarks = self._landmarks(frame, found) if found else None
+        if landmarks is None:
+            self._crop = None
+            return None
+        self._seen = face_box(landmarks)
+        self._crop = _widened(self._seen)
+        return landmarks
 
     def detect(self, frame: Frame) -> list[Box]:
         """Every face in a frame, without overlaps, best first."""
         height, width = frame.shape[:2]
         scale = max(height, width) / _DETECTOR_SIDE
-        to_image = np.array([[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * 128) / 2]])
+        to_image = np.array(
+            [[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * _DETECTOR_SIDE) / 2]]
+        )
         image = _warp(frame, to_image, _DETECTOR_SIDE)
         regressors, scores = self._detector(image / np.float32(127.5) - 1)
-        order = [i for i in np.argsort(-scores[:, 0]) if scores[i, 0] > np.log(_MIN_SCORE / (1 - _MIN_SCORE))]
+        sure = np.flatnonzero(scores[:, 0] > _MIN_LOGIT)
         boxes: list[Box] = []
-        for i in order:
+        for i in sure[np.argsort(-scores[sure, 0])]:
             points = regressors[i].reshape(8, 2) / _DETECTOR_SIDE  # centre, size, then six key points
             points[[0, 2, 3, 4, 5, 6, 7]] += self._anchors[i]
             pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
@@ -159,7 +161,7 @@ class FaceTracker:
         shift = np.array([crop.x, crop.y]) - turn @ np.full(2, _MESH_SIDE / 2)
         image = _warp(frame, np.column_stack([turn, shift]), _MESH_SIDE)
         mesh, score = self._mesh(image / np.float32(255))
-        if score.item() < np.log(_MIN_SCORE / (1 - _MIN_SCORE)):
+        if score.item() < _MIN_LOGIT:
             return None
         points = mesh.reshape(468, 3)
         return np.column_stack([points[:, :2] @ turn.T + shift, points[:, 2] * scale]).astype(np.float32)
