@@ -95,8 +95,8 @@ class FaceTracker:
         self._crop: Box | None = None  # where the mesh looks next
         self._seen: Box | None = None  # where the face was last
 
-    def start(self, frames: list[Frame]) -> bool:
-        """Pick the largest face that stays through ``frames``; False if there is none.
+    def start(self, frames: list[Frame]) -> None:
+        """Pick the largest face that stays through ``frames``; the first to come, if there is none.
 
         Steadiness counts as much as size: each detection adds its area to the face whose place it shares.
         """
@@ -111,7 +111,6 @@ class FaceTracker:
         if tracks:
             self._seen = max(tracks, key=lambda track: track[1])[0]
             self._crop = None
-        return bool(tracks)
 
     def __call__(self, frame: Frame) -> Array | None:
         """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""
