@@ -81,7 +81,7 @@ def train(
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
-        callbacks=[best, TQDMProgressBar(refresh_rate=5)],
+        callbacks=[best, _Bar(refresh_rate=5)],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
@@ -137,6 +137,17 @@ def _finish(fit: Training, run: Path, best: Path) -> Path:
     if fit.blank:
         raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
     return run / "model.safetensors"
+
+
+class _Bar(TQDMProgressBar):
+    """Lightning's bar with epochs counted from one, as in all our figures, and without its run's number."""
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *rest: Any) -> None:
+        super().on_train_epoch_start(trainer, *rest)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class Training(lightning.LightningModule):
