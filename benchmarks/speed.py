@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, find_corpus
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
@@ -99,8 +100,7 @@ def keep_to_two() -> int:
     """Keep this process and those it starts to two cores, which the aims are for, or to one; returns how many."""
     if sys.platform == "linux":  # elsewhere threads alone keep to it: two for the network, one for a worker
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-        return len(os.sched_getaffinity(0))
-    return min(2, os.cpu_count() or 1)
+    return min(2, usable_cores())
 
 
 def warm(clip: Path, model: str) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gunileo.cores import usable_cores
 from gunileo.corpus import find_grid
 from gunileo.dataset import Augmentation
 from gunileo.engine import Reader, load_model
@@ -149,7 +149,7 @@ def _make(folder: Path, codes: Sequence[str]) -> None:
     chunks = [codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK)]
     with (
         _progress("making the clips") as progress,
-        ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"), _one_thread) as pool,
+        ProcessPoolExecutor(usable_cores(), get_context("spawn"), _one_thread) as pool,
     ):
         done = 0
         for future in as_completed([pool.submit(make_corpus, folder, chunk) for chunk in chunks]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from gunileo.cores import usable_cores
 from gunileo.decode import DecodeError, decode
 from gunileo.errors import GunileoError
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
@@ -120,7 +120,7 @@ def _verified(info: ModelInfo) -> bytes:
 
 def _load(content: bytes, path: Path, name: str) -> Reader:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(_THREADS, os.cpu_count() or 1)
+    options.intra_op_num_threads = min(_THREADS, usable_cores())
     options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +22,7 @@ from threading import Thread
 import cv2
 import numpy as np
 
+from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, WordTime
 from gunileo.errors import GunileoError
 from gunileo.mouth import HEIGHT, WIDTH, Regions, read_regions
@@ -124,7 +124,7 @@ def prepare(
     total = len(utterances)
     if progress:
         progress(total - len(pending), total)
-    workers = min(workers or _cores(), len(pending))
+    workers = min(workers or usable_cores(), len(pending))
     settled = _run(pending, cache, workers)
     for number, (utterance, reason) in enumerate(settled, total - len(pending) + 1):
         if reason is None:
@@ -316,11 +316,6 @@ def _pools(count: int) -> list[ProcessPoolExecutor]:
         message = "worker processes can't start; call prepare from a script, under if __name__ == '__main__':"
         raise CacheError(message) from None
     return pools
-
-
-def _cores() -> int:
-    """Those this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _cut_out(utterance: Utterance, cache: Path) -> _Entry | str:
