@@ -64,6 +64,19 @@ def test_time_starts_with_the_first_frame(tmp_path: Path) -> None:
     assert [clips.read_clock(frame) for frame in read_frames(path)] == list(range(10))
 
 
+@pytest.mark.parametrize("name", ["clock.avi", "clock.mpg"])
+def test_reordered_frames_without_times_come_in_order(tmp_path: Path, name: str) -> None:
+    # In AVI, H.264's frames get times of their own out of order; in MPEG's program stream most get none.
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "b-pyramid": "normal"})
+        stream.height, stream.width = 64, 96
+        for index in range(50):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(clips.clock(index), format="rgb24")))
+        container.mux(stream.encode(None))
+    assert [clips.read_clock(frame) for frame in read_frames(path)] == list(range(50))
+
+
 def test_what_was_trimmed_away_on_a_phone_is_not_missed(tmp_path: Path) -> None:
     # Trimming leaves all frames in the file and notes which ones to show.
     whole, trimmed = clips.clock_video(tmp_path / "whole.mp4", np.arange(50) / 25), tmp_path / "trimmed.mp4"
@@ -168,6 +181,13 @@ def test_written_video_is_read_back(tmp_path: Path) -> None:
         assert difference(read, original) < 3
     write_video(tmp_path / "fast.mp4", frames, fps=50)
     assert len(list(read_frames(tmp_path / "fast.mp4"))) == 5
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mpg", "clip.webm", "clip"])
+def test_only_containers_that_hold_each_frames_time_are_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: H\.264 is written to \.mp4"):
+        write_video(tmp_path / name, clips.talking()[0][:2])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("talker", "shape"), [("s1", (288, 360, 3)), ("s4", (576, 720, 3))])

@@ -19,6 +19,7 @@ FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
 _SLACK = 0.1  # seconds that a header may promise too much
 SUFFIXES = (".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv")
+_WRITTEN = (".mp4", ".m4v", ".mov", ".mkv")
 
 Frame = NDArray[np.uint8]  # [height, width, 3], RGB
 
@@ -57,8 +58,10 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
 def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Frame]:
     stream = container.streams.video[0]
     graph: av.filter.Graph | None = None
-    rotation, start, end = 0, 0.0, 0.0
+    rotation, start, end, following = 0, 0.0, 0.0, 0
     for frame in container.decode(stream):
+        frame.pts = _time_stamp(frame, container.format.name, following)
+        following = frame.pts + _ticks(frame, stream)
         if graph is None:
             rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
@@ -76,6 +79,22 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
     if 0 < end < promised - _SLACK:
         there = f"{end - start:.1f} of {promised - start:.1f} seconds are there"
         raise VideoError(f"{path}: cut short, {there}; copy or download it again")
+
+
+def _time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:
+    """When a frame is shown, in its time base; ``following`` is when the frame before it ends.
+
+    AVI stores no time at all: the order of decoding is a clock that goes on by one a frame, and what FFmpeg makes
+    of it for H.264's reordered frames is out of order. MPEG's program stream may leave times out.
+    """
+    stamp = frame.dts if container == "avi" else frame.pts
+    return following if stamp is None else stamp
+
+
+def _ticks(frame: av.VideoFrame, stream: av.VideoStream) -> int:
+    """How long a frame is shown, in its time base."""
+    rate = stream.average_rate or FPS
+    return frame.duration or (round(1 / (rate * frame.time_base)) if frame.time_base else 1)
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream, start: float) -> float:
@@ -121,7 +140,13 @@ def _upright(frame: av.VideoFrame, rotation: int) -> Frame:
 
 
 def write_video(path: Path | str, frames: Iterable[Frame], fps: int = FPS) -> None:
-    """Write RGB frames, uint8 [height, width, 3] with even sides, as H.264 in the container of the suffix."""
+    """Write RGB frames, uint8 [height, width, 3] with even sides, as H.264 in an .mp4, .m4v, .mov or .mkv file.
+
+    ``ValueError`` for another suffix, as AVI and MPEG's program stream hold no time for each of H.264's reordered
+    frames, and if there are no frames.
+    """
+    if Path(path).suffix.lower() not in _WRITTEN:
+        raise ValueError(f"{path}: H.264 is written to {', '.join(_WRITTEN)} alone; choose one of these suffixes")
     with av.open(str(path), "w") as container:
         stream: av.VideoStream | None = None
         for pixels in frames:
