@@ -87,24 +87,30 @@ def test_a_seed_gives_the_same_figures_twice(finished: Path, synthetic_cache: Pa
     assert rows(tmp_path / "again") == rows(finished)
 
 
-def test_a_killed_run_resumes_with_the_same_figures(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_resumes_with_the_same_figures(
+    end: signal.Signals, finished: Path, synthetic_cache: Path, tmp_path: Path
+) -> None:
     script = f"""
-import os, signal
+import os
 from pathlib import Path
 import gunileo.train as module
 from gunileo.prepare import Cache
 report = module._report
-def killed_after_one(row, *rest):
+def ended_after_one(row, *rest):
     if row["epoch"] == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), {int(end)})
     report(row, *rest)
-module._report = killed_after_one
+module._report = ended_after_one
 cache = Cache({str(synthetic_cache)!r})
 settings = module.Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 module.train(cache, cache.utterances[:4], cache.utterances[4:], Path({str(tmp_path / "run")!r}), settings)
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ}, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    if end == signal.SIGKILL:
+        assert done.returncode == -end, done.stderr.decode()
+    else:
+        assert b"stopped; go on with --resume" in done.stderr
     assert [row["epoch"] for row in rows(tmp_path / "run")] == [1]
     run(synthetic_cache, tmp_path / "run", resume=True)
     for row, expected in zip(rows(tmp_path / "run"), rows(finished), strict=True):

@@ -88,9 +88,10 @@ def train(
         enable_model_summary=False,
     )
     last = run / "last.ckpt"
-    trainer.fit(fit, ckpt_path=last if resume and last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise GunileoError(f"{run}: stopped; go on with --resume")
+    try:
+        trainer.fit(fit, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+    except SystemExit:  # Lightning's way to end on Ctrl-C
+        raise GunileoError(f"{run}: stopped; go on with --resume") from None
     return _finish(fit, run, Path(best.best_model_path))
 
 
