@@ -1,5 +1,6 @@
 """Mouth regions: in the right place, of the right face, steady, and refused where there is none."""
 
+import hashlib
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gunileo import mouth
 from gunileo.face import LIPS, FaceTracker
 from gunileo.mouth import MouthError, contact_sheet, mouth_regions, normalise, read_regions
+from gunileo.video import read_frames
 
 Pixels = NDArray[np.uint8]
 SIDES = (360, 288)  # of the talking clip, width first
@@ -130,6 +133,32 @@ def test_a_longer_gap_is_refused_with_the_share(tmp_path: Path) -> None:
     path = clips.face_gone(tmp_path / "gone.mp4", 30, 43)
     with pytest.raises(MouthError, match=r"gone\.mp4: face found in 62 of 75 frames \(83%\); film one face"):
         read_regions(path)
+
+
+def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mouth, "_LONGEST", 20)
+    assert len(read_regions(clips.good(tmp_path / "right.mp4", 20))) == 20
+    asked = 0
+
+    def counted(path: Path) -> Iterator[Pixels]:
+        nonlocal asked
+        for frame in read_frames(path):
+            asked += 1
+            yield frame
+
+    monkeypatch.setattr(mouth, "read_frames", counted)
+    with pytest.raises(MouthError, match=r"long\.mp4: over 0 minutes long; cut it into sentences"):
+        read_regions(clips.good(tmp_path / "long.mp4"))
+    assert asked < 50
+
+
+def test_the_face_models_are_the_ones_that_the_notice_names() -> None:
+    notice = (Path(__file__).parents[1] / "NOTICE").read_text().split()
+    models = sorted(Path(mouth.__file__).with_name("landmarks").glob("*.tflite"))
+    assert len(models) == 2
+    for model in models:
+        named = notice[notice.index(f"src/gunileo/landmarks/{model.name}") + 2]
+        assert hashlib.sha256(model.read_bytes()).hexdigest() == named
 
 
 def test_no_face_at_all_is_refused(tmp_path: Path) -> None:

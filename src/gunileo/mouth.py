@@ -16,6 +16,7 @@ from gunileo.video import FPS, Frame, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
+_LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libraries refuse much higher pictures
 
 _REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
@@ -33,13 +34,16 @@ class MouthError(GunileoError):
 def read_regions(path: Path | str) -> Regions:
     """The mouth regions of a video file, uint8 [T, 100, 150] at 25 frames a second.
 
-    Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or its
-    face is missing for more than half a second; both name the file.
+    Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or longer than
+    ten minutes or its face is missing for more than half a second; both name the file. Of a longer file no more
+    than ten minutes are read.
     """
     try:
-        regions = list(mouth_regions(read_frames(path)))
+        regions = list(islice(mouth_regions(read_frames(path)), _LONGEST + 1))
     except MouthError as error:
         raise MouthError(f"{path}: {error}") from None
+    if len(regions) > _LONGEST:
+        raise MouthError(f"{path}: over {_LONGEST // FPS // 60} minutes long; cut it into sentences")
     return np.stack(regions)
 
 

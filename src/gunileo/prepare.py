@@ -32,7 +32,6 @@ VERSION = 1
 _FORMAT = {"version": VERSION, "fps": FPS, "height": HEIGHT, "width": WIDTH}
 _MANIFEST = "manifest.jsonl"
 _ROW = 10  # regions
-_LONGEST = 10 * 60 * FPS  # frames; picture libraries refuse heights of a million pixels
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
 
@@ -325,10 +324,10 @@ def _cut_out(utterance: Utterance, cache: Path) -> _Entry | str:
         regions = read_regions(utterance.video)
     except GunileoError as error:
         return str(error)
+    except OSError as error:
+        return f"{utterance.video}: can't be read ({error.strerror}); check the path"
     except Exception as error:  # whatever one clip does to a decoder, the others must go on
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
-    if len(regions) > _LONGEST:
-        return f"{utterance.video}: is over {_LONGEST // FPS // 60} minutes long; cut it into sentences"
     file = f"{utterance.id}.png"
     with _writing(cache):
         _replace(cache / file, _picture(regions))
