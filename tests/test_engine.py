@@ -90,6 +90,16 @@ def test_too_short_for_the_grammar_names_the_file(model_file: Path, tmp_path: Pa
     assert reader.transcribe(clip, decode="greedy").file == str(clip)
 
 
+def test_a_model_of_broken_weights_is_named(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    broken = LabialCNN(TINY)
+    broken.classes.bias.data[3] = float("nan")
+    export_onnx(broken, tmp_path / "broken.onnx")
+    reader = load_model(tmp_path / "broken.onnx")
+    with pytest.raises(ModelError, match=r"broken\.onnx: the model's output is not a number"):
+        reader.log_probabilities(np.zeros((30, 100, 150), np.uint8))
+
+
 def test_bad_clips_raise_what_the_docstring_says(model_file: Path, tmp_path: Path) -> None:
     reader = load_model(model_file)
     with pytest.raises(VideoError, match=r"text\.mp4"):

@@ -60,12 +60,16 @@ class Reader:
 
         ``decode`` is "grammar" (always a GRID sentence) or "greedy" (whatever the network spells). Raises
         ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
-        if it is too short for a sentence; each names the file.
+        if it is too short for a sentence; each names the file. ``ModelError`` if the model is broken.
         """
         return self.transcribe_regions(read_regions(path), str(path), decode)
 
     def transcribe_regions(self, regions: Regions, file: str, how: str = "grammar") -> Transcript:
-        """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``."""
+        """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
+
+        Raises ``DecodeError``, naming ``file``, if they are too few for a sentence; ``ModelError`` if the model is
+        broken; ``ValueError`` if ``how`` is no way to decode.
+        """
         try:
             decoded = decode(self.log_probabilities(regions), how)
         except DecodeError as error:
@@ -73,9 +77,17 @@ class Reader:
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name)
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
-        """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150]."""
+        """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
+
+        Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
+        """
         clip = normalise(regions)[None, None]
-        return np.asarray(self.session.run(["log_probabilities"], {"regions": clip})[0][0], np.float32)
+        output = np.asarray(self.session.run(["log_probabilities"], {"regions": clip})[0][0], np.float32)
+        if np.isnan(output).any():
+            raise ModelError(
+                f"{self.name}: the model's output is not a number; its weights are broken, use another"
+            )
+        return output
 
 
 def available_models() -> list[ModelInfo]:
@@ -104,18 +116,22 @@ def load_model(name_or_path: Path | str = "labial") -> Reader:
     if not path.is_file():
         names = ", ".join(info.name for info in available_models()) or "none are shipped"
         raise ModelError(f"{name_or_path}: no such model; give one of the shipped ones ({names}) or an .onnx file")
-    return _load(path.read_bytes(), path, str(name_or_path))
+    return _load(_content(path, "check the file's permissions"), path, str(name_or_path))
 
 
 def _verified(info: ModelInfo) -> bytes:
     path = _WEIGHTS / info.file
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); reinstall gunileo") from error
+    content = _content(path, "reinstall gunileo")
     if hashlib.sha256(content).hexdigest() != info.sha256.get(info.file):
         raise ModelError(f"{path}: checksum differs from the released file's; reinstall gunileo")
     return content
+
+
+def _content(path: Path, advice: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); {advice}") from error
 
 
 def _load(content: bytes, path: Path, name: str) -> Reader:

@@ -43,7 +43,8 @@ def evaluate(
 ) -> Evaluation:
     """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
 
-    Raises ``CacheError`` if a clip can't be loaded.
+    Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
+    are no ``utterances``.
     """
     evaluation = Evaluation(reader.name, str(cache.path))
     for number, utterance in enumerate(utterances, 1):
