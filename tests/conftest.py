@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gunileo import cli
 from gunileo.corpus import find_corpus
 from gunileo.prepare import prepare
 from gunileo.synthetic import make_corpus
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"  # real GRID clips, where they are at hand
 

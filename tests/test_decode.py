@@ -46,7 +46,7 @@ def brute_force(logp: np.ndarray, slots: list[list[str]]) -> tuple[dict[str, flo
     return {s: max(v) for s, v in scores.items()}, {s: float(np.logaddexp.reduce(v)) for s, v in scores.items()}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SMALL), st.integers(0, 2), st.sampled_from([0.5, 2.0, 8.0]))
 def test_exact_against_every_path(seed: int, slots: list[list[str]], spare: int, spread: float) -> None:
     grammar = Grammar(slots)
@@ -115,7 +115,7 @@ def test_greedy_confidence_is_the_mean_over_symbols() -> None:
     assert decoded.confidence == pytest.approx(np.sqrt(0.9 * 0.4))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 90), st.sampled_from([0.1, 3.0, 100.0, 1e4]))
 def test_noise_always_gives_a_valid_sentence(seed: int, frames: int, spread: float) -> None:
     logp = random_logp(np.random.default_rng(seed), frames, spread=spread)

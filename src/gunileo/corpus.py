@@ -1,7 +1,7 @@
 """Corpora on disk: which video says what, when each word is said, and how to split them.
 
-A finder walks a folder once and pairs videos with labels by name, never by order. It opens
-labels but no video. What it can't understand it reports in ``Corpus.rejected`` and leaves out.
+A finder pairs videos with labels by name, never by order. It opens labels but no video. What it
+can't understand it reports in ``Corpus.rejected`` and leaves out.
 """
 
 from __future__ import annotations
