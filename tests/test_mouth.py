@@ -1,10 +1,12 @@
 """Mouth regions: in the right place, of the right face, steady, and refused where there is none."""
 
 import hashlib
+import os
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 
 import clips
 import cv2
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo import mouth
+from gunileo import face, mouth
 from gunileo.face import LIPS, FaceTracker
 from gunileo.mouth import MouthError, contact_sheet, mouth_regions, normalise, read_regions
 from gunileo.video import read_frames
@@ -150,6 +152,24 @@ def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: p
     with pytest.raises(MouthError, match=r"long\.mp4: over 0 minutes long; cut it into sentences"):
         read_regions(clips.good(tmp_path / "long.mp4"))
     assert asked < 50
+
+
+def test_threads_that_load_the_face_models_leave_standard_error_as_it_was() -> None:
+    before, entered, leave = os.fstat(2), Event(), Event()
+
+    def load() -> None:
+        with face._quiet():
+            entered.set()
+            leave.wait(60)
+
+    thread = Thread(target=load)
+    with face._quiet():
+        thread.start()
+        entered.wait(0.2)  # it must not get in meanwhile
+    leave.set()
+    thread.join(60)
+    assert entered.is_set()
+    assert os.path.samestat(os.fstat(2), before)
 
 
 def test_the_face_models_are_the_ones_that_the_notice_names() -> None:

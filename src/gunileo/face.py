@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -40,17 +41,21 @@ class Box:
     angle: float
 
 
+_STANDARD_ERROR = Lock()  # two threads at a time would put each other's silence back
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Drop what native code writes to standard error: LiteRT announces its delegate there and has no switch."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with _STANDARD_ERROR:
+        kept = os.dup(2)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 class _Model:
