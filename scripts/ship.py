@@ -1,4 +1,4 @@
-"""Release a trained run: python scripts/ship.py RUN CACHE [--split grid_s1_valid]
+"""Release a trained run: python scripts/ship.py RUN CACHE [--split grid_s1_valid] [--talkers s1]
 
 Writes src/gunileo/weights/labial.onnx and labial.safetensors (float16, folded) from RUN/model.safetensors,
 measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gunileo.corpus import read_split, split
+from gunileo.corpus import read_split, training_parts
 from gunileo.engine import ModelInfo, load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
 from gunileo.export import LICENCE, export_onnx, rounded
 from gunileo.model import load_weights, parameters, save_model
-from gunileo.prepare import Cache
+from gunileo.prepare import Cache, CachedUtterance
 from gunileo.transcript import write_whole
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
@@ -35,8 +36,18 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a finished training run")
     parser.add_argument("cache", type=Path, help="the cache that it was trained on")
     parser.add_argument("--split", default="grid_s1_valid", help="shipped list of the clips that were held back")
+    parser.add_argument("--talkers", help="as given to gunileo train: talkers trained on; all, if none")
+    parser.add_argument("--leave-out", type=Path, help="as given to gunileo train: list of utterances kept away")
     parser.add_argument("--name", default="labial")
     arguments = parser.parse_args()
+
+    cache = Cache(arguments.cache)
+    listed = read_split(PACKAGE / "splits" / f"{arguments.split}.txt")
+    left_out = read_split(arguments.leave_out) if arguments.leave_out else ()
+    talkers = arguments.talkers.split(",") if arguments.talkers else None
+    trained, held = training_parts(cache.utterances, listed, leave_out=left_out, talkers=talkers)
+    if len(held) < len(set(listed)):
+        raise SystemExit(f"{cache.path} has {len(held)} of the {len(set(listed))} clips of {arguments.split}")
 
     WEIGHTS.mkdir(exist_ok=True)
     model = load_weights(arguments.run / "model.safetensors")
@@ -48,21 +59,28 @@ def main() -> None:
     sizes = {path.name: path.stat().st_size for path in (onnx, weights)}
     if sum(sizes.values()) > LIMIT:
         raise SystemExit(f"{onnx} and {weights} take {sum(sizes.values()) / 1e6:.1f} MB; at most {LIMIT / 1e6:.0f} MB")
-
-    cache = Cache(arguments.cache)
-    held = split(cache.utterances, read_split(PACKAGE / "splits" / f"{arguments.split}.txt"))
     evaluation = evaluate(load_model(onnx), cache, held)
-    info = describe(arguments.name, sizes, parameters(shipped), evaluation, cache, arguments.split)
+    info = describe(arguments.name, sizes, parameters(shipped), evaluation, trained, held, arguments.split)
     register(info)
     print(to_text(evaluation) + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
 
 
+def clips_of(utterances: Sequence[CachedUtterance]) -> str:
+    """How many clips, of which talkers."""
+    talkers = sorted({utterance.talker for utterance in utterances})
+    return f"{len(utterances)} clips of GRID talker{'s' * (len(talkers) > 1)} {', '.join(talkers)}"
+
+
 def describe(
-    name: str, sizes: dict[str, int], count: int, evaluation: Evaluation, cache: Cache, split_name: str
+    name: str,
+    sizes: dict[str, int],
+    count: int,
+    evaluation: Evaluation,
+    trained: Sequence[CachedUtterance],
+    held: Sequence[CachedUtterance],
+    split_name: str,
 ) -> ModelInfo:
     """The registry's entry of a measured model."""
-    talkers = ", ".join(sorted({utterance.talker for utterance in cache.utterances}))
-    held = len(evaluation.clips)
     scores = evaluation.scores
     return ModelInfo(
         name=name,
@@ -75,8 +93,8 @@ def describe(
         wer_grammar=round(scores["grammar"].wer, 4),
         cer_greedy=round(scores["greedy"].cer, 4),
         cer_grammar=round(scores["grammar"].cer, 4),
-        measured_on=f"{held} clips of GRID talker {talkers} held back from training ({split_name})",
-        trained_on=f"{len(cache.utterances) - held} clips of GRID talker {talkers}",
+        measured_on=f"{clips_of(held)} held back from training ({split_name})",
+        trained_on=clips_of(trained),
         licence=LICENCE,
         attribution=ATTRIBUTION,
     )
