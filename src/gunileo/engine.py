@@ -84,9 +84,7 @@ class Reader:
         clip = normalise(regions)[None, None]
         output = np.asarray(self.session.run(["log_probabilities"], {"regions": clip})[0][0], np.float32)
         if np.isnan(output).any():
-            raise ModelError(
-                f"{self.name}: the model's output is not a number; its weights are broken, use another"
-            )
+            raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return output
 
 
