@@ -17,9 +17,9 @@ from gunileo.corpus import read_split, training_parts
 from gunileo.engine import ModelInfo, load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
 from gunileo.export import LICENCE, export_onnx, rounded
+from gunileo.files import write_whole
 from gunileo.model import load_weights, parameters, save_model
 from gunileo.prepare import Cache, CachedUtterance
-from gunileo.transcript import write_whole
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
 WEIGHTS = PACKAGE / "weights"

@@ -51,6 +51,14 @@ def test_building_and_slicing_read_nothing() -> None:
     assert cache.reads == 1
 
 
+def test_a_slice_keeps_its_cuts() -> None:
+    cache = Unread()
+    clips = Clips(cache, [spoken()] * 9, WORDS, Augmentation(), frozenset({1, 6, 8}))  # type: ignore[arg-type]
+    assert clips[5:9].cuts == {1, 3}
+    assert clips[::-2].cuts == {0, 1}
+    assert torch.equal(clips[-1].regions, clips[8].regions)
+
+
 def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
     cache = Cache(synthetic_cache)
     clips = Clips(cache, cache.utterances, WORDS)

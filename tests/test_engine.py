@@ -90,6 +90,15 @@ def test_too_short_for_the_grammar_names_the_file(model_file: Path, tmp_path: Pa
     assert reader.transcribe(clip, decode="greedy").file == str(clip)
 
 
+def test_the_grammar_makes_no_one_sentence_of_a_long_video(model_file: Path) -> None:
+    reader = load_model(model_file)
+    regions = np.zeros((251, 100, 150), np.uint8)
+    with pytest.raises(DecodeError, match=r"hour\.mp4: 10 s long.*cut the video"):
+        reader.transcribe_regions(regions, "hour.mp4")
+    assert reader.transcribe_regions(regions[:250], "clip.mp4").text.count(" ") == 5
+    assert reader.transcribe_regions(regions, "hour.mp4", "greedy").file == "hour.mp4"
+
+
 def test_a_model_of_broken_weights_is_named(tmp_path: Path) -> None:
     torch.manual_seed(0)
     broken = LabialCNN(TINY)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from gunileo.export import export_onnx, rounded
+from gunileo.files import FileError
 from gunileo.model import LabialCNN, ModelConfig, parameters
 from gunileo.sentence import CLASSES
 
@@ -93,7 +94,7 @@ def test_export_leaves_the_model_alone_and_no_other_file(model: LabialCNN, tmp_p
 
 def test_failed_export_leaves_nothing(model: LabialCNN, tmp_path: Path) -> None:
     (tmp_path / "taken.onnx").mkdir()
-    with pytest.raises(OSError, match=r"taken\.onnx"):
+    with pytest.raises(FileError, match=r"taken\.onnx"):
         export_onnx(model, tmp_path / "taken.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["taken.onnx"]
 

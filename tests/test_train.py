@@ -49,7 +49,7 @@ def finished(synthetic_cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_run_leaves_its_model_logs_and_curve(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert names == {
-        *("settings.json", "metrics.csv", "curve.png", "tensorboard", "last.ckpt", "best.ckpt"),
+        *("settings.json", "clips.json", "metrics.csv", "curve.png", "tensorboard", "last.ckpt", "best.ckpt"),
         *("model.safetensors", "model.onnx"),
     }
     assert json.loads((finished / "settings.json").read_text())["epochs"] == 2
@@ -79,6 +79,9 @@ def test_another_run_is_not_overwritten(finished: Path, synthetic_cache: Path) -
         run(synthetic_cache, finished)
     with pytest.raises(GunileoError, match="other settings"):
         run(synthetic_cache, finished, replace(TINY, epochs=3), resume=True)
+    cache = Cache(synthetic_cache)
+    with pytest.raises(GunileoError, match="other clips"):
+        train(cache, cache.utterances[:5], cache.utterances[5:], finished, TINY, resume=True)
     assert (finished / "metrics.csv").read_bytes() == before
 
 

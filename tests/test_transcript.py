@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gunileo.transcript import Transcript, TranscriptError, Word, to_json, to_txt, write_transcript
+from gunileo.files import FileError
+from gunileo.transcript import Transcript, Word, to_json, to_txt, write_transcript
 
 READ = Transcript(
     file="clips/bbaf2n.mpg",
@@ -42,13 +43,13 @@ def test_writes_beside_each_other_and_keeps_dots_in_names(tmp_path: Path) -> Non
 
 def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()  # a folder where the file should go
-    with pytest.raises(TranscriptError, match=r"a\.txt: can't be written"):
+    with pytest.raises(FileError, match=r"a\.txt: can't be written"):
         write_transcript(READ, tmp_path / "a", ["txt"])
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(TranscriptError, match="choose another place"):
+    with pytest.raises(FileError, match="choose another place"):
         write_transcript(READ, tmp_path / "out" / "a", ["txt"])
     assert (tmp_path / "out").read_text() == "mine"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.video import SUFFIXES, VideoError, read_frames, write_video
+from gunileo.corpus import VIDEO_SUFFIXES
+from gunileo.video import VideoError, read_frames, write_video
 
 FORMATS = [".mpg", ".mp4", ".mov", ".webm", ".avi", ".mkv"]
 
@@ -32,7 +33,7 @@ def assert_on_screen(path: Path, times: NDArray[np.float64]) -> None:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_formats(tmp_path: Path, suffix: str) -> None:
-    assert suffix in SUFFIXES
+    assert suffix in VIDEO_SUFFIXES
     frames = list(read_frames(clips.coded(tmp_path / f"clip{suffix}", 20)))
     assert len(frames) == 20
     for frame, original in zip(frames, clips.talking()[0], strict=False):

@@ -70,8 +70,12 @@ def prepare(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
 ) -> None:
-    """Cut the mouth regions of a corpus into a cache; run again to go on after a break."""
+    """Cut the mouth regions of a corpus into a cache.
+
+    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner.
+    """
     from gunileo.corpus import find_corpus
+    from gunileo.files import write_whole
     from gunileo.prepare import prepare as run
 
     corpus = find_corpus(source)
@@ -79,6 +83,7 @@ def prepare(
     with _progress("preparing") as progress:
         report = run(corpus.utterances, output, workers, progress)
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
+    write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
     width = max((len(name) for name, _ in skipped), default=0)
     for name, reason in skipped:
@@ -91,12 +96,14 @@ def sheet(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
 ) -> None:
-    """Show the mouth regions of a folder of clips, or of a cache, in one picture: a row a clip."""
+    """Show mouth regions in one picture, a row a clip."""
     import cv2
 
+    from gunileo.files import write_whole
     from gunileo.mouth import contact_sheet
-    from gunileo.transcript import write_whole
 
+    if not source.is_dir():
+        raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
     clips = _clips_of(source)
     if not clips:
         raise typer.Exit(1)
@@ -135,7 +142,7 @@ def train(
     talkers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Talkers to train on; all, if none.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 60,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one cycle.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the one cycle.")] = 1e-3,
     dropout: Annotated[float, typer.Option(min=0, max=1, help="Between the GRUs.")] = 0.5,
     device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
     seed: Annotated[int, typer.Option()] = 0,
@@ -177,15 +184,23 @@ def evaluate(
     split: _Split = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
 ) -> None:
-    """Measure a model on a cache: error rates, accuracy by place, commonest confusions."""
+    """Measure a model on a cache.
+
+    Prints word and character error rates, accuracy by place and the commonest confusions.
+    """
     from gunileo.corpus import split as chosen
     from gunileo.engine import load_model
     from gunileo.evaluate import evaluate as run
     from gunileo.evaluate import to_json, to_text
-    from gunileo.transcript import write_whole
+    from gunileo.files import write_whole
 
     reader, opened = load_model(model), _filled(cache)
-    utterances = chosen(opened.utterances, _listed(split)) if split else opened.utterances
+    utterances = opened.utterances
+    if split:
+        names = _listed(split)
+        utterances = chosen(utterances, names)
+        if len(utterances) < len(names):
+            typer.echo(f"{len(utterances)} of the {len(names)} listed utterances are in {cache}")
     with _progress("reading") as progress:
         evaluation = run(reader, opened, utterances, progress)
     typer.echo(to_text(evaluation), nl=False)
@@ -260,7 +275,7 @@ def models() -> None:
 
 @app.command()
 def summary() -> None:
-    """Print LabialCNN layer by layer: input, output, parameters, kernel, multiply-adds."""
+    """Print LabialCNN layer by layer."""
     import torchinfo
 
     from gunileo.model import LabialCNN
@@ -277,7 +292,10 @@ def demo(
         "demo"
     ),
 ) -> None:
-    """Do the whole job on a made-up talking face: prepare, train, test, and read clips never seen."""
+    """Do the whole job on a made-up talking face.
+
+    Makes clips of an animated portrait, prepares them, trains, tests, and reads clips that were in no training.
+    """
     from gunileo.demo import run
 
     run(output)
@@ -291,7 +309,7 @@ class _Job:
 
 def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
     """The videos that files, folders and patterns name, each once, and whether an argument named none."""
-    from gunileo.video import SUFFIXES
+    from gunileo.corpus import VIDEO_SUFFIXES, find_files
 
     jobs: dict[Path, _Job] = {}
     failed = False
@@ -302,15 +320,13 @@ def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
         found = []
         for path in map(Path, matches):
             if path.is_dir():
-                inside = sorted(
-                    file for file in path.rglob("[!.]*") if file.suffix.lower() in SUFFIXES and file.is_file()
-                )
+                inside = find_files(path, VIDEO_SUFFIXES)
                 found += [_Job(file, file.relative_to(path).with_suffix("")) for file in inside]
             else:
                 found.append(_Job(path, Path(path.stem)))
         if not found:
             failed = True
-            _complain(f"{argument}: no videos there; give video files ({' '.join(SUFFIXES)})")
+            _complain(f"{argument}: no videos there; give video files ({' '.join(sorted(VIDEO_SUFFIXES))})")
         for job in found:
             jobs.setdefault(job.path, job)
     return list(jobs.values()), failed

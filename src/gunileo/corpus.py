@@ -24,6 +24,7 @@ __all__ = [
     "Utterance",
     "WordTime",
     "find_corpus",
+    "find_files",
     "find_folder",
     "find_grid",
     "find_lombard",
@@ -40,7 +41,6 @@ VIDEO_SUFFIXES = frozenset({".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".
 _TALKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
-_LISTED = 10  # names a summary prints of each list
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Corpus:
         """How many videos have a label."""
         return self.videos - len(self.without_label)
 
-    def summary(self) -> str:
-        """Counts, then the first names of whatever has no partner or was rejected."""
+    def summary(self, names: int | None = 10) -> str:
+        """Counts, then the first ``names`` (all if None) of what has no partner or was rejected."""
         counts = f"{self.videos} videos, {self.labels} labels, {self.pairs} pairs, {len(self.utterances)} usable"
         lines = [counts]
-        lines += _listing("videos without label", [str(path) for path in self.without_label])
-        lines += _listing("labels without video", [str(path) for path in self.without_video])
-        lines += _listing("rejected", [f"{path}: {reason}" for path, reason in self.rejected])
+        lines += _listing("videos without label", [str(path) for path in self.without_label], names)
+        lines += _listing("labels without video", [str(path) for path in self.without_video], names)
+        lines += _listing("rejected", [f"{path}: {reason}" for path, reason in self.rejected], names)
         return "\n".join(lines)
 
 
@@ -89,7 +89,7 @@ def find_corpus(root: Path | str) -> Corpus:
     videos = _videos(root)
     if any(_LOMBARD.fullmatch(video.stem) for video in videos):
         return find_lombard(root)
-    if any(_talker(root, video) and _is_code(video.stem) for video in videos) or _files(root, {".align"}):
+    if any(_talker(root, video) and _is_code(video.stem) for video in videos) or find_files(root, {".align"}):
         return find_grid(root)
     return find_folder(root)
 
@@ -118,7 +118,7 @@ def find_grid(root: Path | str) -> Corpus:
 
     # No two talkers of GRID share a sentence, so a name is enough for a label in the wrong folder.
     partners = _Partners(lambda path: f"{_talker(root, path)}/{path.stem.lower()}", lambda path: path.stem.lower())
-    return _pair(_videos(root), _files(root, {".align"}), partners, understand)
+    return _pair(_videos(root), find_files(root, {".align"}), partners, understand)
 
 
 def find_lombard(root: Path | str) -> Corpus:
@@ -141,7 +141,7 @@ def find_lombard(root: Path | str) -> Corpus:
         words = _spread(text, label) if label else ()
         return Utterance(f"{video.absolute().parent.name}/{video.stem}", match[1].lower(), video, text, words)
 
-    labels = [path for path in _files(root, {".json"}) if _LOMBARD.fullmatch(path.stem)]
+    labels = [path for path in find_files(root, {".json"}) if _LOMBARD.fullmatch(path.stem)]
     partners = _Partners(lambda path: path.stem.lower(), lambda path: _WRONG.split(path.stem)[0].lower())
     return _pair(_videos(root), labels, partners, understand)
 
@@ -162,7 +162,7 @@ def find_folder(root: Path | str) -> Corpus:
         return Utterance(place.as_posix(), talker, video, read_text(label)) if label else None
 
     partners = _Partners(lambda path: str(path.with_suffix("")), lambda path: str(path.with_suffix("")))
-    return _pair(_videos(root), _files(root, {".txt"}), partners, understand)
+    return _pair(_videos(root), find_files(root, {".txt"}), partners, understand)
 
 
 def read_split(path: Path | str) -> list[str]:
@@ -295,7 +295,7 @@ def _pair(
     return corpus
 
 
-def _files(root: Path, suffixes: Iterable[str]) -> list[Path]:
+def find_files(root: Path, suffixes: Iterable[str]) -> list[Path]:
     """Files under ``root`` of some kinds in a fixed order, hidden ones and macOS leftovers left out."""
     if not root.is_dir():
         raise CorpusError(f"{root} is no folder; name the folder that holds the corpus")
@@ -309,7 +309,7 @@ def _files(root: Path, suffixes: Iterable[str]) -> list[Path]:
 
 
 def _videos(root: Path) -> list[Path]:
-    videos = _files(root, VIDEO_SUFFIXES)
+    videos = find_files(root, VIDEO_SUFFIXES)
     if not videos:
         raise CorpusError(f"{root} holds no video; put clips there ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return videos
@@ -344,8 +344,9 @@ def _spread(text: str, label: Path) -> tuple[WordTime, ...]:
     return tuple(WordTime(word, start, end) for word, (start, end) in zip(words, spans, strict=True))
 
 
-def _listing(title: str, entries: list[str]) -> list[str]:
+def _listing(title: str, entries: list[str], names: int | None) -> list[str]:
     if not entries:
         return []
-    more = [f"  ... and {len(entries) - _LISTED} more"] if len(entries) > _LISTED else []
-    return [f"{len(entries)} {title}:", *(f"  {entry}" for entry in entries[:_LISTED]), *more]
+    shown = entries[:names]
+    more = [f"  ... and {len(entries) - len(shown)} more"] if len(shown) < len(entries) else []
+    return [f"{len(entries)} {title}:", *(f"  {entry}" for entry in shown), *more]

@@ -64,7 +64,7 @@ class Clips(Dataset[Sample]):
 
     An item is a whole clip, unchanged, or, with an ``augmentation``, changed at random: by seed, epoch and
     position alone, so that a run can be repeated and resumed exactly. Indices in ``cuts`` give one to
-    ``max_words`` words of the clip instead of the whole sentence.
+    ``max_words`` words of the clip instead of the whole sentence. A slice keeps the clips' cuts and draws anew.
     """
 
     def __init__(
@@ -92,12 +92,16 @@ class Clips(Dataset[Sample]):
     def __getitem__(self, index: slice) -> Clips: ...
     def __getitem__(self, index: int | slice) -> Sample | Clips:
         if isinstance(index, slice):
-            return Clips(self.cache, self.utterances[index], self.words, self.augmentation, seed=self.seed)
+            places = range(len(self))[index]
+            cuts = frozenset(new for new, old in enumerate(places) if old in self.cuts)
+            return Clips(self.cache, self.utterances[index], self.words, self.augmentation, cuts, self.seed)
+        if index < 0:
+            index += len(self)
         utterance = self.utterances[index]  # IndexError past the end, as iteration expects
         regions, text = self.cache.load(utterance), utterance.text
         words = frame_words(utterance, self.words)
         if self.augmentation:
-            random = np.random.default_rng((*self.seed, index % len(self)))
+            random = np.random.default_rng((*self.seed, index))
             frames = np.arange(len(regions))
             if index in self.cuts:
                 frames, text = cut(utterance, self.augmentation, random)

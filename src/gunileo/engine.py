@@ -22,6 +22,7 @@ from gunileo.video import FPS
 
 _WEIGHTS = Path(str(files("gunileo") / "weights"))
 _THREADS = 2  # more gain nothing on 75 frames
+_SENTENCE = 10  # seconds; GRID's clips last 3, and a longer video would come out as one confident wrong sentence
 
 
 class ModelError(GunileoError):
@@ -67,9 +68,12 @@ class Reader:
     def transcribe_regions(self, regions: Regions, file: str, how: str = "grammar") -> Transcript:
         """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
 
-        Raises ``DecodeError``, naming ``file``, if they are too few for a sentence; ``ModelError`` if the model is
-        broken; ``ValueError`` if ``how`` is no way to decode.
+        Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
+        for one; ``ModelError`` if the model is broken; ``ValueError`` if ``how`` is no way to decode.
         """
+        if how == "grammar" and len(regions) > _SENTENCE * FPS:
+            length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({_SENTENCE} s at most)"
+            raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
             decoded = decode(self.log_probabilities(regions), how)
         except DecodeError as error:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from gunileo.files import whole
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.sentence import CLASSES
@@ -59,18 +60,14 @@ def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, lic
     stored as metadata.
     """
     path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
     shipped = rounded(model)
-    try:
-        _trace(shipped, partial)
-        exported = onnx.load(str(partial))
+    with whole(path) as part:
+        _trace(shipped, part)
+        exported = onnx.load(str(part))
         _halve(exported.graph)
         _describe(exported, {**_metadata(shipped.config), "name": name or path.stem, "licence": licence})
         onnx.checker.check_model(exported)
-        onnx.save(exported, str(partial))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        onnx.save(exported, str(part))
 
 
 def _trace(model: LabialCNN, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from copy import deepcopy
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gunileo.errors import GunileoError
+from gunileo.files import whole
 from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.sentence import CLASSES
 
@@ -127,9 +129,11 @@ def save_model(model: LabialCNN, path: Path | str, notes: Mapping[str, str] | No
         name: value.detach().to("cpu", torch.float16 if half and value.is_floating_point() else None).contiguous()
         for name, value in model.state_dict().items()
     }
-    partial = Path(f"{path}.partial")
-    save_file(state, partial, metadata={**(notes or {}), "config": json.dumps(asdict(model.config))})
-    partial.replace(path)
+    with whole(Path(path)) as part:
+        try:
+            save_file(state, part, metadata={**(notes or {}), "config": json.dumps(asdict(model.config))})
+        except SafetensorError as error:  # what it makes of a full disk
+            raise OSError(errno.EIO, str(error)) from error
 
 
 def load_weights(path: Path | str) -> LabialCNN:

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
 from gunileo.errors import GunileoError
+from gunileo.files import whole, write_whole
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
@@ -61,23 +62,27 @@ def train(
 ) -> Path:
     """Train, test after each epoch, and leave in ``run`` the best model and how it came about.
 
-    ``run`` gets settings.json, metrics.csv, curve.png, TensorBoard events, last.ckpt (for ``resume``),
-    best.ckpt (lowest validation word error rate) and, at the end, model.safetensors and model.onnx of the
-    best epoch. Returns the path of model.safetensors.
+    ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
+    TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
+    model.safetensors and model.onnx of the best epoch. Returns the path of model.safetensors.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
     no number, or every answer is still blank at the end.
     """
-    settings = _settings(run, settings or Settings(), resume)
+    settings = settings or Settings()
+    _begin(run, settings, {"training": training, "validation": validation}, resume)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
     best = ModelCheckpoint(run, "best", "val_wer", save_last=True, enable_version_counter=False)
+    device = settings.device
+    if device == "auto":  # not Apple's, which has no CTC loss
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = lightning.Trainer(
-        accelerator=settings.device,
+        accelerator=device,
         devices=1,
-        precision=_precision(settings),  # type: ignore[arg-type]
+        precision=_precision(settings.precision, device),  # type: ignore[arg-type]
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
@@ -95,17 +100,19 @@ def train(
     return _finish(fit, run, Path(best.best_model_path))
 
 
-def _settings(run: Path, settings: Settings, resume: bool) -> Settings:
-    """Write the settings of a new run; check that a resumed one has the same."""
-    path = run / "settings.json"
-    text = json.dumps(asdict(settings), indent=1)
-    if path.exists() and not resume:
+def _begin(run: Path, settings: Settings, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
+    """Write down what a new run is made of; check that a resumed one is made of the same."""
+    contents = {
+        "settings.json": json.dumps(asdict(settings), indent=1),
+        "clips.json": json.dumps({name: [clip.id for clip in clips] for name, clips in parts.items()}, indent=1),
+    }
+    if (run / "settings.json").exists() and not resume:
         raise GunileoError(f"{run}: holds a run already; add --resume to go on with it, or name another folder")
-    if path.exists() and json.loads(path.read_text()) != json.loads(text):
-        raise GunileoError(f"{run}: was started with other settings (settings.json); repeat those or name a new folder")
-    run.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return settings
+    for name, content in contents.items():
+        path = run / name
+        if path.exists() and path.read_text(encoding="utf-8") != content:
+            raise GunileoError(f"{run}: was started with other {path.stem} ({name}); repeat those or name a new folder")
+        write_whole(path, content)
 
 
 def _spellable(utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
@@ -119,10 +126,10 @@ def _spellable(utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
     return kept
 
 
-def _precision(settings: Settings) -> str:
-    if settings.precision != "auto":
-        return settings.precision
-    if settings.device != "cpu" and torch.cuda.is_available():
+def _precision(wanted: str, device: str) -> str:
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
 
@@ -272,12 +279,10 @@ def record(path: Path, row: dict[str, float]) -> list[dict[str, float]]:
         with path.open(newline="") as file:
             rows = [{name: float(value) for name, value in old.items()} for old in csv.DictReader(file)]
     rows = [old for old in rows if old["epoch"] < row["epoch"]] + [row]
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)
     return rows
 
 
@@ -295,4 +300,5 @@ def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend()
     rates.set_xlabel("epoch")
-    figure.savefig(path, dpi=110)
+    with whole(path) as part:
+        figure.savefig(part, dpi=110, format="png")

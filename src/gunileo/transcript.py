@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gunileo.errors import GunileoError
-
-
-class TranscriptError(GunileoError):
-    """A transcript can't be written."""
+from gunileo.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -60,25 +55,9 @@ def write_transcript(transcript: Transcript, stem: Path, formats: list[str]) -> 
     """Write ``stem.txt``, ``stem.json``, ... and return their paths; folders are made where missing.
 
     A file appears whole or not at all: it is written beside its place and renamed into it.
-    Raises ``TranscriptError`` when the place can't be written to.
+    Raises ``FileError`` when the place can't be written to.
     """
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths, strict=True):
         write_whole(path, WRITERS[name](transcript))
     return paths
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk never leaves half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise TranscriptError(
-            f"{path}: can't be written ({error.strerror}); mend that or choose another place"
-        ) from error

@@ -18,7 +18,6 @@ from gunileo.errors import GunileoError
 FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
 _SLACK = 0.1  # seconds that a header may promise too much
-SUFFIXES = (".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv")
 _WRITTEN = (".mp4", ".m4v", ".mov", ".mkv")
 
 Frame = NDArray[np.uint8]  # [height, width, 3], RGB
