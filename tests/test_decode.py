@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gunileo.decode import DecodeError, Grammar, decode, greedy, log_likelihood, posteriors, viterbi
+from gunileo import decode, video
+from gunileo.decode import DECODERS, DecodeError, Grammar, greedy, log_likelihood, posteriors, viterbi
 from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
 
 SMALL = [
@@ -164,19 +165,18 @@ def test_too_few_frames_is_said(frames: int) -> None:
 def test_broken_scores_are_refused() -> None:
     for how in ("greedy", "grammar"):
         with pytest.raises(DecodeError, match="NaN"):
-            decode(np.full((30, len(CLASSES)), np.nan), how)
+            DECODERS[how](np.full((30, len(CLASSES)), np.nan))
         with pytest.raises(ValueError, match="shape"):
-            decode(np.zeros((30, 28)), how)
+            DECODERS[how](np.zeros((30, 28)))
         with pytest.raises(ValueError, match="shape"):
-            decode(np.zeros((0, len(CLASSES))), how)
-
-
-def test_unknown_way_to_decode_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"beam.*greedy, grammar"):
-        decode(spell("bin"), "beam")
+            DECODERS[how](np.zeros((0, len(CLASSES))))
 
 
 @pytest.mark.parametrize("slots", [[], [[]], [["a", "a"]], [["a b"]], [[""]], [["ä"]]])
 def test_bad_grammars_are_refused(slots: list[list[str]]) -> None:
     with pytest.raises(ValueError, match=r"grammar|class"):
         Grammar(slots)
+
+
+def test_times_count_frames_as_video_does() -> None:
+    assert decode.FPS == video.FPS

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
@@ -77,11 +76,12 @@ def prepare(
     from gunileo.corpus import find_corpus
     from gunileo.files import write_whole
     from gunileo.prepare import prepare as run
+    from gunileo.progress import progress
 
     corpus = find_corpus(source)
     typer.echo(corpus.summary())
-    with _progress("preparing") as progress:
-        report = run(corpus.utterances, output, workers, progress)
+    with progress("preparing") as bar:
+        report = run(corpus.utterances, output, workers, bar)
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
     write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
@@ -193,6 +193,7 @@ def evaluate(
     from gunileo.evaluate import evaluate as run
     from gunileo.evaluate import to_json, to_text
     from gunileo.files import write_whole
+    from gunileo.progress import progress
 
     reader, opened = load_model(model), _filled(cache)
     utterances = opened.utterances
@@ -201,8 +202,8 @@ def evaluate(
         utterances = chosen(utterances, names)
         if len(utterances) < len(names):
             typer.echo(f"{len(utterances)} of the {len(names)} listed utterances are in {cache}")
-    with _progress("reading") as progress:
-        evaluation = run(reader, opened, utterances, progress)
+    with progress("reading") as bar:
+        evaluation = run(reader, opened, utterances, bar)
     typer.echo(to_text(evaluation), nl=False)
     if json:
         write_whole(json, to_json(evaluation))
@@ -384,19 +385,6 @@ def _listed(name: str) -> list[str]:
         with as_file(shipped) as path:
             return read_split(path)
     return read_split(name)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _complain(message: object) -> None:

@@ -115,13 +115,6 @@ def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
     return table[:, 1 - key], np.searchsorted(table[:, key], np.arange(table[:, key].max() + 1))
 
 
-def decode(logp: Floats, how: str = "grammar") -> Decoded:
-    """Decode [T, 37] by ``viterbi`` with the GRID grammar ("grammar") or by ``greedy`` ("greedy")."""
-    if how not in DECODERS:
-        raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
-    return DECODERS[how](logp)
-
-
 def greedy(logp: Floats) -> Decoded:
     """The text of the best class of every frame, from log-probabilities [T, 37].
 
@@ -262,6 +255,7 @@ def _mean(scores: Sequence[float]) -> float:
     return min(1.0, float(np.exp(np.mean(scores))))
 
 
+# By the name that a user gives; each takes log-probabilities [T, 37].
 DECODERS: dict[str, Callable[[Floats], Decoded]] = {
     "greedy": greedy,
     "grammar": lambda logp: viterbi(logp, Grammar.grid()),

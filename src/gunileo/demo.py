@@ -12,8 +12,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from gunileo.cores import usable_cores
 from gunileo.corpus import find_grid
 from gunileo.dataset import Augmentation
@@ -23,6 +21,7 @@ from gunileo.metrics import wer
 from gunileo.mouth import Regions, read_regions
 from gunileo.page import write_page
 from gunileo.prepare import Cache, prepare
+from gunileo.progress import progress
 from gunileo.sentence import code_to_text
 from gunileo.synthetic import draw_codes, make_corpus
 from gunileo.train import Settings, train
@@ -148,13 +147,13 @@ def _make(folder: Path, codes: Sequence[str]) -> None:
     """The corpus, with all cores."""
     chunks = [codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK)]
     with (
-        _progress("making the clips") as progress,
+        progress("making the clips") as bar,
         ProcessPoolExecutor(usable_cores(), get_context("spawn"), _one_thread) as pool,
     ):
         done = 0
         for future in as_completed([pool.submit(make_corpus, folder, chunk) for chunk in chunks]):
             done += len(future.result())
-            progress(done, len(codes))
+            bar(done, len(codes))
 
 
 def _one_thread() -> None:
@@ -164,19 +163,11 @@ def _one_thread() -> None:
 
 
 def _prepare(folder: Path) -> Cache:
-    with _progress("finding the mouths") as progress:
-        report = prepare(find_grid(folder / "corpus").utterances, folder / "cache", progress=progress)
+    with progress("finding the mouths") as bar:
+        report = prepare(find_grid(folder / "corpus").utterances, folder / "cache", progress=bar)
     if report.skipped:
         raise GunileoError(f"{folder}: {report.skipped[0][1]}")
     return Cache(folder / "cache")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bars:
-        bar = bars.add_task(f"{what:20}", total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
 @contextmanager

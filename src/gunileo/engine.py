@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from gunileo.cores import usable_cores
-from gunileo.decode import DecodeError, decode
+from gunileo.decode import DECODERS, DecodeError
 from gunileo.errors import GunileoError
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
 from gunileo.sentence import CLASSES
@@ -61,21 +61,24 @@ class Reader:
 
         ``decode`` is "grammar" (always a GRID sentence) or "greedy" (whatever the network spells). Raises
         ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
-        if it is too short for a sentence; each names the file. ``ModelError`` if the model is broken.
+        if it is too short or too long for a sentence; each names the file. ``ModelError`` if the model is broken,
+        ``ValueError`` if ``decode`` is something else.
         """
+        if decode not in DECODERS:  # before minutes of face tracking
+            raise ValueError(f"{decode!r} is no way to decode; use one of {', '.join(DECODERS)}")
         return self.transcribe_regions(read_regions(path), str(path), decode)
 
-    def transcribe_regions(self, regions: Regions, file: str, how: str = "grammar") -> Transcript:
+    def transcribe_regions(self, regions: Regions, file: str, decode: str = "grammar") -> Transcript:
         """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
-        for one; ``ModelError`` if the model is broken; ``ValueError`` if ``how`` is no way to decode.
+        for one; ``ModelError`` if the model is broken.
         """
-        if how == "grammar" and len(regions) > _SENTENCE * FPS:
+        if decode == "grammar" and len(regions) > _SENTENCE * FPS:
             length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({_SENTENCE} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = decode(self.log_probabilities(regions), how)
+            decoded = DECODERS[decode](self.log_probabilities(regions))
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from gunileo.decode import DECODERS, DecodeError, decode
+from gunileo.decode import DECODERS, DecodeError
 from gunileo.engine import Reader
 from gunileo.metrics import cer, confusions, place_accuracy, sentence_accuracy, wer
 from gunileo.prepare import Cache, CachedUtterance
@@ -50,9 +50,9 @@ def evaluate(
     for number, utterance in enumerate(utterances, 1):
         logp = reader.log_probabilities(cache.load(utterance))
         clip = {"id": utterance.id, "said": utterance.text}
-        for how in DECODERS:
+        for how, read in DECODERS.items():
             try:
-                clip[how] = decode(logp, how).text
+                clip[how] = read(logp).text
             except DecodeError:
                 clip[how] = ""
                 evaluation.unread.append(utterance.id)
