@@ -64,6 +64,9 @@ def good_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.good(tmp_path_factory.mktemp("clip") / "good.mp4", 20)
 
 
+CACHE = {"cache.json", "manifest.jsonl", "corpus.txt"}
+
+
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
@@ -100,7 +103,7 @@ def test_prepare_skips_each_bad_clip_and_keeps_the_others(run: Run, shelf: Path,
     for name, line in zip(sorted(BAD), sorted(lines), strict=True):
         assert re.match(rf"{Path(name).stem} +{re.escape(str(shelf / name))}: {BAD[name]}", line), line
     names = [Path(name).stem for name in GOOD]
-    assert files(tmp_path) == {"cache/cache.json", "cache/manifest.jsonl", *(f"cache/{name}.png" for name in names)}
+    assert files(tmp_path / "cache") == {*CACHE, *(f"{name}.png" for name in names)}
     assert files(shelf) == before
 
     opened = Cache(cache)
@@ -191,7 +194,9 @@ def assert_skips(run: Run, folder: Path, said: dict[str, str], good: str) -> Non
     for name, line in zip(sorted(said), sorted(lines), strict=True):
         assert f"{name}.mp4" in line
         assert re.search(said[name], line), line
-    assert files(folder / "cache") == {"cache.json", "manifest.jsonl", f"{good}.png"}
+    assert files(folder / "cache") == {*CACHE, f"{good}.png"}
+    listed = (folder / "cache" / "corpus.txt").read_text()
+    assert all(f"{name}.mp4" in listed for name in said)
 
 
 def test_a_model_with_a_wrong_checksum_is_not_used(
@@ -304,7 +309,7 @@ def test_a_cache_with_nothing_in_it(run: Run, model: str, tmp_path: Path) -> Non
     (tmp_path / "a.txt").write_text("hello")
     cache = tmp_path / "cache"
     assert run("prepare", tmp_path, "-o", cache, "--workers", "1")[0] == 1
-    assert files(cache) == {"cache.json"}
+    assert files(cache) == {"cache.json", "corpus.txt"}
     for command in verbs(tmp_path, cache, model, tmp_path):
         code, _, err = run(*command)
         assert code == 1
@@ -350,8 +355,8 @@ def test_a_full_disk_takes_no_half_transcript(run: Run, disk: Path, good_clip: P
     line = ("transcribe", good_clip, "--model", model, "--decode", "greedy", "-f", "txt,json", "-o", disk / "out")
     code, out, err = run(*line)
     assert (code, out) == (1, "")
-    assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); mend that or choose")
+    assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); free some space or choose")
     code, _, err = run("sheet", good_clip.parent, "-o", disk / "sheet.png")
     assert code == 1
-    assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); mend that or choose")
+    assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); free some space or choose")
     assert files(disk) == {"filler"}
