@@ -135,10 +135,12 @@ def test_a_run_that_stays_blank_says_so(synthetic_cache: Path, tmp_path: Path, m
 
     monkeypatch.setattr("gunileo.train.LabialCNN", Blank)
     cache = Cache(synthetic_cache)
-    settings = replace(TINY, epochs=1, learning_rate=1e-12)
+    settings = replace(TINY, learning_rate=1e-12)
     with pytest.raises(GunileoError, match="still blank"):
         train(cache, cache.utterances[:4], cache.utterances[4:], tmp_path / "run", settings)
     assert (tmp_path / "run" / "model.safetensors").exists(), "nothing is lost"
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1, "the last epoch is kept though it is no better than the first"
 
 
 def test_nothing_to_validate_on_is_said(synthetic_cache: Path, tmp_path: Path) -> None:

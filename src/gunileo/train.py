@@ -75,7 +75,9 @@ def train(
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
-    best = ModelCheckpoint(run, "best", "val_wer", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
+    # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
+    last = ModelCheckpoint(run, "last", enable_version_counter=False)
     device = settings.device
     if device == "auto":  # not Apple's, which has no CTC loss
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -86,15 +88,15 @@ def train(
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
-        callbacks=[best, _Bar(refresh_rate=5)],
+        callbacks=[best, last, _Bar(refresh_rate=5)],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
         enable_model_summary=False,
     )
-    last = run / "last.ckpt"
+    stopped = run / "last.ckpt"
     try:
-        trainer.fit(fit, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+        trainer.fit(fit, ckpt_path=stopped if resume and stopped.exists() else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise GunileoError(f"{run}: stopped; go on with --resume") from None
     return _finish(fit, run, Path(best.best_model_path))
