@@ -160,6 +160,17 @@ def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_
     assert all(a >= b - 0.05 for a, b in pairwise(shares))
 
 
+def test_a_run_begins_from_another(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, epochs=1, learning_rate=1e-12, init=str(finished / "model.safetensors"))
+    begun = load_weights(run(synthetic_cache, tmp_path / "run", settings)).state_dict()
+    weights = load_weights(finished / "model.safetensors").state_dict()
+    assert all(
+        torch.allclose(begun[name], weights[name]) for name in weights if "running" not in name and "num" not in name
+    )
+    with pytest.raises(GunileoError, match="another layout"):
+        run(synthetic_cache, tmp_path / "other", replace(settings, channels=(2, 2, 3)))
+
+
 def test_rows_after_a_resumed_epoch_are_replaced(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     for epoch in (1, 2, 3):

@@ -146,6 +146,9 @@ def train(
     dropout: Annotated[float, typer.Option(min=0, max=1, help="Between the GRUs.")] = 0.5,
     device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
     seed: Annotated[int, typer.Option()] = 0,
+    init: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Finished run of the same words to begin from, not from nothing.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train LabialCNN on a cache and test it after each epoch."""
@@ -173,6 +176,7 @@ def train(
         dropout=dropout,
         device=device.value,
         seed=seed,
+        init=str(init / "model.safetensors") if init else "",
     )
     typer.echo(f"{run(opened, training, validation, output, settings, resume)}: the best epoch's model")
 

@@ -47,6 +47,7 @@ class Settings:
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     seed: int = 0
+    init: str = ""  # model.safetensors of another run to begin from, past the curriculum; original: none
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
     workers: int = 1  # processes that load clips
@@ -175,15 +176,19 @@ class Training(lightning.LightningModule):
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
-        self.model = LabialCNN(
-            ModelConfig(
-                channels=settings.channels,
-                dropout=settings.dropout,
-                feature_dropout=settings.feature_dropout,
-                normalise=settings.normalise,
-                words=self.words if settings.word_weight else (),
-            )
+        config = ModelConfig(
+            channels=settings.channels,
+            dropout=settings.dropout,
+            feature_dropout=settings.feature_dropout,
+            normalise=settings.normalise,
+            words=self.words if settings.word_weight else (),
         )
+        self.model = LabialCNN(config)
+        if settings.init:
+            begun = load_weights(settings.init)
+            if begun.config != config:
+                raise GunileoError(f"{settings.init}: has another layout or other words than this run; leave it out")
+            self.model.load_state_dict(begun.state_dict())
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: dict[str, list[float]] = {"train": [], "val": []}
         self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
@@ -192,7 +197,9 @@ class Training(lightning.LightningModule):
     def clips(self, epoch: int) -> Clips:
         """The training clips as one epoch sees them: all cut to a few words at first, whole sentences later."""
         settings = self.settings
-        share = max(settings.cuts_at_end, 1 - (1 - settings.cuts_at_end) * epoch / (settings.epochs / 2))
+        share = settings.cuts_at_end
+        if not settings.init:
+            share = max(share, 1 - (1 - share) * epoch / (settings.epochs / 2))
         draws = np.random.default_rng((settings.seed, epoch)).random(len(self.train_part))
         cuts = frozenset(i for i, utterance in enumerate(self.train_part) if utterance.words and draws[i] < share)
         return Clips(self.cache, self.train_part, self.words, settings.augmentation, cuts, (settings.seed, epoch))
