@@ -180,3 +180,22 @@ def test_bad_grammars_are_refused(slots: list[list[str]]) -> None:
 
 def test_times_count_frames_as_video_does() -> None:
     assert decode.FPS == video.FPS
+
+
+def framed(classes: str) -> np.ndarray:
+    """Log-probabilities sure of one symbol a frame; a dot is the blank."""
+    logp = np.full((len(classes), len(CLASSES)), -20.0)
+    for frame, symbol in enumerate(classes):
+        logp[frame, BLANK if symbol == "." else CLASSES.index(symbol)] = 0.0
+    return logp
+
+
+@pytest.mark.parametrize("how", ["greedy", "grammar"])
+def test_letters_named_far_too_early_or_late_move_beside_their_word(how: str) -> None:
+    path = "b" + "." * 20 + "iinn  bbluue at  f  two  no" + "." * 20 + "w"
+    words = DECODERS[how](framed(path)).words
+    assert [word.word for word in words] == ["bin", "blue", "at", "f", "two", "now"]
+    assert (words[0].start, words[0].end) == pytest.approx((19 / 25, 25 / 25))
+    assert (words[1].start, words[1].end) == pytest.approx((27 / 25, 33 / 25))
+    first = path.index("no")
+    assert (words[5].start, words[5].end) == pytest.approx((first / 25, (first + 4) / 25))

@@ -10,10 +10,12 @@ import torch
 
 from gunileo.corpus import find_corpus
 from gunileo.engine import Reader, load_model
-from gunileo.evaluate import Evaluation, evaluate, score, to_json, to_text
+from gunileo.evaluate import Evaluation, evaluate, score, time_errors, to_json, to_text
 from gunileo.export import export_onnx
+from gunileo.labels import WordTime
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.prepare import Cache, prepare
+from gunileo.transcript import Word
 
 SAID = ["bin blue at f two now", "lay white with s nine again"]
 
@@ -62,6 +64,17 @@ def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache)
         assert clip["grammar"] == reader.transcribe_regions(regions, "", "grammar").text
     for how, found in evaluation.scores.items():
         assert found == score([u.text for u in chosen], [clip[how] for clip in evaluation.clips])
+
+
+def test_word_times_are_compared_with_the_alignment(reader: Reader, cache: Cache) -> None:
+    read = [Word("bin", 1.0, 1.2, 1), Word("blue", 1.3, 1.5, 1)]
+    said = [WordTime("bin", 0.9, 1.2), WordTime("green", 1.3, 1.7)]
+    assert time_errors(read, said) == pytest.approx([0.1, 0, 0, 0.2])
+    assert time_errors(read, said[:1]) == []
+    evaluation = evaluate(reader, cache, cache.utterances[:1])
+    words = reader.transcribe_regions(cache.load(cache.utterances[0]), "").words
+    assert evaluation.word_time_error == pytest.approx(np.mean(time_errors(words, cache.utterances[0].words)))
+    assert f"off by {evaluation.word_time_error:.3f} s" in to_text(evaluation)
 
 
 def test_clip_too_short_for_the_grammar_counts_as_unread(reader: Reader, cache: Cache) -> None:

@@ -19,6 +19,8 @@ from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
 from gunileo.transcript import Word
 
 FPS = 25  # frames a second of all log-probabilities, as in video.py, which this room need not know
+_LONELY = 8  # frames, a third of a second: no letter of a word is said so long after the one before
+_LETTER = 2  # frames; GRID's words last 0.27 s on average and have four letters
 _SPACE = CLASSES.index(" ")
 _NEVER = -1e30  # stands for log 0 and, unlike -inf, survives subtraction
 _LEAST = -1e9  # lowest log-probability of one frame: far above _NEVER, so that a path of zeros is still a path
@@ -134,7 +136,8 @@ def greedy(logp: Floats) -> Decoded:
         if not space:
             symbols, starts, ends, scores = zip(*letters, strict=True)
             text = "".join(CLASSES[symbol] for symbol in symbols)
-            words.append(Word(text, starts[0] / FPS, ends[-1] / FPS, _mean(scores)))
+            frames = [frame for start, end in zip(starts, ends, strict=True) for frame in range(start, end)]
+            words.append(Word(text, *_span(frames), _mean(scores)))
     confidence = _mean([run[3] for run in runs]) if words else 0.0
     return Decoded(" ".join(word.word for word in words), tuple(words), confidence)
 
@@ -142,9 +145,11 @@ def greedy(logp: Floats) -> Decoded:
 def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
     """The grammar's sentence with the likeliest path through log-probabilities [T, 37].
 
-    A word begins with the first frame of its first symbol and ends with the last frame of its last. Its
-    confidence is its posterior among the words of its slot, the sentence's its posterior among all
-    sentences of the grammar: both say how sure the choice is, given that such a sentence was said.
+    A word begins with the first frame of its first symbol and ends with the last frame of its last, but for
+    symbols far from the others (``_span``). Its confidence is its posterior among the words of its slot, the
+    sentence's its posterior among all sentences of the grammar: both say how sure the choice is, given that such a
+    sentence was said.
+
     ``DecodeError`` if there are fewer frames than the grammar's shortest sentence has symbols.
     """
     logp = _checked(logp)
@@ -156,11 +161,26 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
     for word, group in groupby(said):
         end = frame + len(list(group))
         if word >= 0:
-            found.append(Word(words[word], frame / FPS, end / FPS, float(chances[word])))
+            spelled = [at for at in range(frame, end) if grammar.symbols[states[at]] != BLANK]
+            found.append(Word(words[word], *_span(spelled), float(chances[word])))
         frame = end
     sentence = Grammar([[word.word] for word in found])
     confidence = np.exp(log_likelihood(logp, sentence) - total)
     return Decoded(" ".join(word.word for word in found), tuple(found), min(1.0, float(confidence)))
+
+
+def _span(frames: list[int]) -> tuple[float, float]:
+    """Start and end in seconds of a word whose symbols stand in these frames.
+
+    CTC leaves free when a symbol is named, and a network names the first letter of a clip with its first frame and
+    the last with its last. A symbol over a third of a second from the rest of its word is moved beside it.
+    """
+    breaks = [0, *(i for i in range(1, len(frames)) if frames[i] - frames[i - 1] > _LONELY), len(frames)]
+    runs = [frames[start:end] for start, end in pairwise(breaks)]
+    body = max(range(len(runs)), key=lambda run: len(runs[run]))
+    start = max(frames[0], runs[body][0] - _LETTER * body)
+    end = min(frames[-1], runs[body][-1] + _LETTER * (len(runs) - 1 - body))
+    return start / FPS, (end + 1) / FPS
 
 
 def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field
 
 from gunileo.decode import DECODERS, DecodeError
 from gunileo.engine import Reader
+from gunileo.labels import WordTime
 from gunileo.metrics import cer, confusions, place_accuracy, sentence_accuracy, wer
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.sentence import text_to_code
+from gunileo.transcript import Word
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Evaluation:
     scores: dict[str, Score] = field(default_factory=dict)
     clips: list[dict[str, str]] = field(default_factory=list)  # {"id", "said", "greedy", "grammar"}
     unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
+    word_time_error: float | None = None  # seconds; None where the cache has no word times, or no clip has its words
 
 
 def evaluate(
@@ -47,22 +50,35 @@ def evaluate(
     are no ``utterances``.
     """
     evaluation = Evaluation(reader.name, str(cache.path))
+    off: list[float] = []
     for number, utterance in enumerate(utterances, 1):
         logp = reader.log_probabilities(cache.load(utterance))
         clip = {"id": utterance.id, "said": utterance.text}
         for how, read in DECODERS.items():
             try:
-                clip[how] = read(logp).text
+                decoded = read(logp)
             except DecodeError:
                 clip[how] = ""
                 evaluation.unread.append(utterance.id)
+                continue
+            clip[how] = decoded.text
+            if how == "grammar":
+                off += time_errors(decoded.words, utterance.words)
         evaluation.clips.append(clip)
         if progress:
             progress(number, len(utterances))
     said = [clip["said"] for clip in evaluation.clips]
     for how in DECODERS:
         evaluation.scores[how] = score(said, [clip[how] for clip in evaluation.clips])
+    evaluation.word_time_error = sum(off) / len(off) if off else None
     return evaluation
+
+
+def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[float]:
+    """How far each start and each end is off, in seconds, word by word; empty if there are not as many words."""
+    if len(read) != len(said):
+        return []
+    return [abs(error) for a, b in zip(read, said, strict=True) for error in (a.start - b.start, a.end - b.end)]
 
 
 def score(said: Sequence[str], read: Sequence[str]) -> Score:
@@ -106,6 +122,8 @@ def to_text(evaluation: Evaluation) -> str:
     for how, found in scores.items():
         listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
         lines.append(f"confused, {how}: {listed or 'nothing'}")
+    if evaluation.word_time_error is not None:
+        lines.append(f"starts and ends of words, grammar: off by {evaluation.word_time_error:.3f} s on average")
     if evaluation.unread:
         lines.append(f"too short to decode, counted as nothing read: {', '.join(evaluation.unread)}")
     return "\n".join(lines) + "\n"
