@@ -6,14 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from gunileo.corpus import find_corpus
 from gunileo.engine import Reader, load_model
 from gunileo.evaluate import Evaluation, evaluate, score, time_errors, to_json, to_text
-from gunileo.export import export_onnx
 from gunileo.labels import WordTime
-from gunileo.model import LabialCNN, ModelConfig
 from gunileo.prepare import Cache, prepare
 from gunileo.transcript import Word
 
@@ -21,11 +18,8 @@ SAID = ["bin blue at f two now", "lay white with s nine again"]
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    export_onnx(LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8)), path)
-    return load_model(path)
+def reader(model: str) -> Reader:
+    return load_model(model)
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,7 @@ def test_nothing_to_validate_on_is_said(synthetic_cache: Path, tmp_path: Path) -
     short = [replace(cache.utterances[0], frames=10)]
     with pytest.raises(GunileoError, match="no clips"):
         train(cache, cache.utterances, short, tmp_path / "run", TINY)
+    assert not (tmp_path / "run").exists(), "the next try finds the place free"
 
 
 def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_path: Path) -> None:

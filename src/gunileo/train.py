@@ -71,11 +71,11 @@ def train(
     no number, or every answer is still blank at the end.
     """
     settings = settings or Settings()
-    _begin(run, settings, {"training": training, "validation": validation}, resume)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
+    _begin(run, settings, {"training": training, "validation": validation}, resume)  # what failed so far is no run
     best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
     # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
     last = ModelCheckpoint(run, "last", enable_version_counter=False)
