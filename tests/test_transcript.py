@@ -27,6 +27,7 @@ def test_json_has_exactly_the_published_fields() -> None:
         ],
         "confidence": 0.4938,
         "model": "labial",
+        "sure": True,
     }
 
 

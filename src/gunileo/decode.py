@@ -35,11 +35,12 @@ class DecodeError(GunileoError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words read and the confidence, 0-1, of the whole."""
+    """The words read and the confidence, 0-1, of the whole; a guess is told from a reading by ``sure``."""
 
     text: str
     words: tuple[Word, ...]
     confidence: float
+    sure: bool = True
 
 
 class Grammar:

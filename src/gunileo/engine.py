@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from gunileo.cores import usable_cores
-from gunileo.decode import DECODERS, DecodeError
+from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, Grammar, viterbi
 from gunileo.errors import GunileoError
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
 from gunileo.sentence import CLASSES
@@ -78,10 +78,20 @@ class Reader:
             length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({_SENTENCE} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = DECODERS[decode](self.log_probabilities(regions))
+            decoded = self.decode(self.log_probabilities(regions), decode)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
-        return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name)
+        return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
+
+    def decode(self, logp: Floats, how: str = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in log-probabilities [T, 37], by "grammar" (GRID's unless another is given) or "greedy".
+
+        Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
+        ``ValueError`` for another way to decode.
+        """
+        if how not in DECODERS:
+            raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
+        return viterbi(logp, grammar) if how == "grammar" and grammar is not None else DECODERS[how](logp)
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].

@@ -22,13 +22,17 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """All that was read from ``file`` by ``model``; ``confidence`` is the whole sentence's, 0-1."""
+    """All that was read from ``file`` by ``model``.
+
+    ``confidence`` is the whole sentence's, 0-1; not ``sure`` means that the text is a guess and no reading.
+    """
 
     file: str
     text: str
     words: tuple[Word, ...]
     confidence: float
     model: str
+    sure: bool = True
 
 
 def to_txt(transcript: Transcript) -> str:
@@ -37,7 +41,7 @@ def to_txt(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript) -> str:
-    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model"}``.
+    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure"}``.
 
     Times are rounded to milliseconds, confidences to four places.
     """
