@@ -65,6 +65,8 @@ class LabialCNN(nn.Module):
             # The maximum of ReLUs is the ReLU of the maximum, at a quarter of the cost.
             self.convolutions.append(nn.Sequential(*block, _MaxPool((1, 2, 2)), nn.ReLU(inplace=True)))
             height, width = height // stride // 2, width // stride // 2
+        # With the inputs of ``encode`` in the same order: a third faster on processors, no other result.
+        self.convolutions.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.feature_dropout = nn.Dropout(config.feature_dropout)
         features = config.channels[-1] * height * width
         self.gru = nn.GRU(features, config.hidden, 2, batch_first=True, bidirectional=True, dropout=config.dropout)
@@ -78,7 +80,6 @@ class LabialCNN(nn.Module):
 
     def encode(self, regions: Tensor, lengths: Tensor | None) -> Tensor:
         """What both heads see of each frame: [N, T, 2 * hidden]."""
-        # This layout runs a third faster on processors and changes no result.
         x = regions.contiguous(memory_format=torch.channels_last_3d)
         mask = None
         if lengths is not None:
