@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 from gunileo.corpus import find_corpus
+from gunileo.decode import Decoded
 from gunileo.engine import Reader, load_model
-from gunileo.evaluate import Evaluation, evaluate, score, time_errors, to_json, to_text
+from gunileo.evaluate import Clip, Evaluation, evaluate, score, time_errors, to_json, to_text, word_times
 from gunileo.labels import WordTime
 from gunileo.prepare import Cache, prepare
 from gunileo.transcript import Word
@@ -46,29 +46,93 @@ def test_free_sentences_have_no_places() -> None:
     assert mixed.wer == pytest.approx(1 / 8)
 
 
+def clip(name: str, said: str, greedy: str, grammar: str, times: tuple[WordTime, ...] = (), sure: bool = True) -> Clip:
+    def read(text: str) -> Decoded:
+        words = tuple(Word(word, at, at + 0.5, 0.9) for at, word in enumerate(text.split()))
+        return Decoded(text, words, 0.8, sure)
+
+    return Clip(name, name.partition("/")[0], said, times, {"greedy": read(greedy), "grammar": read(grammar)})
+
+
+def test_intervals_hold_the_rates_and_are_the_same_each_time() -> None:
+    said = SAID * 10
+    read = ["bin blue at s two now", *SAID[1:], *SAID * 9]
+    found = score(said, read)
+    assert set(found.intervals) == {"wer", "cer", "sentence_accuracy", *found.places}
+    for name, (low, high) in found.intervals.items():
+        rate = found.places[name] if name in found.places else getattr(found, name)
+        assert low <= rate <= high
+    # 20 clips, one with 1 error in 6 words: a draw has it k times, k Poisson of mean 1 (nearly); 97.5 % of k are <= 3
+    assert found.intervals["wer"] == pytest.approx((0, 3 / 120))
+    assert found.intervals["sentence_accuracy"] == pytest.approx((1 - 3 / 20, 1))
+    assert found.intervals["colour"] == (1, 1)
+    assert score(said, read) == found
+
+
+def test_each_talker_has_a_score() -> None:
+    clips = [
+        clip("s10/a", SAID[0], SAID[0], SAID[0]),
+        clip("s4/a", SAID[0], "bin blue at s two now", SAID[0]),
+        clip("s4/b", SAID[1], "", SAID[1]),
+    ]
+    evaluation = Evaluation("labial", "cache", clips)
+    assert list(evaluation.talkers) == ["s4", "s10"]
+    assert evaluation.talkers["s4"]["greedy"].wer == pytest.approx(7 / 12)
+    assert evaluation.talkers["s10"]["greedy"].wer == 0
+    rows = {line[:22].strip(): line[22:].split() for line in to_text(evaluation).splitlines()}
+    assert rows["s4, 2 clips"][:3] == ["58.3", "%", "(16.7-100.0)"]
+    assert rows["s10, 1 clip"] == ["0.0", "%", "0.0", "%"]  # nothing to draw from
+    assert Evaluation("labial", "cache", clips[1:]).talkers == {}
+
+
+def test_clips_of_which_the_reader_is_not_sure_are_counted() -> None:
+    clips = [clip("s1/a", SAID[0], SAID[0], SAID[0], sure=False), clip("s1/b", SAID[1], SAID[1], SAID[1])]
+    evaluation = Evaluation("labial", "cache", clips)
+    assert evaluation.unsure == {"greedy": 0.5, "grammar": 0.5}
+    assert "not sure: 50.0% greedy, 50.0% grammar" in to_text(evaluation)
+
+
 def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache) -> None:
     chosen = cache.utterances[:2]
     calls: list[tuple[int, int]] = []
     evaluation = evaluate(reader, cache, chosen, lambda done, total: calls.append((done, total)))
     assert calls == [(1, 2), (2, 2)]
-    assert [(clip["id"], clip["said"]) for clip in evaluation.clips] == [(u.id, u.text) for u in chosen]
-    for clip, utterance in zip(evaluation.clips, chosen, strict=True):
-        regions = cache.load(utterance)
-        assert clip["greedy"] == reader.transcribe_regions(regions, "", "greedy").text
-        assert clip["grammar"] == reader.transcribe_regions(regions, "", "grammar").text
+    assert [(clip.id, clip.talker, clip.said) for clip in evaluation.clips] == [(u.id, "s1", u.text) for u in chosen]
+    for one, utterance in zip(evaluation.clips, chosen, strict=True):
+        for how in ("greedy", "grammar"):
+            expected = reader.transcribe_regions(cache.load(utterance), "", how)
+            read = one.read[how]
+            assert (read.text, read.words, read.confidence, read.sure) == (
+                *(expected.text, expected.words, expected.confidence, expected.sure),
+            )
     for how, found in evaluation.scores.items():
-        assert found == score([u.text for u in chosen], [clip[how] for clip in evaluation.clips])
+        assert found == score([u.text for u in chosen], [one.read[how].text for one in evaluation.clips])
 
 
-def test_word_times_are_compared_with_the_alignment(reader: Reader, cache: Cache) -> None:
+def test_nothing_to_evaluate_is_refused(reader: Reader, cache: Cache) -> None:
+    with pytest.raises(ValueError, match="no utterances"):
+        evaluate(reader, cache, [])
+
+
+def test_word_times_are_compared_with_the_alignment() -> None:
     read = [Word("bin", 1.0, 1.2, 1), Word("blue", 1.3, 1.5, 1)]
     said = [WordTime("bin", 0.9, 1.2), WordTime("green", 1.3, 1.7)]
-    assert time_errors(read, said) == pytest.approx([0.1, 0, 0, 0.2])
+    assert time_errors(read, said) == [pytest.approx((0.1, 0)), pytest.approx((0, 0.2))]
     assert time_errors(read, said[:1]) == []
-    evaluation = evaluate(reader, cache, cache.utterances[:1])
-    words = reader.transcribe_regions(cache.load(cache.utterances[0]), "").words
-    assert evaluation.word_time_error == pytest.approx(np.mean(time_errors(words, cache.utterances[0].words)))
-    assert f"off by {evaluation.word_time_error:.3f} s" in to_text(evaluation)
+    words = SAID[0].split()
+    # words are read from 0 to 0.5, from 1 to 1.5, ...
+    exact = tuple(WordTime(word, at, at + 0.5) for at, word in enumerate(words))
+    late = tuple(WordTime(word, at - 0.1, at + 0.2 + at / 10) for at, word in enumerate(words))
+    times = word_times([clip("s1/a", SAID[0], "", SAID[0], exact), clip("s1/b", SAID[0], "", SAID[0], late)])
+    assert times is not None
+    assert times.words == 12
+    assert times.start == pytest.approx(0.05)
+    assert times.end == pytest.approx((0.3 + 0.2 + 0.1 + 0 + 0.1 + 0.2) / 12)
+    assert times.both == pytest.approx((times.start + times.end) / 2)
+    assert times.interval == pytest.approx((0, 2 * times.both))  # of draws of two clips, a quarter is only one of them
+    assert times.places["command"] == pytest.approx((0.05, 0.15))
+    assert times.places["letter"] == pytest.approx((0.05, 0))
+    assert word_times([clip("s1/a", SAID[0], "", "bin blue", exact), clip("s1/b", SAID[0], "", SAID[0])]) is None
 
 
 def test_clip_too_short_for_the_grammar_counts_as_unread(reader: Reader, cache: Cache) -> None:
@@ -84,21 +148,20 @@ def test_clip_too_short_for_the_grammar_counts_as_unread(reader: Reader, cache: 
     assert evaluation.scores["grammar"].wer == 1.0
 
 
-def test_report() -> None:
-    greedy = score(SAID, ["bin blue at s two now", ""])
-    grammar = score(SAID, SAID)
-    evaluation = Evaluation(
-        "labial", "cache", {"greedy": greedy, "grammar": grammar}, [{"id": "a"}, {"id": "b"}], ["b"]
-    )
+def test_text_and_json() -> None:
+    clips = [clip("s1/a", SAID[0], "bin blue at s two now", SAID[0]), clip("s1/b", SAID[1], "", SAID[1])]
+    evaluation = Evaluation("labial", "cache", clips, ["s1/b"])
     text = to_text(evaluation)
     assert "2 clips of cache read by labial" in text
     rows = {line[:22].strip(): line[22:].split() for line in text.splitlines()}
-    assert rows["word error rate"] == ["58.3", "%", "0.0", "%"]
-    assert rows["letter right"] == ["0.0", "%", "100.0", "%"]
+    assert rows["word error rate"] == ["58.3", "%", "(16.7-100.0)", "0.0", "%", "(0.0-0.0)"]
+    assert rows["letter right"][:2] == ["0.0", "%"]
+    assert rows["letter right"][3:] == ["100.0", "%", "(100.0-100.0)"]
     assert "confused, greedy: f as s 1" in text
     assert "confused, grammar: nothing" in text
-    assert text.endswith("counted as nothing read: b\n")
+    assert text.endswith("counted as nothing read: s1/b\n")
     fields = json.loads(to_json(evaluation))
     assert fields["scores"]["greedy"]["wer"] == pytest.approx(7 / 12)
     assert fields["scores"]["greedy"]["confusions"] == [["f", "s", 1]]
-    assert np.isclose(fields["scores"]["grammar"]["places"]["adverb"], 1.0)
+    assert fields["scores"]["grammar"]["places"]["adverb"] == 1.0
+    assert fields["clips"][0]["read"]["greedy"]["words"][3]["word"] == "s"

@@ -10,14 +10,9 @@ import pytest
 
 from gunileo.mouth import read_regions
 from gunileo.portrait import MouthShape, Portrait
-from gunileo.sentence import WORDS, code_to_text
-from gunileo.synthetic import PRONUNCIATIONS, draw_codes, make_corpus, speak
+from gunileo.sentence import code_to_text
+from gunileo.synthetic import draw_codes, make_corpus, speak
 from gunileo.video import read_frames
-
-
-def test_every_word_of_grid_has_a_pronunciation() -> None:
-    assert set(PRONUNCIATIONS) == set(WORDS)
-    assert PRONUNCIATIONS["five"] == ("F", "AY", "V")
 
 
 @pytest.mark.parametrize("code", ["bbaf2n", "lwwszs", "sgiv7p"])

@@ -1,4 +1,4 @@
-"""How well a model reads a prepared corpus: error rates, places, confusions, for both ways to decode."""
+"""How well a model reads a prepared corpus: error rates with their intervals, for both ways to decode."""
 
 from __future__ import annotations
 
@@ -6,36 +6,90 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from gunileo.decode import DECODERS, DecodeError
+import numpy as np
+
+from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
 from gunileo.labels import WordTime
-from gunileo.metrics import cer, confusions, place_accuracy, sentence_accuracy, wer
+from gunileo.metrics import (
+    Interval,
+    bootstrap,
+    cer,
+    confusions,
+    error_counts,
+    place_accuracy,
+    places_right,
+    sentence_accuracy,
+    wer,
+)
 from gunileo.prepare import Cache, CachedUtterance
-from gunileo.sentence import text_to_code
+from gunileo.sentence import PLACES, text_to_code
 from gunileo.transcript import Word
+
+WAYS = ("greedy", "grammar")  # to decode
+_UNREAD = Decoded("", (), 0.0, sure=False)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is said in a clip, when, and what was read by each of ``WAYS``; nothing where the clip was too short."""
+
+    id: str
+    talker: str
+    said: str
+    times: tuple[WordTime, ...]
+    read: dict[str, Decoded]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Shares (0.05 = 5 %) over all clips; ``places`` is empty unless GRID sentences are among them."""
+    """Shares (0.05 = 5 %) over all clips; ``places`` is empty unless GRID sentences are among them.
 
+    ``intervals`` has the 95 % interval of each by its name here or its place's.
+    """
+
+    clips: int
     wer: float
     cer: float
     sentence_accuracy: float
     places: dict[str, float]
+    intervals: dict[str, Interval]
     confusions: list[tuple[str, str, int]]  # said, read, how often; commonest first
+
+
+@dataclass(frozen=True)
+class WordTimes:
+    """How far starts and ends of the words read with the grammar are off, in seconds: mean absolute errors."""
+
+    words: int  # compared: those of clips with as many words read as said
+    start: float
+    end: float
+    both: float
+    interval: Interval  # of ``both``
+    places: dict[str, tuple[float, float]]  # start and end by place; empty unless GRID sentences are among them
 
 
 @dataclass
 class Evaluation:
-    """The scores of a model by way to decode, and each clip's sentence beside what was read."""
+    """The scores of a model by way to decode, of all clips and of each talker's, and what was read in each clip."""
 
     model: str
     cache: str
-    scores: dict[str, Score] = field(default_factory=dict)
-    clips: list[dict[str, str]] = field(default_factory=list)  # {"id", "said", "greedy", "grammar"}
+    clips: list[Clip]
     unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
-    word_time_error: float | None = None  # seconds; None where the cache has no word times, or no clip has its words
+    scores: dict[str, Score] = field(default_factory=dict)
+    talkers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
+    unsure: dict[str, float] = field(default_factory=dict)  # share of clips of which the reader is not sure
+    word_times: WordTimes | None = None  # None where the cache has no word times, or no clip has its words
+
+    def __post_init__(self) -> None:
+        talkers = sorted({clip.talker for clip in self.clips}, key=lambda name: (len(name), name))  # s4 before s22
+        self.scores = score_ways(self.clips)
+        if len(talkers) > 1:
+            self.talkers = {one: score_ways([clip for clip in self.clips if clip.talker == one]) for one in talkers}
+        for how in WAYS:
+            self.unsure[how] = sum(not clip.read[how].sure for clip in self.clips) / len(self.clips)
+        self.word_times = word_times(self.clips)
 
 
 def evaluate(
@@ -49,51 +103,77 @@ def evaluate(
     Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
     are no ``utterances``.
     """
-    evaluation = Evaluation(reader.name, str(cache.path))
-    off: list[float] = []
+    if not utterances:
+        raise ValueError("no utterances to evaluate")
+    clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
         logp = reader.log_probabilities(cache.load(utterance))
-        clip = {"id": utterance.id, "said": utterance.text}
-        for how, read in DECODERS.items():
+        read = {}
+        for how in WAYS:
             try:
-                decoded = read(logp)
+                read[how] = reader.decode(logp, how)
             except DecodeError:
-                clip[how] = ""
-                evaluation.unread.append(utterance.id)
-                continue
-            clip[how] = decoded.text
-            if how == "grammar":
-                off += time_errors(decoded.words, utterance.words)
-        evaluation.clips.append(clip)
+                read[how] = _UNREAD
+                unread.append(utterance.id)
+        clips.append(Clip(utterance.id, utterance.talker, utterance.text, utterance.words, read))
         if progress:
             progress(number, len(utterances))
-    said = [clip["said"] for clip in evaluation.clips]
-    for how in DECODERS:
-        evaluation.scores[how] = score(said, [clip[how] for clip in evaluation.clips])
-    evaluation.word_time_error = sum(off) / len(off) if off else None
-    return evaluation
+    return Evaluation(reader.name, str(cache.path), clips, unread)
 
 
-def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[float]:
-    """How far each start and each end is off, in seconds, word by word; empty if there are not as many words."""
-    if len(read) != len(said):
-        return []
-    return [abs(error) for a, b in zip(read, said, strict=True) for error in (a.start - b.start, a.end - b.end)]
+def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:
+    """The score of each way to decode."""
+    return {how: score([clip.said for clip in clips], [clip.read[how].text for clip in clips]) for how in WAYS}
 
 
 def score(said: Sequence[str], read: Sequence[str]) -> Score:
     """All measures of what was read against what was said."""
-    grid = [(a, b) for a, b in zip(said, read, strict=True) if _is_grid(a)]
+    grid = [(a, b) for a, b in zip(said, read, strict=True) if is_grid(a)]
+    refs, hyps = [a for a, _ in grid], [b for _, b in grid]
+    errors, wholes = error_counts(said, read)
+    errors[:, 2] = 1 - errors[:, 2]  # sentences: the rate is of those that are right
+    intervals = dict(zip(("wer", "cer", "sentence_accuracy"), bootstrap(errors, wholes), strict=True))
+    if grid:
+        right = places_right(refs, hyps)
+        intervals |= zip(PLACES, bootstrap(right, np.ones_like(right)), strict=True)
     return Score(
+        len(said),
         wer(said, read),
         cer(said, read),
         sentence_accuracy(said, read),
-        place_accuracy([a for a, _ in grid], [b for _, b in grid]) if grid else {},
+        place_accuracy(refs, hyps) if grid else {},
+        intervals,
         confusions(said, read),
     )
 
 
-def _is_grid(text: str) -> bool:
+def word_times(clips: Sequence[Clip]) -> WordTimes | None:
+    """How far the grammar's word times are off, over the clips that have times and as many words as were read."""
+    timed = [(clip, time_errors(clip.read["grammar"].words, clip.times)) for clip in clips]
+    timed = [(clip, off) for clip, off in timed if off]
+    if not timed:
+        return None
+    pairs = [pair for _, off in timed for pair in off]
+    grid = [off for clip, off in timed if is_grid(clip.said)]
+    places = {place: _means([off[number] for off in grid]) for number, place in enumerate(PLACES) if grid}
+    start, end = _means(pairs)
+    interval = bootstrap([sum(map(sum, off)) for _, off in timed], [2 * len(off) for _, off in timed])[0]
+    return WordTimes(len(pairs), start, end, (start + end) / 2, interval, places)
+
+
+def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[tuple[float, float]]:
+    """How far start and end of each word are off, in seconds; empty if there are not as many words."""
+    if len(read) != len(said):
+        return []
+    return [(abs(a.start - b.start), abs(a.end - b.end)) for a, b in zip(read, said, strict=True)]
+
+
+def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(start for start, _ in pairs) / len(pairs), sum(end for _, end in pairs) / len(pairs)
+
+
+def is_grid(text: str) -> bool:
+    """Whether a text is one of GRID's sentences."""
     try:
         text_to_code(text)
     except ValueError:
@@ -107,23 +187,48 @@ def to_json(evaluation: Evaluation) -> str:
 
 
 def to_text(evaluation: Evaluation) -> str:
-    """A table of rates, one column a decoder, and the commonest confusions."""
+    """A table of rates with their 95 % intervals, one column a decoder, then talkers and the commonest confusions."""
     scores = evaluation.scores
-    rows: list[tuple[str, list[float]]] = [
-        ("word error rate", [score.wer for score in scores.values()]),
-        ("character error rate", [score.cer for score in scores.values()]),
-        ("sentences right", [score.sentence_accuracy for score in scores.values()]),
-    ]
-    for place in next(iter(scores.values())).places:
-        rows.append((f"{place} right", [score.places[place] for score in scores.values()]))
     lines = [f"{len(evaluation.clips)} clips of {evaluation.cache} read by {evaluation.model}"]
-    lines.append(f"{'':22}" + "".join(f"{how:>10}" for how in scores))
-    lines += [f"{name:22}" + "".join(f"{100 * value:8.1f} %" for value in values) for name, values in rows]
+    lines += _table("", {name: [_rate(score, field) for score in scores.values()] for name, field in _rows(scores)})
+    if evaluation.talkers:
+        clips = {name: next(iter(of.values())).clips for name, of in evaluation.talkers.items()}
+        rates = {
+            f"{name}, {clips[name]} clip{'s' * (clips[name] > 1)}": [_rate(one, "wer") for one in of.values()]
+            for name, of in evaluation.talkers.items()
+        }
+        lines += _table("word error rate of", rates)
+    lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
     for how, found in scores.items():
         listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
         lines.append(f"confused, {how}: {listed or 'nothing'}")
-    if evaluation.word_time_error is not None:
-        lines.append(f"starts and ends of words, grammar: off by {evaluation.word_time_error:.3f} s on average")
+    unsure = ", ".join(f"{share:.1%} {how}" for how, share in evaluation.unsure.items())
+    lines.append(f"clips of which the reader is not sure: {unsure}")
+    if times := evaluation.word_times:
+        low, high = times.interval
+        lines.append(
+            f"starts and ends of words, grammar: off by {times.both:.3f} s on average ({low:.3f}-{high:.3f}); "
+            f"starts {times.start:.3f} s, ends {times.end:.3f} s"
+        )
     if evaluation.unread:
         lines.append(f"too short to decode, counted as nothing read: {', '.join(evaluation.unread)}")
     return "\n".join(lines) + "\n"
+
+
+def _rows(scores: dict[str, Score]) -> list[tuple[str, str]]:
+    """The table's rows: what each is called, and its name in ``Score.intervals``."""
+    places = next(iter(scores.values())).places
+    rates = [("word error rate", "wer"), ("character error rate", "cer"), ("sentences right", "sentence_accuracy")]
+    return [*rates, *((f"{place} right", place) for place in places)]
+
+
+def _rate(score: Score, name: str) -> str:
+    value = score.places[name] if name in score.places else getattr(score, name)
+    low, high = score.intervals[name]
+    interval = f" ({100 * low:.1f}-{100 * high:.1f})" if score.clips > 1 else ""  # one clip has nothing to draw from
+    return f"{100 * value:.1f} %{interval}"
+
+
+def _table(title: str, rows: dict[str, list[str]]) -> list[str]:
+    header = f"{title:22}" + "".join(f"{how:>22}" for how in WAYS)
+    return [header, *(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells) for name, cells in rows.items())]

@@ -14,29 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.phones import PRONUNCIATIONS
 from gunileo.portrait import HEIGHT, WIDTH, Floats, Image, MouthShape, Portrait
 from gunileo.sentence import SLOTS, code_to_text, text_to_code
 from gunileo.video import FPS, write_video
 
 FRAMES = 75  # of a clip, three seconds, as in GRID
 UNITS = 1000  # of an .align file in a frame: samples at 25 kHz
-
-# The 51 words of GRID as a British talker says them, in ARPAbet phones without stress.
-PRONUNCIATIONS: dict[str, tuple[str, ...]] = {
-    word: tuple(phones.split())
-    for word, phones in {
-        **{"bin": "B IH N", "lay": "L EY", "place": "P L EY S", "set": "S EH T"},
-        **{"blue": "B L UW", "green": "G R IY N", "red": "R EH D", "white": "W AY T"},
-        **{"at": "AE T", "by": "B AY", "in": "IH N", "with": "W IH DH"},
-        **{"a": "EY", "b": "B IY", "c": "S IY", "d": "D IY", "e": "IY", "f": "EH F", "g": "JH IY", "h": "EY CH"},
-        **{"i": "AY", "j": "JH EY", "k": "K EY", "l": "EH L", "m": "EH M", "n": "EH N", "o": "OW", "p": "P IY"},
-        **{"q": "K Y UW", "r": "AA R", "s": "EH S", "t": "T IY", "u": "Y UW", "v": "V IY", "x": "EH K S"},
-        **{"y": "W AY", "z": "Z EH D"},
-        **{"zero": "Z IH R OW", "one": "W AH N", "two": "T UW", "three": "TH R IY", "four": "F AO R"},
-        **{"five": "F AY V", "six": "S IH K S", "seven": "S EH V AH N", "eight": "EY T", "nine": "N AY N"},
-        **{"again": "AH G EH N", "now": "N AW", "please": "P L IY Z", "soon": "S UW N"},
-    }.items()
-}
 
 _DIPHTHONGS = {"EY": ("EH", "IH"), "AY": ("AA", "IH"), "OW": ("AO", "UW"), "AW": ("AA", "UW")}
 _VOWELS = {"IY", "IH", "EH", "AE", "AH", "AA", "AO", "UW"}
