@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import USED, brute_force, random_logp, spell
 
 from gunileo import decode, video
-from gunileo.decode import DECODERS, DecodeError, Grammar, greedy, log_likelihood, posteriors, viterbi
+from gunileo.decode import (
+    DECODERS,
+    Decoded,
+    DecodeError,
+    align,
+    beam,
+    greedy,
+    log_likelihood,
+    nbest,
+    posteriors,
+    viterbi,
+)
+from gunileo.grammar import Grammar, GrammarError
+from gunileo.search import prefix_beam
 from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
 
 SMALL = [
@@ -19,32 +33,6 @@ SMALL = [
     [["ab", "b"], ["a"]],
     [["a"], ["b", "a"], ["a", "b"]],
 ]
-USED = [BLANK, *encode(" ab")]
-
-
-def random_logp(
-    rng: np.random.Generator, frames: int, used: list[int] | None = None, spread: float = 2.0
-) -> np.ndarray:
-    scores = rng.normal(size=(frames, len(CLASSES))) * spread
-    if used is not None:  # all other classes are impossible, so that brute force can leave them out
-        scores[:, [index for index in range(len(CLASSES)) if index not in used]] = -np.inf
-    return scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
-
-
-def collapse(path: tuple[int, ...]) -> str:
-    kept = [symbol for index, symbol in enumerate(path) if index == 0 or symbol != path[index - 1]]
-    return "".join(CLASSES[symbol] for symbol in kept if symbol != BLANK)
-
-
-def brute_force(logp: np.ndarray, slots: list[list[str]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Best path's and all paths' log-probability of every sentence."""
-    sentences = {" ".join(words) for words in itertools.product(*slots)}
-    scores: dict[str, list[float]] = {}
-    for path in itertools.product(USED, repeat=len(logp)):
-        text = collapse(path)
-        if text in sentences:
-            scores.setdefault(text, []).append(float(sum(logp[frame, symbol] for frame, symbol in enumerate(path))))
-    return {s: max(v) for s, v in scores.items()}, {s: float(np.logaddexp.reduce(v)) for s, v in scores.items()}
 
 
 @settings(max_examples=30)
@@ -53,7 +41,7 @@ def test_exact_against_every_path(seed: int, slots: list[list[str]], spare: int,
     grammar = Grammar(slots)
     frames = min(grammar.min_frames + spare, 6)
     logp = random_logp(np.random.default_rng(seed), frames, USED, spread)
-    best, sums = brute_force(logp, slots)
+    best, sums = brute_force(logp, {" ".join(words) for words in itertools.product(*slots)})
     total = np.logaddexp.reduce(list(sums.values()))
 
     decoded = viterbi(logp, grammar)
@@ -73,24 +61,16 @@ def test_exact_against_every_path(seed: int, slots: list[list[str]], spare: int,
         assert word.confidence == pytest.approx(expected[flat], abs=1e-9)
 
 
-def spell(text: str, hold: int = 1, blanks: int = 1, sure: float = 0.9) -> np.ndarray:
-    """Log-probabilities of a reader that holds every symbol and then goes silent."""
-    path = [symbol for index in encode(text) for symbol in [index] * hold + [BLANK] * blanks]
-    p = np.full((len(path), len(CLASSES)), (1 - sure) / (len(CLASSES) - 1))
-    p[np.arange(len(path)), path] = sure
-    return np.log(p)
-
-
 @pytest.mark.parametrize("text", ["bin blue at f two now", "place green with z seven again", "set red in a zero soon"])
-def test_clean_sentence_is_read_by_both(text: str) -> None:
-    for decoded in (greedy(spell(text)), viterbi(spell(text), Grammar.grid())):
+def test_clean_sentence_is_read_by_all(text: str) -> None:
+    for decoded in (read(spell(text)) for read in DECODERS.values()):
         assert decoded.text == text
         assert [word.word for word in decoded.words] == text.split()
 
 
 def test_word_times_are_those_of_the_path() -> None:
     logp = spell("bin blue at f two now", hold=2, blanks=1)  # three frames a symbol, from frame 0
-    for decoded in (greedy(logp), viterbi(logp, Grammar.grid())):
+    for decoded in (read(logp) for read in DECODERS.values()):
         symbol = 0
         for word in decoded.words:
             assert word.start == pytest.approx(symbol * 3 / 25)
@@ -114,6 +94,57 @@ def test_greedy_confidence_is_the_mean_over_symbols() -> None:
     decoded = greedy(logp)
     assert decoded.words[0].confidence == pytest.approx(np.sqrt(0.9 * 0.4))
     assert decoded.confidence == pytest.approx(np.sqrt(0.9 * 0.4))
+
+
+RULES = [  # a text, and the sentences that it must mean
+    ("a\nb\nab", {"a", "b", "ab"}),
+    ("a\na\n(a|b)", {"a", "b"}),  # the same sentence by several rules counts once
+    ("[a] b", {"b", "a b"}),  # a word that may be left out; b in one place after either
+    ("a [b] [b]", {"a", "a b", "a b b"}),  # two ways to say one b
+    ("a (a|b)\nb (a|aa)", {"a a", "a b", "b a", "b aa"}),  # a word in different places
+    ("(a b|a) [a]", {"a b", "a", "a b a", "a a"}),
+    ("aab\nabb", {"aab", "abb"}),
+]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(RULES), st.integers(0, 3), st.sampled_from([0.5, 2.0, 8.0]))
+def test_any_grammar_exact_against_every_path(
+    seed: int, rules: tuple[str, set[str]], spare: int, spread: float
+) -> None:
+    text, sentences = rules
+    grammar = Grammar.from_text(text)
+    logp = random_logp(np.random.default_rng(seed), min(grammar.min_frames + spare, 6), USED, spread)
+    best, sums = brute_force(logp, sentences)
+    total = np.logaddexp.reduce(list(sums.values()))
+    assert log_likelihood(logp, grammar) == pytest.approx(total)
+
+    found = nbest(logp, grammar, len(sentences) + 1)
+    assert [decoded.text for decoded in found] == sorted(best, key=best.__getitem__, reverse=True)
+    assert same(found[0], viterbi(logp, grammar))
+    assert [decoded.text for decoded in nbest(logp, grammar, 1)] == [found[0].text]
+    for decoded in found:
+        assert decoded.confidence == pytest.approx(np.exp(sums[decoded.text] - total), abs=1e-9)
+
+    # a word's posterior: of all sentences that come to the same place with it
+    expected = np.zeros(len(grammar.words))
+    for sentence, score in sums.items():
+        place = 0
+        for word in sentence.split():
+            place = grammar.arcs[place][word]
+            expected[grammar.index[word, place]] += np.exp(score - total)
+    assert posteriors(logp, grammar)[1] == pytest.approx(expected, abs=1e-9)
+    for decoded in found:
+        place = 0
+        for word in decoded.words:
+            place = grammar.arcs[place][word.word]
+            assert word.confidence == pytest.approx(expected[grammar.index[word.word, place]], abs=1e-9)
+
+
+def same(one: Decoded, other: Decoded) -> bool:
+    return one.text == other.text and all(
+        vars(a) == pytest.approx(vars(b)) for a, b in zip(one.words, other.words, strict=True)
+    )
 
 
 @settings(max_examples=20)
@@ -148,6 +179,86 @@ def test_sure_and_unsure() -> None:
     assert min(word.confidence for word in torn.words if word.word != "f") > 0.99
 
 
+def test_nbest_of_grid_are_its_sentences_once_each_best_first() -> None:
+    logp = random_logp(np.random.default_rng(7), 75, spread=3.0)
+    found = nbest(logp, Grammar.grid(), 40)
+    assert len({decoded.text for decoded in found}) == 40
+    assert same(found[0], viterbi(logp, Grammar.grid()))
+    alone = [Grammar.from_sentences([decoded.text]) for decoded in found]
+    best = [
+        sum(logp[frame, grammar.symbols[state]] for frame, state in enumerate(decode._best_path(logp, grammar)))
+        for grammar in alone
+    ]
+    assert best == sorted(best, reverse=True)
+    # what comes next is no better than the last: one word of the best changed is never missed
+    words = found[0].text.split()
+    for place, slot in enumerate(SLOTS):
+        for word in slot:
+            grammar = Grammar.from_sentences([" ".join([*words[:place], word, *words[place + 1 :]])])
+            path = decode._best_path(logp, grammar)
+            score = sum(logp[frame, grammar.symbols[state]] for frame, state in enumerate(path))
+            assert score <= best[-1] + 1e-9 or grammar.words in [decoded.text.split() for decoded in found]
+    assert sum(decoded.confidence for decoded in found) <= 1
+
+
+def test_nbest_leaves_out_what_is_too_long_and_refuses_none() -> None:
+    logp = random_logp(np.random.default_rng(1), 3, USED)
+    found = nbest(logp, Grammar.from_sentences(["a", "b", "abab", "a b a"]), 9)
+    assert {decoded.text for decoded in found} == {"a", "b"}
+    with pytest.raises(ValueError, match="ask for one or more"):
+        nbest(logp, Grammar.from_sentences(["a"]), 0)
+    with pytest.raises(DecodeError, match=r"3 frames are too few .* takes 4"):
+        nbest(logp, Grammar.from_sentences(["abab"]), 1)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from([0.5, 2.0, 8.0]))
+def test_wide_beam_finds_the_likeliest_text_exactly(seed: int, frames: int, spread: float) -> None:
+    logp = random_logp(np.random.default_rng(seed), frames, USED, spread)
+    _, sums = brute_force(logp)
+    prefix, probability = prefix_beam(logp.clip(-1e9), 10_000)
+    best = max(sums, key=sums.__getitem__)
+    assert "".join(CLASSES[symbol] for symbol in prefix) == best
+    assert probability == pytest.approx(sums[best], abs=1e-9)
+
+    decoded = beam(logp, 10_000)
+    assert decoded.text == " ".join(best.split())
+    if decoded.text:
+        assert decoded.confidence == pytest.approx(np.exp(sums[best]), abs=1e-9)
+    assert [word.word for word in decoded.words] == best.split()
+
+
+def test_beam_adds_up_paths_where_greedy_takes_one() -> None:
+    logp = np.full((2, len(CLASSES)), -np.inf)
+    logp[:, BLANK], logp[:, encode("a")[0]] = np.log(0.6), np.log(0.4)
+    assert greedy(logp).text == ""  # probability 0.36; that of "a" is 0.16 + 2 * 0.24
+    decoded = beam(logp)
+    assert decoded.text == "a"
+    assert decoded.confidence == pytest.approx(0.64)
+    assert decoded.words[0].confidence == pytest.approx(0.4)
+
+
+def test_a_narrow_beam_never_says_more_than_the_texts_probability() -> None:
+    logp = random_logp(np.random.default_rng(3), 40, spread=2.0)
+    for width in (1, 2, 8, 64):
+        decoded = beam(logp, width)
+        if "  " not in decoded.text and decoded.text:
+            assert np.log(decoded.confidence) <= log_likelihood(logp, Grammar.from_sentences([decoded.text])) + 1e-9
+    with pytest.raises(ValueError, match="width 0"):
+        beam(logp, 0)
+
+
+@pytest.mark.parametrize("text", ["bin blue at f two now", "place green with z seven again"])
+def test_known_text_is_aligned_as_it_is_decoded(text: str) -> None:
+    logp = spell(text, hold=2, sure=0.8)
+    words = align(logp, text)
+    read = viterbi(logp, Grammar.grid())
+    assert [(word.word, word.start, word.end) for word in words] == [(w.word, w.start, w.end) for w in read.words]
+    assert [word.confidence for word in words] == pytest.approx([0.8] * len(words))
+    with pytest.raises(GrammarError, match="character 'ö'"):
+        align(logp, "böse")
+
+
 def test_impossible_frames_still_give_a_sentence() -> None:
     logp = np.full((40, len(CLASSES)), -np.inf)
     logp[:, BLANK] = 0.0  # a stuck network: certain of blank everywhere
@@ -163,19 +274,13 @@ def test_too_few_frames_is_said(frames: int) -> None:
 
 
 def test_broken_scores_are_refused() -> None:
-    for how in ("greedy", "grammar"):
+    for how in DECODERS:
         with pytest.raises(DecodeError, match="NaN"):
             DECODERS[how](np.full((30, len(CLASSES)), np.nan))
         with pytest.raises(ValueError, match="shape"):
             DECODERS[how](np.zeros((30, 28)))
         with pytest.raises(ValueError, match="shape"):
             DECODERS[how](np.zeros((0, len(CLASSES))))
-
-
-@pytest.mark.parametrize("slots", [[], [[]], [["a", "a"]], [["a b"]], [[""]], [["ä"]]])
-def test_bad_grammars_are_refused(slots: list[list[str]]) -> None:
-    with pytest.raises(ValueError, match=r"grammar|class"):
-        Grammar(slots)
 
 
 def test_times_count_frames_as_video_does() -> None:
@@ -190,7 +295,7 @@ def framed(classes: str) -> np.ndarray:
     return logp
 
 
-@pytest.mark.parametrize("how", ["greedy", "grammar"])
+@pytest.mark.parametrize("how", list(DECODERS))
 def test_letters_named_far_too_early_or_late_move_beside_their_word(how: str) -> None:
     path = "b" + "." * 20 + "iinn  bbluue at  f  two  no" + "." * 20 + "w"
     words = DECODERS[how](framed(path)).words

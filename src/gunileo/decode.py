@@ -6,27 +6,26 @@ ICML 2006. A path names one class a frame; dropping repeats, then blanks, leaves
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.sentence import BLANK, CLASSES, SLOTS, encode
+from gunileo.grammar import SPACE
+from gunileo.grammar import Grammar as Grammar
+from gunileo.search import NEVER, prefix_beam, ranked
+from gunileo.sentence import BLANK, CLASSES
 from gunileo.transcript import Word
 
 FPS = 25  # frames a second of all log-probabilities, as in video.py, which this room need not know
 _LONELY = 8  # frames, a third of a second: no letter of a word is said so long after the one before
 _LETTER = 2  # frames; GRID's words last 0.27 s on average and have four letters
-_SPACE = CLASSES.index(" ")
-_NEVER = -1e30  # stands for log 0 and, unlike -inf, survives subtraction
-_LEAST = -1e9  # lowest log-probability of one frame: far above _NEVER, so that a path of zeros is still a path
+_LEAST = -1e9  # lowest log-probability of one frame: far above NEVER, so that a path of zeros is still a path
 
 Floats = NDArray[np.floating]
-Ints = NDArray[np.intp]
 
 
 class DecodeError(GunileoError):
@@ -41,81 +40,6 @@ class Decoded:
     words: tuple[Word, ...]
     confidence: float
     sure: bool = True
-
-
-class Grammar:
-    """Sentences of one word a slot, compiled to the graph of all their CTC paths.
-
-    A state is one symbol of one word, a blank between two of them, or the blank, space and blank that all
-    words of a slot share with the next slot. A path through the graph belongs to exactly one sentence.
-    """
-
-    def __init__(self, slots: Sequence[Sequence[str]]) -> None:
-        """``ValueError`` if a slot is empty, repeats a word or has a word that the classes can't spell."""
-        if not slots or any(not slot or len(set(slot)) < len(slot) for slot in slots):
-            raise ValueError("a grammar needs slots, and every slot different words")
-        if any(not word or " " in word for slot in slots for word in slot):
-            raise ValueError("a grammar's words are single words without spaces")
-        self.slots = tuple(tuple(slot) for slot in slots)
-        self.symbols: list[int] = []  # class of each state
-        self.word_of: list[int] = []  # word of each state, counted over all slots; -1 for shared states
-        self.entries: list[list[int]] = []  # for each word: the states a path can come from
-        self.first: list[int] = []  # for each word: its first state
-        self.starts: list[int] = []  # states a path may begin in
-        self.ends: list[int] = []  # states it may end in
-        self.min_frames = len(slots) - 1  # of the shortest sentence: the spaces, and the words added below
-        edges: list[tuple[int, int]] = []
-        self._compile(edges)
-        self.sources, self.source_starts = _grouped(edges, key=1)  # the states before each state
-        self.targets, self.target_starts = _grouped(edges, key=0)  # the states after each state
-
-    @classmethod
-    @functools.cache
-    def grid(cls) -> Grammar:
-        """The 64,000 sentences of the GRID corpus."""
-        return cls(SLOTS)
-
-    def _state(self, symbol: int, before: Sequence[int], edges: list[tuple[int, int]], word: int = -1) -> int:
-        state = len(self.symbols)
-        self.symbols.append(symbol)
-        self.word_of.append(word)
-        edges += [(source, state) for source in (state, *before)]
-        return state
-
-    def _compile(self, edges: list[tuple[int, int]]) -> None:
-        before: list[int] = []  # states that a word of this slot can follow
-        for left, slot in zip(range(len(self.slots) - 1, -1, -1), self.slots, strict=True):
-            before = [*before, self._state(BLANK, before, edges)]
-            if not self.starts:
-                self.starts = list(before)
-            lasts = [self._word(encode(word), before, edges) for word in slot]
-            self.min_frames += min(_frames(encode(word)) for word in slot)
-            blank = self._state(BLANK, lasts, edges)
-            self.ends = [*lasts, blank]
-            if left:
-                before = [self._state(_SPACE, self.ends, edges)]
-        self.starts += self.first[: len(self.slots[0])]
-
-    def _word(self, classes: list[int], before: list[int], edges: list[tuple[int, int]]) -> int:
-        word = len(self.first)
-        self.entries.append(before)
-        state = self._state(classes[0], before, edges, word)
-        self.first.append(state)
-        for previous, symbol in pairwise(classes):
-            blank = self._state(BLANK, [state], edges, word)
-            # a doubled letter ("green") needs a blank between, or the two would be one
-            state = self._state(symbol, [blank] if previous == symbol else [blank, state], edges, word)
-        return state
-
-
-def _frames(classes: list[int]) -> int:
-    return len(classes) + sum(a == b for a, b in pairwise(classes))
-
-
-def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
-    """The other ends of the edges in order of end ``key``, and where each state's begin, for ``reduceat``."""
-    table = np.array(sorted(edges, key=lambda edge: edge[key]), dtype=np.intp)
-    return table[:, 1 - key], np.searchsorted(table[:, key], np.arange(table[:, key].max() + 1))
 
 
 def greedy(logp: Floats) -> Decoded:
@@ -133,7 +57,7 @@ def greedy(logp: Floats) -> Decoded:
             runs.append((symbol, frame, end, float(logp[frame:end, symbol].max())))
         frame = end
     words = []
-    for space, letters in groupby(runs, key=lambda run: run[0] == _SPACE):
+    for space, letters in groupby(runs, key=lambda run: run[0] == SPACE):
         if not space:
             symbols, starts, ends, scores = zip(*letters, strict=True)
             text = "".join(CLASSES[symbol] for symbol in symbols)
@@ -147,27 +71,101 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
     """The grammar's sentence with the likeliest path through log-probabilities [T, 37].
 
     A word begins with the first frame of its first symbol and ends with the last frame of its last, but for
-    symbols far from the others (``_span``). Its confidence is its posterior among the words of its slot, the
-    sentence's its posterior among all sentences of the grammar: both say how sure the choice is, given that such a
-    sentence was said.
+    symbols far from the others (``_span``). Its confidence is its posterior (``posteriors``), the sentence's its
+    posterior among all sentences of the grammar: both say how sure the choice is, given that one of them was said.
 
     ``DecodeError`` if there are fewer frames than the grammar's shortest sentence has symbols.
     """
     logp = _checked(logp)
     total, chances = posteriors(logp, grammar)
     states = _best_path(logp, grammar)
-    said = [grammar.word_of[state] for state in states]
-    words = [word for slot in grammar.slots for word in slot]
-    found, frame = [], 0
-    for word, group in groupby(said):
+    words = [word for word, _ in groupby(grammar.word_of[state] for state in states) if word >= 0]
+    spans = _spans(states, grammar)
+    return _decided(logp, grammar, total, chances, words, spans)
+
+
+def nbest(logp: Floats, grammar: Grammar, n: int) -> list[Decoded]:
+    """The ``n`` sentences of the grammar with the likeliest paths through log-probabilities [T, 37], best first.
+
+    The order is exact, by each sentence's best path; the confidences are posteriors as ``viterbi`` gives them,
+    which add up all of a sentence's paths and need not fall in the same order. Fewer than ``n`` if the grammar has
+    no more that fit into the frames. ``DecodeError`` if none fits; ``ValueError`` if ``n`` is less than 1.
+
+    A* with the best path of what is left as its estimate, which is exact: F. Soong, E. Huang, "A tree-trellis based
+    fast search for finding the N best sentence hypotheses", ICASSP 1991.
+    """
+    if n < 1:
+        raise ValueError(f"{n} sentences wanted; ask for one or more")
+    logp = _checked(logp)
+    total, chances = posteriors(logp, grammar)
+    found = []
+    for words in islice(ranked(logp, grammar), n):
+        sentence = Grammar.from_sentences([" ".join(grammar.words[word] for word in words)])
+        spans = _spans(_best_path(logp, sentence), sentence)
+        found.append(_decided(logp, grammar, total, chances, words, spans))
+    return found
+
+
+def _decided(
+    logp: Floats,
+    grammar: Grammar,
+    total: float,
+    chances: Floats,
+    words: Sequence[int],
+    spans: list[tuple[float, float]],
+) -> Decoded:
+    """A sentence of the grammar, given as numbers of its words."""
+    text = " ".join(grammar.words[word] for word in words)
+    confidence = float(np.exp(log_likelihood(logp, Grammar.from_sentences([text])) - total))
+    said = [Word(grammar.words[word], *span, float(chances[word])) for word, span in zip(words, spans, strict=True)]
+    return Decoded(text, tuple(said), min(1.0, confidence))
+
+
+def _spans(states: Sequence[int], grammar: Grammar) -> list[tuple[float, float]]:
+    """Start and end in seconds of each word on a path."""
+    spans, frame = [], 0
+    for word, group in groupby(grammar.word_of[state] for state in states):
         end = frame + len(list(group))
         if word >= 0:
-            spelled = [at for at in range(frame, end) if grammar.symbols[states[at]] != BLANK]
-            found.append(Word(words[word], *_span(spelled), float(chances[word])))
+            spans.append(_span([at for at in range(frame, end) if grammar.symbols[states[at]] != BLANK]))
         frame = end
-    sentence = Grammar([[word.word] for word in found])
-    confidence = np.exp(log_likelihood(logp, sentence) - total)
-    return Decoded(" ".join(word.word for word in found), tuple(found), min(1.0, float(confidence)))
+    return spans
+
+
+def align(logp: Floats, text: str) -> tuple[Word, ...]:
+    """When each word of a known text was said, by its best path through log-probabilities [T, 37].
+
+    A word's confidence is the geometric mean of its symbols' probabilities, as ``greedy`` has it. ``DecodeError`` if
+    there are too few frames, ``GrammarError`` if the text is empty or has a character that the classes can't spell.
+    """
+    logp = _checked(logp)
+    sentence = Grammar.from_sentences([text])
+    states = _best_path(logp, sentence)
+    scores: dict[int, list[float]] = {}  # of each word's symbols
+    for state, group in groupby(enumerate(states), key=lambda pair: pair[1]):
+        if sentence.word_of[state] >= 0 and sentence.symbols[state] != BLANK:
+            best = max(float(logp[frame, sentence.symbols[state]]) for frame, _ in group)
+            scores.setdefault(sentence.word_of[state], []).append(best)
+    spans = _spans(states, sentence)
+    return tuple(Word(sentence.words[word], *spans[word], _mean(found)) for word, found in scores.items())
+
+
+def beam(logp: Floats, width: int = 32) -> Decoded:
+    """The likeliest text, whatever it is, by prefix beam search over log-probabilities [T, 37].
+
+    Keeps the ``width`` best beginnings of the text after each frame and adds up the paths of each: A. Hannun,
+    A. Maas, D. Jurafsky, A. Ng, "First-pass large vocabulary continuous speech recognition using bi-directional
+    recurrent DNNs", 2014, here without a language model. The sentence's confidence is the probability of its
+    symbols, which is exact where no beginning was dropped; words have times and confidence as ``align`` gives them.
+    """
+    if width < 1:
+        raise ValueError(f"a beam of width {width}; give 1 or more")
+    logp = _checked(logp)
+    prefix, probability = prefix_beam(logp, width)
+    text = " ".join("".join(CLASSES[symbol] for symbol in prefix).split())
+    if not text:
+        return Decoded("", (), 0.0)
+    return Decoded(text, align(logp, text), min(1.0, float(np.exp(probability))))
 
 
 def _span(frames: list[int]) -> tuple[float, float]:
@@ -185,10 +183,12 @@ def _span(frames: list[int]) -> tuple[float, float]:
 
 
 def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
-    """Log-likelihood of the grammar, and the posterior of each of its words, slot by slot, in one array.
+    """Log-likelihood of the grammar, and the posterior of each of its words, ``grammar.words``, in one array.
 
-    Forward-backward over log-probabilities [T, 37]: every path through a word enters it exactly once, so
-    a word's posterior is the sum over frames of the paths that enter it there. A slot's words sum to 1.
+    Forward-backward over log-probabilities [T, 37]: every path through a word enters it exactly once, so a word's
+    posterior is the sum over frames of the paths that enter it there. In a grammar of slots, that is the word's
+    posterior in its slot, and a slot's words sum to 1. In others it is that of the word standing where it leads to
+    this place of the automaton: after whatever came before, and with the same ways to go on.
     ``DecodeError`` if there are too few frames.
     """
     logp = _checked(logp)
@@ -196,13 +196,12 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
     before = _forward(scores, grammar)
     after = _backward(scores, grammar)
     total = float(np.logaddexp.reduce(before[-1, grammar.ends]))
-    entering = np.full((len(logp), len(grammar.first)), _NEVER)
-    opening = len(grammar.slots[0])
-    entering[0, :opening] = scores[0, grammar.first[:opening]] + after[0, grammar.first[:opening]]
-    into = np.full((len(logp) - 1, len(grammar.first)), _NEVER)
-    for word, states in enumerate(grammar.entries):
-        into[:, word] = np.logaddexp.reduce(before[:-1, states], axis=1)
-    entering[1:] = np.logaddexp(entering[1:], into + (scores + after)[1:, grammar.first])
+    inside = (scores + after)[:, grammar.first]
+    entering = np.full((len(logp), len(grammar.words)), NEVER)
+    entering[0, grammar.openers] = inside[0, grammar.openers]
+    starts = np.cumsum([0, *(len(states) for states in grammar.entries)])[:-1]
+    coming = before[:-1].take(np.concatenate(grammar.entries), axis=1)
+    entering[1:] = np.logaddexp.reduceat(coming, starts, axis=1) + inside[1:]
     return total, np.minimum(1.0, np.exp(np.logaddexp.reduce(entering, axis=0) - total))
 
 
@@ -236,7 +235,7 @@ def _opening(scores: Floats, grammar: Grammar) -> Floats:
             f"{len(scores)} frames are too few for a sentence of the grammar, which takes {grammar.min_frames}; "
             "film the whole sentence or decode greedily"
         )
-    opening = np.full(scores.shape[1], _NEVER)
+    opening = np.full(scores.shape[1], NEVER)
     opening[grammar.starts] = scores[0, grammar.starts]
     return opening
 
@@ -253,7 +252,7 @@ def _forward(scores: Floats, grammar: Grammar) -> Floats:
 
 def _backward(scores: Floats, grammar: Grammar) -> Floats:
     """Log of the summed probability of all ways from each state at each frame to the end, without that frame."""
-    ways = np.full_like(scores, _NEVER)
+    ways = np.full_like(scores, NEVER)
     ways[-1, grammar.ends] = 0.0
     for frame in range(len(scores) - 2, -1, -1):
         going = (ways[frame + 1] + scores[frame + 1]).take(grammar.targets)
@@ -279,5 +278,6 @@ def _mean(scores: Sequence[float]) -> float:
 # By the name that a user gives; each takes log-probabilities [T, 37].
 DECODERS: dict[str, Callable[[Floats], Decoded]] = {
     "greedy": greedy,
+    "beam": beam,
     "grammar": lambda logp: viterbi(logp, Grammar.grid()),
 }

@@ -92,7 +92,7 @@ def read_text(path: Path | str) -> str:
 
     Raises ``CorpusError`` if it is empty or has a character that is neither a-z, 1-9 nor a space.
     """
-    text = " ".join(" ".join(read_lines(path)).lower().translate(_UNSPOKEN).split())
+    text = spoken(" ".join(read_lines(path)))
     if not text:
         raise CorpusError(f"{path} is empty; write what the clip says")
     try:
@@ -100,6 +100,11 @@ def read_text(path: Path | str) -> str:
     except ValueError as error:
         raise CorpusError(f"{path}: {error}") from None
     return text
+
+
+def spoken(text: str) -> str:
+    """The words of a text in lower case, one space between them, without what shows on no lips: punctuation."""
+    return " ".join(text.lower().translate(_UNSPOKEN).split())
 
 
 def read_lines(path: Path | str) -> list[str]:
