@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo import face, mouth
+from gunileo import mouth
 from gunileo.face import LIPS, FaceTracker
 from gunileo.mouth import MouthError, contact_sheet, mouth_regions, normalise, read_regions
+from gunileo.quiet import quiet
 from gunileo.video import read_frames
 
 Pixels = NDArray[np.uint8]
@@ -158,12 +159,12 @@ def test_threads_that_load_the_face_models_leave_standard_error_as_it_was() -> N
     before, entered, leave = os.fstat(2), Event(), Event()
 
     def load() -> None:
-        with face._quiet():
+        with quiet():
             entered.set()
             leave.wait(60)
 
     thread = Thread(target=load)
-    with face._quiet():
+    with quiet():
         thread.start()
         entered.wait(0.2)  # it must not get in meanwhile
     leave.set()

@@ -8,17 +8,14 @@ face_landmark graphs.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from threading import Lock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.quiet import quiet
 from gunileo.video import Frame
 
 Array = NDArray[np.float32]
@@ -41,23 +38,6 @@ class Box:
     angle: float
 
 
-_STANDARD_ERROR = Lock()  # two threads at a time would put each other's silence back
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what native code writes to standard error: LiteRT announces its delegate there and has no switch."""
-    with _STANDARD_ERROR:
-        kept = os.dup(2)
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 class _Model:
     """One TFLite model with one input, float32 [1, S, S, 3]; one thread, as a crop takes about 2 ms."""
 
@@ -65,7 +45,7 @@ class _Model:
         from ai_edge_litert.interpreter import Interpreter
 
         content = (files("gunileo") / "landmarks" / name).read_bytes()
-        with _quiet():
+        with quiet():  # LiteRT announces its delegate there and has no switch
             self._interpreter = Interpreter(model_content=content, num_threads=1)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
