@@ -1,7 +1,7 @@
 """Release a trained run: python scripts/ship.py RUN CACHE [--split grid_s1_valid] [--talkers s1]
 
 Writes src/gunileo/weights/labial.onnx and labial.safetensors (float16, folded) from RUN/model.safetensors,
-measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
+calibrates and measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from gunileo.calibrate import calibrate
+from gunileo.confidence import Calibrations
 from gunileo.corpus import read_split, training_parts
+from gunileo.decode import DECODERS
 from gunileo.engine import ModelInfo, load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
-from gunileo.export import LICENCE, export_onnx, rounded
+from gunileo.export import LICENCE, describe_calibration, export_onnx, rounded
 from gunileo.files import write_whole
 from gunileo.model import load_weights, parameters, save_model
 from gunileo.prepare import Cache, CachedUtterance
+from gunileo.progress import progress
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
 WEIGHTS = PACKAGE / "weights"
@@ -54,6 +58,7 @@ def main() -> None:
     shipped = rounded(model)
     onnx, weights = WEIGHTS / f"{arguments.name}.onnx", WEIGHTS / f"{arguments.name}.safetensors"
     export_onnx(model, onnx, arguments.name)
+    describe_calibration(onnx, calibrated(onnx, cache, held))
     save_model(shipped, weights, {"name": arguments.name, "licence": LICENCE, "attribution": ATTRIBUTION}, half=True)
     weights.chmod(0o644)  # safetensors writes for its owner alone
     sizes = {path.name: path.stat().st_size for path in (onnx, weights)}
@@ -63,6 +68,15 @@ def main() -> None:
     info = describe(arguments.name, sizes, parameters(shipped), evaluation, trained, held, arguments.split)
     register(info)
     print(to_text(evaluation) + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
+
+
+def calibrated(onnx: Path, cache: Cache, held: Sequence[CachedUtterance]) -> Calibrations:
+    """What the held-back clips tell of the model's confidences; a model that can't tell a guess is not shipped."""
+    with progress("calibrating") as bar:
+        calibrations = calibrate(load_model(onnx), cache, held, bar)
+    if missing := set(DECODERS) - set(calibrations):
+        raise SystemExit(f"{onnx}: reads too few of the held-back clips well to be calibrated: {', '.join(missing)}")
+    return calibrations
 
 
 def clips_of(utterances: Sequence[CachedUtterance]) -> str:

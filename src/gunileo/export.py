@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from gunileo.confidence import Calibrations, to_json
 from gunileo.files import whole
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import HEIGHT, WIDTH
@@ -102,6 +103,21 @@ def _metadata(config: ModelConfig) -> Mapping[str, str]:
 def _describe(network: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         network.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
+
+
+def describe_calibration(path: Path | str, calibrations: Calibrations) -> None:
+    """Store calibrations in an exported file's metadata, in place of any that it has; none take them away.
+
+    Raises ``FileError`` if the file can't be written.
+    """
+    exported = onnx.load(str(path))
+    kept = [entry for entry in exported.metadata_props if entry.key != "calibration"]
+    del exported.metadata_props[:]
+    exported.metadata_props.extend(kept)
+    if calibrations:
+        _describe(exported, {"calibration": to_json(calibrations)})
+    with whole(Path(path)) as part:
+        onnx.save(exported, str(part))
 
 
 def _halve(graph: onnx.GraphProto) -> None:

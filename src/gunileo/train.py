@@ -27,6 +27,7 @@ from gunileo.files import whole, write_whole
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
+from gunileo.progress import progress
 from gunileo.sentence import BLANK
 
 
@@ -138,8 +139,10 @@ def _precision(wanted: str, device: str) -> str:
 
 
 def _finish(fit: Training, run: Path, best: Path) -> Path:
-    """Write the best epoch's model, as weights to train on and as ONNX to read with."""
-    from gunileo.export import export_onnx
+    """Write the best epoch's model, as weights to train on and as ONNX, with its calibration, to read with."""
+    from gunileo.calibrate import calibrate
+    from gunileo.engine import load_model
+    from gunileo.export import describe_calibration, export_onnx
 
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
@@ -147,6 +150,9 @@ def _finish(fit: Training, run: Path, best: Path) -> Path:
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank:
         raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
+    with progress("calibrating") as bar:
+        calibrations = calibrate(load_model(run / "model.onnx"), fit.cache, fit.val_part, bar)
+    describe_calibration(run / "model.onnx", calibrations)
     return run / "model.safetensors"
 
 

@@ -36,8 +36,8 @@ class Transcript:
 
 
 def to_txt(transcript: Transcript) -> str:
-    """The words alone, on one line."""
-    return transcript.text + "\n"
+    """The words alone, on one line; a guess begins with ``not sure:``, so that none takes it for a reading."""
+    return (transcript.text if transcript.sure else f"not sure: {transcript.text}".rstrip()) + "\n"
 
 
 def to_json(transcript: Transcript) -> str:

@@ -1,0 +1,155 @@
+"""Measure how far confidences can be trusted: python benchmarks/confidence.py MODEL CACHE [OTHER ...] [--split LIST]
+
+For clips of CACHE that the model was not trained on, calibrated in ten parts, each by a calibration learnt from the
+other nine: the expected calibration error, and how many good clips and impostors come out as not sure. For OTHER
+caches, of talkers that the model never saw, and for an animated portrait: the same with a calibration learnt from all
+clips of CACHE. What a model file carries is not looked at. Needs the "train" extra; takes a few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from gunileo.calibrate import fit_all, samples
+from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence
+from gunileo.corpus import read_split, split
+from gunileo.decode import Decoded, Floats, greedy, viterbi
+from gunileo.engine import Reader, load_model
+from gunileo.grammar import Grammar
+from gunileo.metrics import calibration_error, words_right
+from gunileo.mouth import read_regions
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.progress import progress
+from gunileo.sentence import code_to_text
+from gunileo.synthetic import make_corpus
+
+PARTS = 10
+PORTRAIT = 20  # clips of an animated face
+SHIPPED = Path(__file__).parents[1] / "src" / "gunileo" / "splits"
+WAYS = ("grammar", "greedy")
+
+
+@dataclass
+class Row:
+    """What came of clips of one kind: words and sentences with their confidence, and whether right; not sure."""
+
+    words: list[tuple[float, bool]] = field(default_factory=list)
+    sentences: list[tuple[float, bool]] = field(default_factory=list)
+    unsure: list[tuple[bool, bool]] = field(default_factory=list)  # not sure; read well: 4 of 5 words right
+
+    def add(self, decoded: Decoded, said: str) -> None:
+        """One clip."""
+        right = words_right(said, decoded.text)
+        self.words += [(word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True)]
+        self.sentences.append((decoded.confidence, decoded.text == said))
+        self.unsure.append((not decoded.sure, sum(right) >= 0.8 * len(said.split()) and len(right) > 0))
+
+
+@dataclass
+class Results:
+    """All rows by way to decode and kind of clip; ``plain`` without calibration."""
+
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    plain: dict[tuple[str, str], Row] = field(default_factory=dict)
+
+    def add(self, kind: str, logp: Floats, said: str, calibrations: Calibrations) -> None:
+        """One clip by each way to decode."""
+        for how in WAYS:
+            grammar = Grammar.grid() if how == "grammar" else None
+            decoded = viterbi(logp, grammar) if grammar else greedy(logp)
+            self.plain.setdefault((how, kind), Row()).add(decoded, said)
+            if how in calibrations:
+                decoded = calibrations[how].apply(decoded, evidence(logp, decoded, grammar))
+            self.rows.setdefault((how, kind), Row()).add(decoded, said)
+
+
+def main() -> None:
+    """Read, calibrate, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("model")
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("others", type=Path, nargs="*", metavar="OTHER", help="caches of talkers never trained on")
+    parser.add_argument("--split", default="grid_s1_valid", help="list, shipped or a file, of CACHE's clips to read")
+    arguments = parser.parse_args()
+    reader, cache = load_model(arguments.model), Cache(arguments.cache)
+    listed = SHIPPED / f"{arguments.split}.txt"
+    clips = split(cache.utterances, read_split(listed if listed.exists() else arguments.split))
+    results = Results()
+    own = cross_validate(reader, cache, clips, results)
+    for path in arguments.others:
+        other = Cache(path)
+        for clip in other.utterances:
+            results.add(f"other talkers: {path.name}", reader.log_probabilities(other.load(clip)), clip.text, own)
+    with TemporaryDirectory() as folder:
+        for video in make_corpus(folder, PORTRAIT):
+            logp = reader.log_probabilities(read_regions(video))
+            results.add("animated portrait", logp, code_to_text(video.stem), own)
+    show(reader.name, results)
+
+
+def cross_validate(reader: Reader, cache: Cache, clips: Sequence[CachedUtterance], results: Results) -> Calibrations:
+    """Add the clips, and the impostors made of them, to ``results``; gives the calibration by all of them."""
+    learnt, others = [], []
+    with progress("reading") as bar:
+        for number, clip in enumerate(clips, 1):
+            regions = cache.load(clip)
+            learnt.append(samples(reader, regions, clip.text))
+            changes = {"clips": lambda same: same, **IMPOSTORS, **OTHERS}
+            others.append({kind: reader.log_probabilities(change(regions)) for kind, change in changes.items()})
+            bar(number, len(clips))
+    part = np.random.default_rng(0).permutation(len(clips)) % PARTS
+    for held in range(PARTS):
+        calibrations = fit_all([found for found, one in zip(learnt, part, strict=True) if one != held])
+        for clip, versions, one in zip(clips, others, part, strict=True):
+            if one == held:
+                for kind, logp in versions.items():
+                    results.add(kind, logp, clip.text, calibrations)
+    return fit_all(learnt)
+
+
+def show(model: str, results: Results) -> None:
+    """Print two tables for each way to decode."""
+    console = Console(width=120)
+    for how in WAYS:
+        table = Table("", "not sure", "read well, not sure", "wrong words over 0.9", "before", title=f"{model}, {how}")
+        errors = Table("expected calibration error", "words", "before", "sentences", "before")
+        for (way, kind), row in results.rows.items():
+            if way != how:
+                continue
+            plain = results.plain[how, kind]
+            wrong = [(sum(p > 0.9 and not ok for p, ok in one.words), one) for one in (row, plain)]
+            said = kind not in IMPOSTORS and kind not in OTHERS
+            table.add_row(
+                kind,
+                counted([unsure for unsure, _ in row.unsure]),
+                counted([unsure for unsure, good in row.unsure if good]) if said else "",
+                *(f"{count} of {sum(not ok for _, ok in one.words)}" for count, one in wrong),
+            )
+            if said:
+                pairs = (row.words, plain.words, row.sentences, plain.sentences)
+                rates = [calibration_error([p for p, _ in pair], [ok for _, ok in pair]) for pair in pairs]
+                errors.add_row(kind, *(f"{rate:.3f}" for rate in rates))
+        console.print(table)
+        console.print(errors)
+
+
+def counted(values: Sequence[bool]) -> str:
+    """How many, of how many, and the 95 % interval of the share (E. Wilson, JASA 22, 1927)."""
+    if not values:
+        return "none"
+    n, share, z = len(values), sum(values) / len(values), 1.96
+    centre, half = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = ((centre + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    return f"{sum(values)} of {n} ({low:.1%} to {high:.1%})"
+
+
+if __name__ == "__main__":
+    main()
