@@ -87,6 +87,51 @@ def test_transcribe_says_what_is_wrong_with_the_request(run, model: str, tmp_pat
     assert "*.mov: no videos there" in err
 
 
+def test_transcribe_by_a_grammar_of_ones_own(run, model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "new.mp4", 40)
+    (tmp_path / "commands.txt").write_text("# the lamp\n[please] turn (on|off) the light\nstop\n")
+    code, out, err = run("transcribe", "--model", model, "--grammar", tmp_path / "commands.txt", clip)
+    assert (code, err) == (0, "")
+    assert out.strip().removeprefix("please ") in {"turn on the light", "turn off the light", "stop"}
+    (tmp_path / "commands.txt").write_text("stop\nturn (on|off the light\n")
+    code, out, err = run("transcribe", "--model", model, "--grammar", tmp_path / "commands.txt", clip)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"{tmp_path / 'commands.txt'}: line 2: '(' is never closed")
+    assert len(err.splitlines()) == 1
+
+
+def test_transcribe_by_a_lexicon_and_by_beam(run, model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "new.mp4", 40)
+    (tmp_path / "words.txt").write_text("up down")
+    code, out, err = run("transcribe", "--model", model, "--decode", "beam", clip)
+    assert (code, err) == (0, "")
+    pytest.importorskip("flashlight.lib.text", reason="needs flashlight-text, the extra 'lexicon'")
+    code, out, err = run("transcribe", "--model", model, "--lexicon", tmp_path / "words.txt", clip)
+    assert (code, err) == (0, "")
+    assert set(out.split()) <= {"up", "down"}
+    code, out, err = run(
+        "transcribe", "--model", model, "--lexicon", tmp_path / "words.txt", "--lm", tmp_path / "lm.arpa", clip
+    )
+    assert (code, out) == (1, "")
+    assert err.startswith(f"{tmp_path / 'lm.arpa'}: no such file")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--decode", "lexicon"),
+        ("--decode", "greedy", "--lexicon", "words.txt"),
+        ("--decode", "beam", "--grammar", "commands.txt"),
+        ("--grammar", "commands.txt", "--lexicon", "words.txt"),
+        ("--lm", "lm.arpa"),
+    ],
+)
+def test_transcribe_refuses_options_that_do_not_go_together(run, model: str, tmp_path: Path, options: tuple) -> None:
+    code, out, err = run("transcribe", clips.good(tmp_path / "a.mp4", 30), "--model", model, *options)
+    assert (code, out) == (2, "")
+    assert any(name in err for name in ("--lexicon", "--grammar", "--lm"))
+
+
 def test_models_lists_what_is_shipped(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = {
         **{"name": "labial", "file": "labial.onnx", "weights": "labial.safetensors"},

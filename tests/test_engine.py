@@ -15,9 +15,10 @@ import torch
 
 import gunileo
 from gunileo import engine
-from gunileo.decode import DecodeError
+from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import ModelError, ModelInfo, available_models, load_model
 from gunileo.export import export_onnx, rounded
+from gunileo.grammar import Grammar
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
 from gunileo.sentence import SLOTS
@@ -102,6 +103,22 @@ def test_the_grammar_makes_no_one_sentence_of_a_long_video(model_file: Path) -> 
 def test_an_unknown_way_to_decode_is_told_before_the_video_is_read(model_file: Path) -> None:
     with pytest.raises(ValueError, match="'magic' is no way to decode; use one of greedy, beam, grammar"):
         load_model(model_file).transcribe("none.mp4", "magic")
+
+
+def test_another_grammar_and_another_decoder(model_file: Path) -> None:
+    reader = load_model(model_file)
+    regions = np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    commands = Grammar.from_text("turn (on|off) the light")
+    assert reader.transcribe_regions(regions, "x.mp4", grammar=commands).text.startswith("turn o")
+    assert reader.transcribe_regions(regions[:20], "x.mp4", grammar=commands).words[2].word == "the"
+    with pytest.raises(DecodeError, match=r"x\.mp4: 10 frames are too few .* takes 17"):
+        reader.transcribe_regions(regions[:10], "x.mp4", grammar=commands)
+
+    def decoder(logp: np.ndarray) -> Decoded:
+        return Decoded(f"{len(logp)} frames", (), 0.5)
+
+    transcript = reader.transcribe_regions(regions, "x.mp4", decoder)
+    assert (transcript.text, transcript.confidence) == ("40 frames", 0.5)
 
 
 def test_a_model_of_broken_weights_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gunileo.engine import Reader
     from gunileo.mouth import Regions
     from gunileo.prepare import Cache
+    from gunileo.transcript import Transcript
 
 app = typer.Typer(
     help="Read lips: a video of a talking face goes in, the words come out.",
@@ -32,7 +33,9 @@ _SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
 
 class _Decode(StrEnum):
     greedy = "greedy"
+    beam = "beam"
     grammar = "grammar"
+    lexicon = "lexicon"
 
 
 class _Device(StrEnum):
@@ -218,8 +221,18 @@ def transcribe(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, or patterns.")],
     model: _Model = "labial",
     decode: Annotated[
-        _Decode, typer.Option(help="grammar: always a GRID sentence; greedy: whatever is spelled.")
-    ] = _Decode.grammar,
+        _Decode | None,
+        typer.Option(
+            help="grammar, if left out: always one of its sentences; greedy: whatever the likeliest path spells; "
+            "beam: the likeliest text; lexicon: words of a list."
+        ),
+    ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sentences, one a line: turn (on|off) the [big] light. GRID's if left out."),
+    ] = None,
+    lexicon: Annotated[Path | None, typer.Option(metavar="FILE", help="Text with all words that may be said.")] = None,
+    lm: Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM model of the lexicon's words.")] = None,
     formats: Annotated[
         str | None, typer.Option("-f", "--format", metavar="txt,json", help="Files to write; json if only -o is given.")
     ] = None,
@@ -229,7 +242,9 @@ def transcribe(
 ) -> None:
     """Read the lips in videos.
 
-    Prints the text of each file on a line of its own, with the file's name before it when there are several.
+    Prints the text of each file on a line of its own, with the file's name before it when there are several. A
+    text that is a guess and no reading, as of a face that the model doesn't know or that says nothing, has
+    "not sure:" before it; the exit code doesn't tell.
     With -o or -f also writes DIR/NAME.json or .txt; clips of a folder keep their place below it. A file that
     can't be read is reported on standard error, the others are done, and the exit code is 1.
     """
@@ -239,7 +254,7 @@ def transcribe(
     jobs, failed = _jobs(files)
     if not jobs:
         raise typer.Exit(1)
-    reader = load_model(model)
+    read = _way(load_model(model), decode, grammar, lexicon, lm)
     taken: dict[Path, Path] = {}
     for job in jobs:
         try:
@@ -248,7 +263,7 @@ def transcribe(
                 raise GunileoError(
                     f"{job.path}: {place} is {taken[job.stem]}'s; rename one of them, or give their folder"
                 )
-            text = _read(reader, job, decode, wanted, output or Path())
+            text = _read(read, job, wanted, output or Path())
             typer.echo(f"{job.path}: {text}" if len(jobs) > 1 else text)
         except GunileoError as error:
             failed = True
@@ -337,13 +352,34 @@ def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
     return list(jobs.values()), failed
 
 
-def _read(reader: Reader, job: _Job, decode: str, formats: list[str], output: Path) -> str:
-    from gunileo.transcript import write_transcript
+def _way(
+    reader: Reader, decode: _Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None
+) -> Callable[[Path], Transcript]:
+    """What reads a video, as the options want it decoded."""
+    from functools import partial
 
-    transcript = reader.transcribe(job.path, decode)
+    from gunileo.grammar import Grammar
+    from gunileo.lexicon import Lexicon
+
+    how = decode or (_Decode.lexicon if lexicon else _Decode.grammar)
+    if (lexicon is None) == (how == _Decode.lexicon):
+        raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
+    if grammar and how != _Decode.grammar:
+        raise typer.BadParameter(f"there is no grammar in --decode {how.value}", param_hint="--grammar")
+    if lm and not lexicon:
+        raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
+    if lexicon:
+        return partial(reader.transcribe, decode=Lexicon.from_file(lexicon, lm).decode)
+    return partial(reader.transcribe, decode=how.value, grammar=Grammar.from_file(grammar) if grammar else None)
+
+
+def _read(read: Callable[[Path], Transcript], job: _Job, formats: list[str], output: Path) -> str:
+    from gunileo.transcript import to_txt, write_transcript
+
+    transcript = read(job.path)
     if formats:
         write_transcript(transcript, output / job.stem, formats)
-    return transcript.text
+    return to_txt(transcript).rstrip("\n")
 
 
 def _formats(given: str | None) -> list[str]:

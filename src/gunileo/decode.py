@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.grammar import SPACE
-from gunileo.grammar import Grammar as Grammar
+from gunileo.grammar import SPACE, Grammar
 from gunileo.search import NEVER, prefix_beam, ranked
 from gunileo.sentence import BLANK, CLASSES
 from gunileo.transcript import Word

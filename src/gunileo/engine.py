@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from gunileo.cores import usable_cores
-from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, Grammar, viterbi
+from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
 from gunileo.errors import GunileoError
+from gunileo.grammar import Grammar
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
 from gunileo.sentence import CLASSES
 from gunileo.transcript import Transcript
@@ -23,6 +25,7 @@ from gunileo.video import FPS
 _WEIGHTS = Path(str(files("gunileo") / "weights"))
 _THREADS = 2  # more gain nothing on 75 frames
 _SENTENCE = 10  # seconds; GRID's clips last 3, and a longer video would come out as one confident wrong sentence
+How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
 
 
 class ModelError(GunileoError):
@@ -56,19 +59,21 @@ class Reader:
     name: str
     session: onnxruntime.InferenceSession = field(repr=False)
 
-    def transcribe(self, path: Path | str, decode: str = "grammar") -> Transcript:
+    def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
         """Read the lips in a video file.
 
-        ``decode`` is "grammar" (always a GRID sentence) or "greedy" (whatever the network spells). Raises
-        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
-        if it is too short or too long for a sentence; each names the file. ``ModelError`` if the model is broken,
-        ``ValueError`` if ``decode`` is something else.
+        ``decode`` is "grammar" (always a sentence of ``grammar``, of GRID's if none is given), "greedy" or "beam"
+        (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises ``VideoError`` if the file
+        can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it is too short or too long
+        for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is
+        something else.
         """
-        if decode not in DECODERS:  # before minutes of face tracking
-            raise ValueError(f"{decode!r} is no way to decode; use one of {', '.join(DECODERS)}")
-        return self.transcribe_regions(read_regions(path), str(path), decode)
+        _decoder(decode)  # before minutes of face tracking
+        return self.transcribe_regions(read_regions(path), str(path), decode, grammar)
 
-    def transcribe_regions(self, regions: Regions, file: str, decode: str = "grammar") -> Transcript:
+    def transcribe_regions(
+        self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    ) -> Transcript:
         """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
@@ -78,20 +83,19 @@ class Reader:
             length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({_SENTENCE} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = self.decode(self.log_probabilities(regions), decode)
+            decoded = self.decode(self.log_probabilities(regions), decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
 
-    def decode(self, logp: Floats, how: str = "grammar", grammar: Grammar | None = None) -> Decoded:
-        """The words in log-probabilities [T, 37], by "grammar" (GRID's unless another is given) or "greedy".
+    def decode(self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode.
         """
-        if how not in DECODERS:
-            raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
-        return viterbi(logp, grammar) if how == "grammar" and grammar is not None else DECODERS[how](logp)
+        read = _decoder(how)
+        return viterbi(logp, grammar) if how == "grammar" and grammar is not None else read(logp)
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
@@ -103,6 +107,14 @@ class Reader:
         if np.isnan(output).any():
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return output
+
+
+def _decoder(how: How) -> Callable[[Floats], Decoded]:
+    if not isinstance(how, str):
+        return how
+    if how not in DECODERS:
+        raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
+    return DECODERS[how]
 
 
 def available_models() -> list[ModelInfo]:
