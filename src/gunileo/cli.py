@@ -190,10 +190,14 @@ def evaluate(
     model: _Model = "labial",
     split: _Split = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
+    ] = None,
 ) -> None:
     """Measure a model on a cache.
 
-    Prints word and character error rates, accuracy by place and the commonest confusions.
+    Prints word and character error rates with their 95 % intervals, accuracy by place, each talker's error rates
+    and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its figures.
     """
     from gunileo.corpus import split as chosen
     from gunileo.engine import load_model
@@ -214,6 +218,14 @@ def evaluate(
     typer.echo(to_text(evaluation), nl=False)
     if json:
         write_whole(json, to_json(evaluation))
+    if report:
+        from gunileo.figures import measure
+        from gunileo.report import write_report
+
+        with progress("looking closer") as bar:
+            figures = measure(evaluation, reader, opened, utterances, bar)
+        write_report(figures, opened, report)
+        typer.echo(f"{report / 'index.html'}")
 
 
 @app.command()

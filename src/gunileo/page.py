@@ -1,4 +1,4 @@
-"""The demo's page: one HTML file with its pictures inside."""
+"""The demo's page: one HTML file with its pictures inside; ``report.py`` makes its own of the same parts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_page(story: Story, path: Path) -> None:
 <p>This network has just learned to read the lips of an animated photograph. Below are
 {len(story.readings)} clips whose sentences it met neither in training nor in choosing the best epoch,
 read from their video files.</p>
-<video autoplay loop muted playsinline controls src="{_uri(first.video.read_bytes(), "video/mp4")}"></video>
+<video autoplay loop muted playsinline controls src="{uri(first.video.read_bytes(), "video/mp4")}"></video>
 <p>It says <i>{escape(first.said)}</i>.</p>
 <div class="rates">{shown}</div>
 <h2>What this is, and what it is not</h2>
@@ -66,7 +66,7 @@ that the parts work together. It says nothing about real people, whom this netwo
 <mark>marked</mark>.</p>
 {clips}
 <h2>Learning</h2>
-<img class="curve" alt="learning curve: loss and error rates by epoch" src="{_uri(story.curve, "image/png")}">
+<img class="curve" alt="learning curve: loss and error rates by epoch" src="{uri(story.curve, "image/png")}">
 <h2>Time</h2><table style="width:auto">{times}</table></html>
 """,
         encoding="utf-8",
@@ -82,7 +82,7 @@ def _clip(reading: Reading) -> str:
             ("grammar", marked(reading.said, reading.grammar)),
         )
     )
-    picture = _uri(_strip(reading.regions), "image/jpeg")
+    picture = uri(strip(reading.regions), "image/jpeg")
     return (
         f'<div class="clip"><img alt="mouth regions of {escape(reading.video.name)}" src="{picture}">'
         f'<table style="width:auto">{rows}</table></div>'
@@ -99,11 +99,12 @@ def marked(said: str, read: str) -> str:
     return " ".join(parts)
 
 
-def _strip(regions: Regions) -> bytes:
-    """Regions spread over the middle two thirds of a clip, where it speaks, side by side as JPEG."""
+def strip(regions: Regions) -> bytes:
+    """Regions, uint8 [T, 100, 150], spread over the middle two thirds, where a clip speaks, side by side as JPEG."""
     pick = np.linspace(len(regions) / 6, len(regions) * 5 / 6 - 1, _STRIP).round().astype(int)
     return bytes(cv2.imencode(".jpg", np.concatenate(list(regions[pick]), axis=1))[1])
 
 
-def _uri(content: bytes, kind: str) -> str:
+def uri(content: bytes, kind: str) -> str:
+    """A file of media type ``kind`` as the text of a link, so that a page holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
