@@ -82,6 +82,13 @@ def test_evidence_by_hand() -> None:
     assert np.exp(evidence(logp, greedy(logp))) - 0.01 == pytest.approx([symbols, entropy], rel=0.01)
 
 
+def test_evidence_of_a_text_counts_all_its_paths() -> None:
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(len(CLASSES)), 40))
+    read = greedy(logp)
+    alone = Grammar([[word.word] for word in read.words])
+    assert evidence(logp, read) == pytest.approx(evidence(logp, read, alone), abs=1e-9)
+
+
 def test_evidence_of_nothing_and_of_certainty_is_finite() -> None:
     nothing = spelled("", 20, 0.1)
     assert evidence(nothing, greedy(nothing)).tolist() == [0, 0]
@@ -99,6 +106,8 @@ def test_apply_by_hand() -> None:
     assert applied.confidence == pytest.approx(1 / (1 + math.e))
     assert not ROUND.apply(read, np.array([1.5, 2.0])).sure  # score -1, under the threshold
     assert ROUND.apply(Decoded("", (), 0.7), np.zeros(2)) == Decoded("", (), 0.0, sure=False)
+    assert ROUND.judge(read, np.array([1.5, 2.0])) == replace(read, sure=False)
+    assert ROUND.judge(read, np.array([1.0, 2.0])) == read
 
 
 def test_json_there_and_back() -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import clips
@@ -15,13 +15,15 @@ import torch
 
 import gunileo
 from gunileo import engine
+from gunileo.confidence import Calibration
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import ModelError, ModelInfo, available_models, load_model
-from gunileo.export import export_onnx, rounded
+from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.grammar import Grammar
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
 from gunileo.sentence import SLOTS
+from gunileo.transcript import Word
 from gunileo.video import VideoError
 
 TINY = ModelConfig(channels=(2, 3, 4), hidden=8)
@@ -198,6 +200,39 @@ def test_model_for_another_input_or_other_classes(model_file: Path, tmp_path: Pa
     onnx.save(network, tmp_path / "other.onnx")
     with pytest.raises(ModelError, match=rf"other\.onnx: made for other {key}"):
         load_model(tmp_path / "other.onnx")
+
+
+def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path, tmp_path: Path) -> None:
+    plain, regions = load_model(model_file), np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    assert plain.calibrations == {}
+    raw = plain.transcribe_regions(regions, "a.mp4")
+    assert raw.sure
+    wary = Calibration((1.0, -1.0, 0.5), (0.0, 1.0, 0.0, 0.0), (-3.0, 0.0, 0.0, 0.0), threshold=1e6, good=50)
+    path = tmp_path / "wary.onnx"
+    path.write_bytes(model_file.read_bytes())
+    describe_calibration(path, {"grammar": replace(wary, good=1)})
+    describe_calibration(path, {"grammar": wary, "greedy": replace(wary, threshold=-1e6)})
+    reader = load_model(path)
+    assert reader.calibrations == {"grammar": wary, "greedy": replace(wary, threshold=-1e6)}
+    read = reader.transcribe_regions(regions, "a.mp4")
+    assert (read.text, read.sure) == (raw.text, False)
+    assert read.confidence == pytest.approx(1 / (1 + np.exp(3)))
+    assert [word.confidence for word in read.words] == pytest.approx([w.confidence for w in raw.words], abs=1e-3)
+    logp = reader.log_probabilities(regions)
+    np.testing.assert_array_equal(logp, plain.log_probabilities(regions))
+    assert reader.decode(logp, "greedy").sure
+    assert reader.decode(logp, lambda logp: Decoded("bin", (Word("bin", 0, 1, 0.4),), 0.4)).words[0].confidence == 0.4
+    assert not reader.decode(logp, lambda logp: Decoded("", (), 0.4)).sure
+    describe_calibration(path, {})
+    assert load_model(path).calibrations == {}
+
+
+def test_a_calibration_that_is_none_is_refused(model_file: Path, tmp_path: Path) -> None:
+    network = onnx.load(model_file)
+    network.metadata_props.append(onnx.StringStringEntryProto(key="calibration", value='{"grammar": {"word": [1]}}'))
+    onnx.save(network, tmp_path / "odd.onnx")
+    with pytest.raises(ModelError, match=r"odd\.onnx: its calibration can't be understood .* export it again"):
+        load_model(tmp_path / "odd.onnx")
 
 
 def test_foreign_onnx(model_file: Path, tmp_path: Path) -> None:

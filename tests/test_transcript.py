@@ -1,6 +1,7 @@
 """Transcripts as text and JSON, and files that appear whole or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,10 @@ def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="choose another place"):
         write_transcript(READ, tmp_path / "out" / "a", ["txt"])
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_guess_is_no_reading_in_any_file() -> None:
+    guess = replace(READ, sure=False)
+    assert to_txt(guess) == "not sure: bin blue\n"
+    assert to_txt(replace(guess, text="", words=())) == "not sure:\n"
+    assert json.loads(to_json(guess))["sure"] is False

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from gunileo.decode import FPS, Decoded, Floats, log_likelihood
 from gunileo.grammar import Grammar
+from gunileo.sentence import BLANK, encode
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
 _GOOD = 0.8  # share of a clip's words that are right in a good clip: five of GRID's six
 _FLOOR = 0.01  # nats, under which evidence is as good as it gets
+_NEVER, _LEAST = -1e30, -1e9  # stand for the logarithm of 0: of a way that is closed, and of one frame
 _BOUND = 8.0  # of a score in a product: surer than 1 in 3,000 counts no more
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
 _STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
@@ -50,20 +52,18 @@ class Calibration:
         """Log-odds that a clip with this ``evidence`` is one that can be read."""
         return float(self.reading[0] + evidence @ np.array(self.reading[1:]))
 
+    def judge(self, decoded: Decoded, evidence: Floats) -> Decoded:
+        """The same words and confidences, ``sure`` or not; no words are never sure."""
+        return replace(decoded, sure=bool(decoded.words) and self.score(evidence) >= self.threshold)
+
     def apply(self, decoded: Decoded, evidence: Floats) -> Decoded:
-        """The same words with calibrated confidences, and ``sure`` or not; no words are never sure."""
-        if not decoded.words:
-            return replace(decoded, confidence=0.0, sure=False)
+        """The same words with calibrated confidences, ``sure`` or not; without words confidence is 0."""
         score = self.score(evidence)
         words = tuple(
             replace(word, confidence=_confidence(self.word, word.confidence, score)) for word in decoded.words
         )
-        return replace(
-            decoded,
-            words=words,
-            confidence=_confidence(self.sentence, decoded.confidence, score),
-            sure=score >= self.threshold,
-        )
+        confidence = _confidence(self.sentence, decoded.confidence, score) if words else 0.0
+        return replace(self.judge(decoded, evidence), words=words, confidence=confidence)
 
 
 Calibrations = dict[str, Calibration]  # by the decoder's name; a decoder without one keeps its own confidences
@@ -105,13 +105,29 @@ def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> 
     """
     if not decoded.words:
         return np.zeros(2)
-    logp = np.asarray(logp, np.float64)
-    spoken = grammar or Grammar([[word.word] for word in decoded.words])
-    surprise = max(0.0, -log_likelihood(logp, spoken)) / len(decoded.text)
+    logp = np.maximum(np.asarray(logp, np.float64), _LEAST)
+    likelihood = log_likelihood(logp, grammar) if grammar else _spelled(logp, decoded.text)
+    surprise = max(0.0, -likelihood) / len(decoded.text)
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = logp[start : max(end, start + 1)]
-    entropy = float(-(np.exp(frames) * np.maximum(frames, -1e9)).sum(axis=1).mean())
+    entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
     return np.log(_FLOOR + np.array([surprise, entropy]))
+
+
+def _spelled(logp: Floats, text: str) -> float:
+    """Log-likelihood of a text in all its paths, by CTC's forward pass; of minutes of speech, too, in little memory."""
+    classes = np.array(encode(text))
+    symbols = np.full(2 * len(classes) + 1, BLANK)
+    symbols[1::2] = classes
+    skips = np.zeros(len(symbols), bool)
+    skips[3::2] = classes[1:] != classes[:-1]  # no blank is needed between two different letters
+    ways = np.full(len(symbols), _NEVER)
+    ways[:2] = logp[0, symbols[:2]]
+    for frame in logp[1:]:
+        coming = np.logaddexp(ways, np.concatenate([[_NEVER], ways[:-1]]))
+        coming[skips] = np.logaddexp(coming[skips], ways[np.flatnonzero(skips) - 2])
+        ways = coming + frame[symbols]
+    return float(np.logaddexp(ways[-1], ways[-2]))
 
 
 @dataclass(frozen=True)

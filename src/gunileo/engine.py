@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
 from gunileo.errors import GunileoError
@@ -58,6 +59,7 @@ class Reader:
 
     name: str
     session: onnxruntime.InferenceSession = field(repr=False)
+    calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
 
     def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
         """Read the lips in a video file.
@@ -91,11 +93,20 @@ class Reader:
     def decode(self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
         """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
 
+        Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's
+        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
+
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode.
         """
         read = _decoder(how)
-        return viterbi(logp, grammar) if how == "grammar" and grammar is not None else read(logp)
+        spoken = (grammar or Grammar.grid()) if how == "grammar" else None
+        decoded = read(logp) if spoken is None else viterbi(logp, spoken)
+        calibration = self.calibrations.get(how if isinstance(how, str) else "greedy")
+        if calibration is None:
+            return decoded
+        settle = calibration.apply if isinstance(how, str) else calibration.judge
+        return settle(decoded, evidence(logp, decoded, spoken))
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
@@ -176,4 +187,7 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
             raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported")
         if metadata[key] != value:
             raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
-    return Reader(name, session)
+    try:
+        return Reader(name, session, from_json(metadata.get("calibration", "{}")))
+    except ValueError as error:
+        raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
