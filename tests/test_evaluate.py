@@ -5,16 +5,14 @@ from pathlib import Path
 
 import cv2
 import pytest
+from readings import SAID, clip, read
 
 from gunileo.corpus import find_corpus
-from gunileo.decode import Decoded
 from gunileo.engine import Reader, load_model
-from gunileo.evaluate import Clip, Evaluation, evaluate, score, time_errors, to_json, to_text, word_times
+from gunileo.evaluate import Evaluation, evaluate, score, time_errors, to_json, to_text, word_times
 from gunileo.labels import WordTime
 from gunileo.prepare import Cache, prepare
 from gunileo.transcript import Word
-
-SAID = ["bin blue at f two now", "lay white with s nine again"]
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +42,6 @@ def test_free_sentences_have_no_places() -> None:
     mixed = score(["good morning", SAID[0]], ["good evening", SAID[0]])
     assert set(mixed.places.values()) == {1.0}
     assert mixed.wer == pytest.approx(1 / 8)
-
-
-def clip(name: str, said: str, greedy: str, grammar: str, times: tuple[WordTime, ...] = (), sure: bool = True) -> Clip:
-    def read(text: str) -> Decoded:
-        words = tuple(Word(word, at, at + 0.5, 0.9) for at, word in enumerate(text.split()))
-        return Decoded(text, words, 0.8, sure)
-
-    return Clip(name, name.partition("/")[0], said, times, {"greedy": read(greedy), "grammar": read(grammar)})
 
 
 def test_intervals_hold_the_rates_and_are_the_same_each_time() -> None:
@@ -86,7 +76,10 @@ def test_each_talker_has_a_score() -> None:
 
 
 def test_clips_of_which_the_reader_is_not_sure_are_counted() -> None:
-    clips = [clip("s1/a", SAID[0], SAID[0], SAID[0], sure=False), clip("s1/b", SAID[1], SAID[1], SAID[1])]
+    clips = [
+        clip("s1/a", SAID[0], read(SAID[0], sure=False), read(SAID[0], sure=False)),
+        clip("s1/b", SAID[1], SAID[1], SAID[1]),
+    ]
     evaluation = Evaluation("labial", "cache", clips)
     assert evaluation.unsure == {"greedy": 0.5, "grammar": 0.5}
     assert "not sure: 50.0% greedy, 50.0% grammar" in to_text(evaluation)
@@ -101,8 +94,8 @@ def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache)
     for one, utterance in zip(evaluation.clips, chosen, strict=True):
         for how in ("greedy", "grammar"):
             expected = reader.transcribe_regions(cache.load(utterance), "", how)
-            read = one.read[how]
-            assert (read.text, read.words, read.confidence, read.sure) == (
+            found = one.read[how]
+            assert (found.text, found.words, found.confidence, found.sure) == (
                 *(expected.text, expected.words, expected.confidence, expected.sure),
             )
     for how, found in evaluation.scores.items():
