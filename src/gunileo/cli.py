@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from gunileo.arguments import Job, complain, filled, find_clips, find_jobs, listed
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
     from gunileo.engine import Reader
-    from gunileo.mouth import Regions
-    from gunileo.prepare import Cache
     from gunileo.transcript import Transcript
 
 app = typer.Typer(
@@ -58,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(args=arguments, prog_name="gunileo")
     except GunileoError as error:
-        _complain(error)
+        complain(error)
     except ModuleNotFoundError as error:
         if (error.name or "gunileo").startswith("gunileo"):
             raise
-        _complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[train]"')
+        complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[train]"')
     sys.exit(1)
 
 
@@ -90,7 +87,7 @@ def prepare(
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
     width = max((len(name) for name, _ in skipped), default=0)
     for name, reason in skipped:
-        _complain(f"{name:{width}}  {reason}")
+        complain(f"{name:{width}}  {reason}")
     raise typer.Exit(1 if skipped else 0)
 
 
@@ -107,7 +104,7 @@ def sheet(
 
     if not source.is_dir():
         raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
-    clips = _clips_of(source)
+    clips = find_clips(source)
     if not clips:
         raise typer.Exit(1)
     chosen = [
@@ -119,7 +116,7 @@ def sheet(
             rows.append((name, load()))
         except GunileoError as error:
             failed = True
-            _complain(error)
+            complain(error)
     if not rows:
         raise GunileoError(f"{source}: no clip of which a mouth can be shown")
     write_whole(output, cv2.imencode(".png", contact_sheet(rows))[1].tobytes())
@@ -163,12 +160,12 @@ def train(
 
     if device == _Device.cuda and not torch.cuda.is_available():
         raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
-    opened = _filled(cache)
+    opened = filled(cache)
     training, validation = training_parts(
         opened.utterances,
-        _listed(split) if split else None,
-        _listed(only) if only else None,
-        _listed(leave_out) if leave_out else (),
+        listed(split) if split else None,
+        listed(only) if only else None,
+        listed(leave_out) if leave_out else (),
         talkers.split(",") if talkers else None,
     )
     typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
@@ -206,10 +203,10 @@ def evaluate(
     from gunileo.files import write_whole
     from gunileo.progress import progress
 
-    reader, opened = load_model(model), _filled(cache)
+    reader, opened = load_model(model), filled(cache)
     utterances = opened.utterances
     if split:
-        names = _listed(split)
+        names = listed(split)
         utterances = chosen(utterances, names)
         if len(utterances) < len(names):
             typer.echo(f"{len(utterances)} of the {len(names)} listed utterances are in {cache}")
@@ -263,7 +260,7 @@ def transcribe(
     from gunileo.engine import load_model
 
     wanted = _formats(formats) if formats or output else []
-    jobs, failed = _jobs(files)
+    jobs, failed = find_jobs(files)
     if not jobs:
         raise typer.Exit(1)
     read = _way(load_model(model), decode, grammar, lexicon, lm)
@@ -279,7 +276,7 @@ def transcribe(
             typer.echo(f"{job.path}: {text}" if len(jobs) > 1 else text)
         except GunileoError as error:
             failed = True
-            _complain(error)
+            complain(error)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -333,37 +330,6 @@ def demo(
     run(output)
 
 
-@dataclass(frozen=True)
-class _Job:
-    path: Path
-    stem: Path  # of the files to write, below the output folder
-
-
-def _jobs(arguments: Sequence[str]) -> tuple[list[_Job], bool]:
-    """The videos that files, folders and patterns name, each once, and whether an argument named none."""
-    from gunileo.corpus import VIDEO_SUFFIXES, find_files
-
-    jobs: dict[Path, _Job] = {}
-    failed = False
-    for argument in arguments:
-        matches = (
-            [argument] if Path(argument).exists() or not has_magic(argument) else sorted(glob(argument, recursive=True))
-        )
-        found = []
-        for path in map(Path, matches):
-            if path.is_dir():
-                inside = find_files(path, VIDEO_SUFFIXES)
-                found += [_Job(file, file.relative_to(path).with_suffix("")) for file in inside]
-            else:
-                found.append(_Job(path, Path(path.stem)))
-        if not found:
-            failed = True
-            _complain(f"{argument}: no videos there; give video files ({' '.join(sorted(VIDEO_SUFFIXES))})")
-        for job in found:
-            jobs.setdefault(job.path, job)
-    return list(jobs.values()), failed
-
-
 def _way(
     reader: Reader, decode: _Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None
 ) -> Callable[[Path], Transcript]:
@@ -385,7 +351,7 @@ def _way(
     return partial(reader.transcribe, decode=how.value, grammar=Grammar.from_file(grammar) if grammar else None)
 
 
-def _read(read: Callable[[Path], Transcript], job: _Job, formats: list[str], output: Path) -> str:
+def _read(read: Callable[[Path], Transcript], job: Job, formats: list[str], output: Path) -> str:
     from gunileo.transcript import to_txt, write_transcript
 
     transcript = read(job.path)
@@ -402,43 +368,3 @@ def _formats(given: str | None) -> list[str]:
         if name not in WRITERS:
             raise typer.BadParameter(f"{name!r} is no format; use one or more of {','.join(WRITERS)}", param_hint="-f")
     return names
-
-
-def _clips_of(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
-    """Name and loader of each clip of a cache or a folder."""
-    from functools import partial
-
-    from gunileo.mouth import read_regions
-
-    if (source / "cache.json").is_file():
-        cache = _filled(source)
-        return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
-    return [(job.stem.as_posix(), partial(read_regions, job.path)) for job in _jobs([str(source)])[0]]
-
-
-def _filled(path: Path) -> Cache:
-    """A cache with something in it."""
-    from gunileo.prepare import Cache
-
-    cache = Cache(path)
-    if not cache.utterances:
-        raise GunileoError(f"{path}: nothing was prepared here; run 'gunileo prepare SOURCE -o {path}'")
-    return cache
-
-
-def _listed(name: str) -> list[str]:
-    """The ids in a list file, or in a shipped list by its name."""
-    from importlib.resources import as_file, files
-
-    from gunileo.corpus import read_split
-
-    shipped = files("gunileo") / "splits" / f"{name}.txt"
-    if shipped.is_file() and not Path(name).exists():
-        with as_file(shipped) as path:
-            return read_split(path)
-    return read_split(name)
-
-
-def _complain(message: object) -> None:
-    """One line on standard error."""
-    typer.echo(" ".join(str(message).splitlines()), err=True)

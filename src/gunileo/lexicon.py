@@ -22,7 +22,6 @@ from gunileo.sentence import BLANK, CLASSES, encode
 
 _WIDTH = 200  # beginnings kept after each frame
 _LEAST = -100.0  # lowest log-probability of one frame that single precision can still add up
-_UNKNOWN = "<unk>"
 
 
 class LexiconError(GunileoError):
@@ -44,20 +43,18 @@ class Lexicon:
         if not self.words:
             raise LexiconError("a lexicon needs words; give at least one")
         try:
+            spelled = [[*encode(word), SPACE] for word in self.words]
+        except ValueError as error:
+            raise LexiconError(str(error)) from None
+        try:
             from flashlight.lib.text import decoder as flashlight
-            from flashlight.lib.text.dictionary import Dictionary
         except ModuleNotFoundError:
             raise LexiconError('flashlight-text is not installed; run: pip install "gunileo[lexicon]"') from None
-        self._dictionary = Dictionary([*self.words, _UNKNOWN])
         model = flashlight.ZeroLM() if lm is None else self._language_model(Path(lm))
         start = model.start(False)
         trie = flashlight.Trie(len(CLASSES), SPACE)
-        for number, word in enumerate(self.words):
-            try:
-                spelled = [*encode(word), SPACE]
-            except ValueError as error:
-                raise LexiconError(str(error)) from None
-            trie.insert(spelled, number, model.score(start, number)[1])
+        for number, classes in enumerate(spelled):
+            trie.insert(classes, number, model.score(start, number)[1])
         trie.smear(flashlight.SmearingMode.MAX)
         options = flashlight.LexiconDecoderOptions(
             beam_size=width,
@@ -125,10 +122,11 @@ class Lexicon:
         if not path.is_file():
             raise LexiconError(f"{path}: no such file; give a KenLM model, ARPA or binary")
         from flashlight.lib.text.decoder.kenlm import KenLM
+        from flashlight.lib.text.dictionary import Dictionary
 
         try:
             with quiet():  # KenLM draws a bar for each ARPA file
-                model = KenLM(str(path), self._dictionary)
+                model = KenLM(str(path), Dictionary([*self.words, "<unk>"]))
         except (RuntimeError, ValueError) as error:
             raise LexiconError(f"{path}: no KenLM model, or damaged; give an ARPA or binary file") from error
         start = model.start(False)

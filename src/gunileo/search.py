@@ -103,53 +103,60 @@ def _later(scores: Scores) -> Scores:
     return np.concatenate([[NEVER], scores[:-1]])
 
 
+class _Beginnings:
+    """Texts that share their beginnings, numbered; number 0 is the empty one."""
+
+    def __init__(self) -> None:
+        self.parents, self.lasts = [-1], [BLANK]
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def longer(self, number: int, symbol: int) -> int:
+        """The number of a beginning with one more symbol, the same each time."""
+        if (number, symbol) not in self._numbers:
+            self._numbers[number, symbol] = len(self.parents)
+            self.parents.append(number)
+            self.lasts.append(symbol)
+        return self._numbers[number, symbol]
+
+    def text(self, number: int) -> tuple[int, ...]:
+        symbols = []
+        while number:
+            symbols.append(self.lasts[number])
+            number = self.parents[number]
+        return tuple(reversed(symbols))
+
+
 def prefix_beam(logp: Scores, width: int) -> tuple[tuple[int, ...], float]:
     """The likeliest sequence of classes among the ``width`` best beginnings of each frame, and its log-probability.
 
     A beginning's paths are added up, apart for those that end in a blank: only after a blank may the same class
     come again as another symbol.
     """
-    classes = logp.shape[1]
-    numbers: dict[tuple[int, int], int] = {}  # of beginnings, by what they go on from and their last class
-    parents, lasts = [-1], [BLANK]  # of each; number 0 is the empty one
-    kept = np.zeros(1, np.intp)
+    known = _Beginnings()
+    kept = [0]
     blank, symbol = np.zeros(1), np.full(1, NEVER)  # log-probabilities of the kept, by what their paths end in
     for frame in logp:
-        last = np.array([lasts[number] for number in kept])
+        last = np.array([known.lasts[number] for number in kept])
         total = np.logaddexp(blank, symbol)
-        rows = np.arange(len(kept))
         longer = total[:, None] + frame
-        longer[rows, last] = blank + frame[last]
+        longer[np.arange(len(kept)), last] = blank + frame[last]
         longer[:, BLANK] = NEVER
         stay = symbol + frame[last]  # of the empty beginning: still never
-        row_of = {number: row for row, number in enumerate(kept.tolist())}
-        for row, number in enumerate(kept.tolist()):  # a beginning that another one here goes on to is the same one
-            origin = row_of.get(parents[number])
+        row_of = {number: row for row, number in enumerate(kept)}
+        for row, number in enumerate(kept):  # a beginning that another one here goes on to is the same one
+            origin = row_of.get(known.parents[number])
             if origin is not None:
-                stay[row] = np.logaddexp(stay[row], longer[origin, lasts[number]])
-                longer[origin, lasts[number]] = NEVER
+                stay[row] = np.logaddexp(stay[row], longer[origin, last[row]])
+                longer[origin, last[row]] = NEVER
         ending = total + frame[BLANK]
         scores = np.concatenate([np.logaddexp(ending, stay), longer.ravel()])
         best = np.argsort(-scores, kind="stable")[:width]
         best = best[scores[best] > NEVER / 2]
-        new: list[int] = []
-        for index in best.tolist():
-            if index < len(kept):
-                new.append(int(kept[index]))
-                continue
-            row, step = divmod(index - len(kept), classes)
-            key = (int(kept[row]), step)
-            if key not in numbers:
-                numbers[key] = len(parents)
-                parents.append(key[0])
-                lasts.append(step)
-            new.append(numbers[key])
         blank = np.concatenate([ending, np.full(longer.size, NEVER)])[best]
         symbol = np.concatenate([stay, longer.ravel()])[best]
-        kept = np.array(new, np.intp)
-    prefix: list[int] = []
-    number = int(kept[0])
-    while number:
-        prefix.append(lasts[number])
-        number = parents[number]
-    return tuple(reversed(prefix)), float(np.logaddexp(blank[0], symbol[0]))
+        steps = [divmod(index - len(kept), len(frame)) for index in best.tolist()]
+        kept = [
+            kept[index] if index < len(kept) else known.longer(kept[row], step)
+            for index, (row, step) in zip(best.tolist(), steps, strict=True)
+        ]
+    return known.text(kept[0]), float(np.logaddexp(blank[0], symbol[0]))
