@@ -103,7 +103,7 @@ def test_the_pieces_that_decided_are_found(reader: Reader) -> None:
     assert patches[0, 1, 2] > 0.1 > -0.01 > patches[1, 3, 0]
     np.testing.assert_allclose(patches, expected, atol=1e-3)  # what never changes decides nothing
     # a piece holds all that was to be seen in its frames
-    np.testing.assert_allclose(found.frames, [patches[0, 1, 2], patches[1, 3, 0]], rtol=1e-4)
+    np.testing.assert_allclose(found.frames, [patches[0, 1, 2], patches[1, 3, 0]], rtol=1e-2)
 
 
 def test_odds_are_of_the_word_given_the_others(reader: Reader) -> None:
