@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from gunileo.dataset import (
     cut,
     frame_words,
     jitter,
+    light,
     move,
+    pace,
 )
 from gunileo.mouth import normalise
 from gunileo.prepare import Cache, CachedUtterance
@@ -122,7 +126,7 @@ def test_shift_and_mirror_move_all_frames_alike() -> None:
     regions = np.random.default_rng(0).integers(0, 255, (4, 100, 150), np.uint8)
     seen = set()
     for seed in range(40):
-        moved = move(regions, Augmentation(shift=3), np.random.default_rng(seed))
+        moved = move(regions, Augmentation(shift=3, rotation=0, scale=0, stretch=0), np.random.default_rng(seed))
         assert moved.shape == regions.shape
         matches = [
             (dy, dx, flip)
@@ -137,6 +141,47 @@ def test_shift_and_mirror_move_all_frames_alike() -> None:
         seen.add(matches[0])
     assert len({flip for _, _, flip in seen}) == 2
     assert len(seen) > 20
+
+
+def test_turns_and_sizes_keep_the_middle_and_stay_within_their_limits() -> None:
+    region = np.zeros((1, 100, 150), np.uint8)
+    region[0, 46:54, 40:110] = 255  # a bar, 8 by 70, in the middle
+    still = Augmentation(shift=0, mirror=False, rotation=0, scale=0, stretch=0)
+    assert np.array_equal(move(region, still, np.random.default_rng(0)), region)
+    for seed in range(20):
+        turned = move(region, replace(still, rotation=10), np.random.default_rng(seed))[0]
+        ys, xs = np.nonzero(turned > 127)
+        slope = np.polyfit(xs, ys, 1)[0]
+        assert abs(slope) <= math.tan(math.radians(10)) + 0.01
+        assert ys.mean() == pytest.approx(49.5, abs=0.5)
+        assert xs.mean() == pytest.approx(74.5, abs=0.5)
+        sized = move(region, replace(still, scale=0.2), np.random.default_rng(seed))[0]
+        assert math.exp(-0.2) * 560 * math.exp(-0.2) * 0.8 < (sized > 127).sum() < 560 * math.exp(0.4) * 1.2
+    areas = {int((move(region, replace(still, scale=0.2), np.random.default_rng(s)) > 127).sum()) for s in range(20)}
+    assert max(areas) > 1.3 * min(areas)
+
+
+def test_pace_keeps_order_and_the_fewest_frames() -> None:
+    lengths = set()
+    for seed in range(30):
+        frames = pace(np.arange(10, 60), 20, 0.1, np.random.default_rng(seed))
+        assert (np.diff(frames) >= 0).all()
+        assert frames[0] == 10
+        assert frames[-1] >= 58
+        lengths.add(len(frames))
+    assert math.floor(50 * math.exp(-0.1)) <= min(lengths) < 48
+    assert 52 < max(lengths) <= math.ceil(50 * math.exp(0.1))
+    assert len(pace(np.arange(50), 60, 0.1, np.random.default_rng(0))) == 60
+
+
+def test_light_is_the_same_plane_for_all_frames() -> None:
+    flat = np.zeros((3, 100, 150), np.float32)
+    lit = light(flat, Augmentation(shade=0.5), np.random.default_rng(4))
+    assert (lit == lit[0]).all()
+    assert np.allclose(np.diff(lit[0], 2, axis=0), 0, atol=1e-5)
+    assert np.allclose(np.diff(lit[0], 2, axis=1), 0, atol=1e-5)
+    assert lit[0].std() > 0.01
+    assert lit.dtype == np.float32
 
 
 def test_the_same_seed_gives_the_same_sample_and_another_epoch_another() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, overload
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,10 +26,19 @@ Array = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip."""
+    """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip.
+
+    ``shade`` alone is a standard deviation, of two normal draws: across and down.
+    """
 
     shift: int = 8  # pixels of the region, both ways
     mirror: bool = True  # half of the clips
+    rotation: float = 5.0  # degrees, both ways
+    scale: float = 0.08  # natural logarithm of the size, both ways
+    stretch: float = 0.04  # natural logarithm of width over height, both ways
+    contrast: float = 0.12  # natural logarithm of the contrast, both ways
+    shade: float = 0.25  # light from one side: its change over the region, in the clip's standard deviations
+    speed: float = 0.1  # natural logarithm of the length, both ways
     time_jitter: float = 0.05  # share of frames dropped, and as many doubled
     margin: int = 3  # frames kept on either side of a word cut
     max_words: int = 4  # in a word cut
@@ -105,10 +116,14 @@ class Clips(Dataset[Sample]):
             frames = np.arange(len(regions))
             if index in self.cuts:
                 frames, text = cut(utterance, self.augmentation, random)
+            frames = pace(frames, ctc_frames(text), self.augmentation.speed, random)
             frames = jitter(frames, ctc_frames(text), self.augmentation.time_jitter, random)
             regions, words = move(regions[frames], self.augmentation, random), words[frames]
+        normalised = normalise(regions)
+        if self.augmentation:
+            normalised = light(normalised, self.augmentation, random)
         return Sample(
-            torch.from_numpy(normalise(regions))[None],
+            torch.from_numpy(normalised)[None],
             torch.tensor(encode(text)),
             torch.from_numpy(words),
             text,
@@ -155,14 +170,38 @@ def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator
     return np.repeat(frames, repeats) if repeats.sum() >= fewest else frames
 
 
+def pace(frames: Array, fewest: int, speed: float, random: np.random.Generator) -> Array:
+    """Say it faster or slower, by leaving out or repeating frames evenly, but in no fewer than ``fewest`` frames."""
+    length = max(fewest, round(len(frames) * math.exp(random.uniform(-speed, speed))))
+    return frames[np.arange(length) * len(frames) // length]
+
+
 def move(regions: Regions, augmentation: Augmentation, random: np.random.Generator) -> Regions:
-    """Shift all frames of a clip alike, continuing the edge, and mirror half of the clips."""
+    """Shift, turn and size all frames of a clip alike, continuing the edge, and mirror half of the clips."""
     reach = augmentation.shift
-    dy, dx = random.integers(0, 2 * reach + 1, 2)
-    if augmentation.mirror and random.random() < 0.5:
-        regions = regions[:, :, ::-1]
-    padded = np.pad(regions, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
-    return padded[:, dy : dy + HEIGHT, dx : dx + WIDTH]
+    shift = random.integers(-reach, reach + 1, 2)
+    angle = math.radians(random.uniform(-1, 1) * augmentation.rotation)
+    size = math.exp(random.uniform(-1, 1) * augmentation.scale)
+    width = math.exp(random.uniform(-1, 1) * augmentation.stretch)
+    mirrored = -1 if augmentation.mirror and random.random() < 0.5 else 1
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    turn = turn @ np.diag([mirrored * size * width, size / width])
+    middle = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    matrix = np.column_stack([turn, middle - turn @ middle + shift])
+    return np.stack(
+        [cv2.warpAffine(region, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE) for region in regions]
+    )
+
+
+def light(
+    normalised: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Another contrast, and a light from one side, the same for all frames of a clip."""
+    across, down = random.normal(0, augmentation.shade, 2)
+    shade = across * np.linspace(-0.5, 0.5, WIDTH) + down * np.linspace(-0.5, 0.5, HEIGHT)[:, None]
+    contrast = math.exp(random.uniform(-1, 1) * augmentation.contrast)
+    lit: NDArray[np.float32] = normalised * np.float32(contrast) + shade.astype(np.float32)
+    return lit
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
