@@ -120,7 +120,7 @@ def show(model: str, results: Results) -> None:
     console = Console(width=120)
     for how in WAYS:
         table = Table("", "not sure", "read well, not sure", "wrong words over 0.9", "before", title=f"{model}, {how}")
-        errors = Table("expected calibration error", "words", "before", "sentences", "before")
+        errors = Table("expected calibration error", "words", "before", "by chance", "sentences", "before", "by chance")
         for (way, kind), row in results.rows.items():
             if way != how:
                 continue
@@ -134,11 +134,23 @@ def show(model: str, results: Results) -> None:
                 *(f"{count} of {sum(not ok for _, ok in one.words)}" for count, one in wrong),
             )
             if said:
-                pairs = (row.words, plain.words, row.sentences, plain.sentences)
-                rates = [calibration_error([p for p, _ in pair], [ok for _, ok in pair]) for pair in pairs]
+                pairs = ((row.words, plain.words), (row.sentences, plain.sentences))
+                rates = [rate for own, before in pairs for rate in (error(own), error(before), by_chance(own))]
                 errors.add_row(kind, *(f"{rate:.3f}" for rate in rates))
         console.print(table)
         console.print(errors)
+
+
+def error(answers: Sequence[tuple[float, bool]]) -> float:
+    """The expected calibration error of confidences with right or wrong."""
+    return calibration_error([confidence for confidence, _ in answers], [right for _, right in answers])
+
+
+def by_chance(answers: Sequence[tuple[float, bool]]) -> float:
+    """What the error would be on average if all these confidences came true exactly: few answers scatter."""
+    rng = np.random.default_rng(0)
+    draws = [error([(confidence, bool(rng.random() < confidence)) for confidence, _ in answers]) for _ in range(100)]
+    return float(np.mean(draws))
 
 
 def counted(values: Sequence[bool]) -> str:

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from gunileo import cli, engine
+from gunileo.confidence import Calibration
+from gunileo.export import describe_calibration
 from gunileo.prepare import Cache
 from gunileo.sentence import SLOTS
 
@@ -32,6 +34,19 @@ def test_transcribe_one_prints_the_text_alone(run, model: str, tmp_path: Path) -
     assert out.endswith("\n")
     assert is_grid(out)
     assert [path.name for path in tmp_path.iterdir()] == ["bbaf2n.mp4"]
+
+
+def test_transcribe_marks_a_guess(run, model: str, tmp_path: Path) -> None:
+    wary = Calibration((0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), threshold=1.0, good=50)
+    guessing = tmp_path / "guessing.onnx"
+    guessing.write_bytes(Path(model).read_bytes())
+    describe_calibration(guessing, {"grammar": wary})
+    clip = clips.good(tmp_path / "a.mp4", 40)
+    plain = run("transcribe", clip, "--model", model)[1]
+    guessed = run("transcribe", clip, "--model", guessing, "-f", "txt,json", "-o", tmp_path)
+    assert guessed == (0, f"not sure: {plain}", "")
+    assert (tmp_path / "a.txt").read_text() == f"not sure: {plain}"
+    assert json.loads((tmp_path / "a.json").read_text())["sure"] is False
 
 
 def test_transcribe_writes_the_formats_asked_for(run, model: str, tmp_path: Path) -> None:

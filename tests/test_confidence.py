@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gunileo.calibrate import samples
+from gunileo.calibrate import calibrate, samples
 from gunileo.confidence import (
     FEWEST,
     IMPOSTORS,
@@ -22,11 +22,13 @@ from gunileo.confidence import (
     logistic,
     to_json,
 )
-from gunileo.decode import Decoded, greedy, viterbi
+from gunileo.decode import DECODERS, Decoded, greedy, viterbi
 from gunileo.engine import load_model
 from gunileo.grammar import Grammar
 from gunileo.mouth import read_regions
-from gunileo.sentence import CLASSES
+from gunileo.prepare import CachedUtterance
+from gunileo.sentence import CLASSES, code_to_text
+from gunileo.synthetic import draw_codes
 from gunileo.transcript import Word
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -38,7 +40,7 @@ def spelled(text: str, frames: int, doubt: float) -> np.ndarray:
     chances = np.full((frames, len(CLASSES)), doubt / (len(CLASSES) - 1))
     path = [0] * 5 + [CLASSES.index(character) for character in text]
     chances[np.arange(frames), path + [0] * (frames - len(path))] = 1 - doubt
-    return np.log(chances)
+    return np.asarray(np.log(chances))
 
 
 def test_logistic_of_one_yes_or_no_is_solved_by_hand() -> None:
@@ -193,6 +195,48 @@ def test_a_still_face_only_has_a_cameras_noise() -> None:
     held = IMPOSTORS["still face"](regions).astype(float)
     assert np.abs(held.mean(axis=0) - regions[15]).max() < 2
     assert held.std(axis=0).mean() == pytest.approx(2, abs=0.2)
+
+
+class Pixel:
+    """A reader whose network spells what the brightness of each frame's corner says, a little in doubt."""
+
+    def log_probabilities(self, regions: np.ndarray) -> np.ndarray:
+        classes = np.rint(regions[:, 0, 0] / 6).astype(int) % len(CLASSES)
+        chances = np.full((len(regions), len(CLASSES)), 0.1 / (len(CLASSES) - 1))
+        chances[np.arange(len(regions)), classes] = 0.9
+        return np.log(chances)
+
+
+class Sentences:
+    """A cache whose clips say their texts in that way."""
+
+    def load(self, utterance: CachedUtterance) -> np.ndarray:
+        corners = [0] * 10
+        corners[5:5] = [corner for character in utterance.text for corner in (6 * CLASSES.index(character), 0)]
+        return np.repeat(np.repeat(np.array(corners, np.uint8)[:, None, None], 100, axis=1), 150, axis=2)
+
+
+def test_calibrate_learns_from_the_clips_what_can_be_read() -> None:
+    texts = [code_to_text(code) for code in draw_codes(2 * FEWEST)]
+    utterances = [CachedUtterance(f"s1/{n}", "s1", 2 * len(text) + 10, text, (), "") for n, text in enumerate(texts)]
+    reader, cache = Pixel(), Sentences()
+    told: list[tuple[int, int]] = []
+    found = calibrate(reader, cache, utterances, lambda done, total: told.append((done, total)))
+    assert told[-1] == (len(texts), len(texts))
+    assert {how: calibration.good for how, calibration in found.items()} == dict.fromkeys(DECODERS, len(texts))
+    regions, grammar = cache.load(utterances[0]), Grammar.grid()
+    for change, sure in ((lambda same: same, True), *((one, False) for one in IMPOSTORS.values())):
+        logp = reader.log_probabilities(change(regions))
+        decoded = viterbi(logp, grammar)
+        judged = found["grammar"].apply(decoded, evidence(logp, decoded, grammar))
+        assert (judged.sure, judged.confidence > 0.5) == (sure, sure)
+
+
+def test_calibrate_leaves_the_grammar_out_for_other_sentences_and_does_without_few_clips() -> None:
+    texts = [f"good morning number {one} {two}" for one in ("one", "two", "six", "ten", "five") for two in "abcdef"]
+    utterances = [CachedUtterance(text, "", 2 * len(text) + 10, text, (), "") for text in texts]
+    assert set(calibrate(Pixel(), Sentences(), utterances)) == {"greedy", "beam"}
+    assert calibrate(Pixel(), Sentences(), utterances[: FEWEST - 1]) == {}
 
 
 @pytest.fixture(scope="module")
