@@ -61,7 +61,7 @@ class Parsed(HTMLParser):
         tag, found = self.open[-1] if self.open else ("", {})
         if tag == "data":
             self.figures.append((str(found["data-figure"]), str(found["data-form"]), str(found["value"]), data))
-        if tag == "text" and found.get("class") == "n":
+        if tag == "text" and str(found.get("class")).split()[0] == "n":
             drawn = next(dict(attrs) for name, attrs in reversed(self.open) if name == "svg")
             self.matrices[str(drawn["data-figure"])].append(int(data))
 
@@ -110,7 +110,7 @@ def figures() -> Figures:
         {how: alike(clips, how) for how in ways},
         {how: reliabilities(clips, how) for how in ways},
         {how: sureness(clips, how) for how in ways},
-        *(None, worst(clips), [], impostors(clips, {"still": [read(SAID[0], 0.3)]}), ["s2/b"]),
+        *(None, worst(clips), [], impostors(clips, {"still": [read(SAID[0], 0.3)]}), [], ["s2/b"]),
     )
 
 
@@ -165,6 +165,7 @@ def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp
     assert "Too short to decode, counted as nothing read: s2/b." in seen.text
     assert "Word times" not in seen.text  # the clips have none
     assert "What moved a decision" not in seen.text
+    assert "carries no calibration" in seen.text
     figure = {path: shown for path, _, _, shown in seen.figures}
     assert figure["scores/grammar/wer"] == "5.6 %"  # one of 18 words
     assert figure["sureness/grammar/unsure_share"] == "33.3 %"
@@ -209,6 +210,10 @@ def test_bars_reach_what_is_right_and_gaps_the_confidence() -> None:
     assert bar_height == pytest.approx(0.6 * 200)
     assert gap_height == pytest.approx(0.25 * 200)
     assert gap_top + gap_height == pytest.approx(bar_top)  # from what is right up to what was promised
+    svg = charts.reliability([Bin(0.8, 0.9, 10, 0.85, 1.0)], "")
+    ((bar_top, bar_height),) = numbers(svg, 'rect class="bar"', "y", "height")
+    ((more_top, more_height),) = numbers(svg, 'rect class="more"', "y", "height")
+    assert (bar_height, more_top, more_height) == (200, bar_top, pytest.approx(0.15 * 200))
 
 
 def test_matrix_marks_hits_and_misses() -> None:

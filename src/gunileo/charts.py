@@ -16,7 +16,8 @@ svg text { fill: var(--ink) } svg .soft { fill: var(--soft) }
 .grid { stroke: var(--line); stroke-width: 1 } .even { stroke: var(--soft); stroke-dasharray: 3 3 }
 .a { fill: var(--a); stroke: var(--a) } .b { fill: var(--b); stroke: var(--b) }
 .hit { fill: var(--a) } .miss { fill: var(--bad) } .cell { fill: var(--line); fill-opacity: .28 }
-.bar { fill: var(--a); fill-opacity: .75 } .gap { fill: var(--bad); fill-opacity: .3 } .count { fill: var(--line) }
+.bar { fill: var(--a); fill-opacity: .75 } .gap { fill: var(--bad); fill-opacity: .3 }
+.more { fill: var(--paper); fill-opacity: .5 } svg .lit { fill: var(--paper) } .count { fill: var(--line) }
 .for { fill: var(--for) } .against { fill: var(--against) }
 """
 
@@ -67,9 +68,8 @@ def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], title: str, f
         for column, count in enumerate(line):
             parts.append(_cell(left + cell * column, top + cell * row, cell, count, sum(line), row == column))
     size = (left + cell * (len(labels) + 1) + 4, top + cell * len(labels) + 4)
-    return _svg(
-        *size, title, parts, f'data-figure="{escape(figure)}" style="min-width:{min(560, 1.25 * size[0]):.0f}px"'
-    )
+    widths = f"min-width:{1.2 * size[0]:.0f}px;max-width:{1.5 * size[0]:.0f}px"
+    return _svg(*size, title, parts, f'data-figure="{escape(figure)}" style="{widths}"')
 
 
 def _cell(x: float, y: float, size: float, count: int, total: int, hit: bool) -> str:
@@ -77,12 +77,13 @@ def _cell(x: float, y: float, size: float, count: int, total: int, hit: bool) ->
     if not count:
         return f'<rect class="cell" {box}/>'
     shade = 0.15 + 0.75 * count / total
-    number = _text(x + size / 2, y + size / 2 + 3, str(count), 'class="n" text-anchor="middle" font-size="8"')
+    kind = "n lit" if shade > 0.6 else "n"
+    number = _text(x + size / 2, y + size / 2 + 3, str(count), f'class="{kind}" text-anchor="middle" font-size="8"')
     return f'<rect class="{"hit" if hit else "miss"}" fill-opacity="{shade:.2f}" {box}/>{number}'
 
 
 def reliability(bins: Sequence[Bin], title: str) -> str:
-    """Share right by confidence, bars; how far it is from the confidence, the gap; how many readings, below."""
+    """Share right by confidence, bars; what is missing or more than the confidence said; how many readings, below."""
     left, size, below = 34, 200, 34
     parts = []
     for tick in range(6):
@@ -100,7 +101,7 @@ def reliability(bins: Sequence[Bin], title: str) -> str:
         parts.append(
             f"<g><title>{tip}</title>"
             + _box("bar", x + 1, right, width - 2, 8 + size - right)
-            + _box("gap", x + 1, min(right, sure), width - 2, abs(right - sure))
+            + _box("gap" if sure < right else "more", x + 1, min(right, sure), width - 2, abs(right - sure))
             + _box("count", x + 1, size + below - 22 * one.count / most + 6, width - 2, 22 * one.count / most)
             + "</g>"
         )

@@ -145,6 +145,7 @@ class Figures:
     worst: list[Worst]
     explained: list[Explained]
     impostors: list[Impostors]
+    calibrated: list[str]  # ways to decode for which the model carries a calibration
     unread: list[str]
     method: Method = Method()
 
@@ -181,7 +182,8 @@ def measure(
         {how: alike(clips, how) for how in WAYS},
         {how: reliabilities(clips, how) for how in WAYS},
         {how: sureness(clips, how) for how in WAYS},
-        *(evaluation.word_times, worst(clips), explained, impostors(clips, posed), evaluation.unread),
+        *(evaluation.word_times, worst(clips), explained, impostors(clips, posed)),
+        *(list(reader.calibrations), evaluation.unread),
     )
 
 

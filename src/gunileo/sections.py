@@ -33,6 +33,12 @@ _KEY = (
 )
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
 
+_CALIBRATED = {
+    True: "<p>The model carries a calibration, which was learnt from the clips held back from its training and from "
+    "impostors of these: on them, all of this section flatters it.</p>",
+    False: "<p>The model carries no calibration: confidences are the decoder's own, and it is sure of all.</p>",
+}
+
 
 def figure(figures: Figures, path: str, form: str) -> str:
     """One figure as ``form`` shows it; a dash where there is none."""
@@ -165,9 +171,9 @@ def confidence(figures: Figures) -> str:
     ]
     return (
         "<p>Confidence means something if, of all that is read with 80 % confidence, 80 % is right: bars that end on "
-        "the dashed line. Red is what is missing or too much; the grey bars below say how many readings there are. The "
-        "expected calibration error (ECE) is the mean of what is red.</p>"
-        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>'
+        "the dashed line. Red is what is missing, pale what is right beyond the confidence; the grey bars below say "
+        "how many readings there are. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
+        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_CALIBRATED[bool(figures["calibrated"])]}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_impostors(figures)}"
     )
 
@@ -187,8 +193,7 @@ def _impostors(figures: Figures) -> str:
     return (
         "<p>Impostors are made of these clips; no sentence in them can be read. <i>Rejected</i> is the share whose "
         "confidence is below that of all but 1 %, rounded up to a whole clip, of the clips that were read well, four "
-        "fifths of their words or more. All with the grammar. A model that carries a calibration learnt it from the "
-        "clips held back from training and impostors of these: on them, all of this section flatters it.</p>"
+        "fifths of their words or more. All with the grammar.</p>"
         + _table(["impostor", "clips", "not sure of", "rejected"], rows)
     )
 
