@@ -151,6 +151,18 @@ def test_page_of_a_real_run(run, synthetic_cache: Path, model: str, tmp_path: Pa
     assert f"{100 * told:.1f} % (" in out
 
 
+def test_a_bad_place_is_told_in_one_line(run, synthetic_cache: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "list.txt").write_text("s1/bbaf2n\n")
+    code, _, err = run(
+        *("evaluate", synthetic_cache, "--model", model, "--split", tmp_path / "list.txt"),
+        *("--report", tmp_path / "file" / "report"),
+    )
+    assert code == 1
+    assert err.splitlines()[-1].startswith(str(tmp_path / "file" / "report"))
+    assert "choose another place" in err.splitlines()[-1]
+
+
 def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp_path: Path) -> None:
     regions = {name: cache.load(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
     content = json.loads(json.dumps(figures.__dict__, default=lambda one: one.__dict__))
