@@ -37,7 +37,7 @@ def test_transcribe_one_prints_the_text_alone(run, model: str, tmp_path: Path) -
 
 
 def test_transcribe_marks_a_guess(run, model: str, tmp_path: Path) -> None:
-    wary = Calibration((0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), threshold=1.0, good=50)
+    wary = Calibration((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 1.0, 0.0), threshold=1.0, good=50)
     guessing = tmp_path / "guessing.onnx"
     guessing.write_bytes(Path(model).read_bytes())
     describe_calibration(guessing, {"grammar": wary})

@@ -32,7 +32,7 @@ from gunileo.synthetic import draw_codes
 from gunileo.transcript import Word
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-ROUND = Calibration((1.5, -2.0, 0.25), (0.1, 1.0, 0.0, 0.5), (-1.0, 0.5, 0.125, 0.0), -0.75, 70)
+ROUND = Calibration((1.5, -2.0, 0.25), (0.1, 2.0, 0.4), (-1.0, 0.5, 0.0), -0.75, 70)
 
 
 def spelled(text: str, frames: int, doubt: float) -> np.ndarray:
@@ -103,13 +103,21 @@ def test_apply_by_hand() -> None:
     read = Decoded("bin red", (Word("bin", 0, 0.2, 0.5), Word("red", 0.3, 0.5, 0.9)), 0.5)
     applied = ROUND.apply(read, np.array([1.0, 2.0]))  # score 1.5 - 2 + 0.5 = 0
     assert applied.sure
-    assert applied.words[0] == Word("bin", 0, 0.2, pytest.approx(1 / (1 + math.exp(-0.1))))
-    assert applied.words[1].confidence == pytest.approx(1 / (1 + math.exp(-0.1) / 9), abs=1e-3)
+    odds = 2**0.4 * math.exp(0.1)  # of even chances; those of nine to one count half, and twice
+    assert applied.words[0] == Word("bin", 0, 0.2, pytest.approx(odds / (odds + 1)))
+    assert applied.words[1].confidence == pytest.approx(9 * odds / (9 * odds + 1), abs=1e-3)
     assert applied.confidence == pytest.approx(1 / (1 + math.e))
     assert not ROUND.apply(read, np.array([1.5, 2.0])).sure  # score -1, under the threshold
     assert ROUND.apply(Decoded("", (), 0.7), np.zeros(2)) == Decoded("", (), 0.0, sure=False)
     assert ROUND.judge(read, np.array([1.5, 2.0])) == replace(read, sure=False)
     assert ROUND.judge(read, np.array([1.0, 2.0])) == read
+
+
+def test_a_decoder_without_a_choice_is_not_believed_on_a_clip_that_cannot_be_read() -> None:
+    only = Decoded("stop", (Word("stop", 0, 0.2, 1.0),), 1.0)  # all that a grammar has
+    applied = ROUND.apply(only, np.array([5.0, 0.0]))  # score -8.5
+    assert applied.confidence == pytest.approx(1 / (1 + math.e), abs=0.01)  # the constant alone
+    assert not applied.sure
 
 
 def test_json_there_and_back() -> None:

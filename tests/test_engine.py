@@ -207,7 +207,7 @@ def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path
     assert plain.calibrations == {}
     raw = plain.transcribe_regions(regions, "a.mp4")
     assert raw.sure
-    wary = Calibration((1.0, -1.0, 0.5), (0.0, 1.0, 0.0, 0.0), (-3.0, 0.0, 0.0, 0.0), threshold=1e6, good=50)
+    wary = Calibration((50.0, 0.0, 0.0), (0.0, 1.0, 0.0), (-3.0, 0.0, 0.0), threshold=1e6, good=50)
     path = tmp_path / "wary.onnx"
     path.write_bytes(model_file.read_bytes())
     describe_calibration(path, {"grammar": replace(wary, good=1)})

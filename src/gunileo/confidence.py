@@ -25,7 +25,6 @@ FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
 _GOOD = 0.8  # share of a clip's words that are right in a good clip: five of GRID's six
 _FLOOR = 0.01  # nats, under which evidence is as good as it gets
 _NEVER, _LEAST = -1e30, -1e9  # stand for the logarithm of 0: of a way that is closed, and of one frame
-_BOUND = 8.0  # of a score in a product: surer than 1 in 3,000 counts no more
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
 _STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
 _NOISE = 2.0  # grey levels, standard deviation: what a camera adds to a face that holds still
@@ -38,8 +37,9 @@ Regions = NDArray[np.uint8]  # [frames, 100, 150]
 class Calibration:
     """What turns a decoder's confidences into calibrated ones: three logistic models and a threshold.
 
-    Each model is a constant and its weights: ``reading`` of the two marks of ``evidence``, and ``word`` and
-    ``sentence`` of the decoder's log-odds, these times the reading's score, and that score.
+    Each model is a constant and two weights: ``reading`` of the two marks of ``evidence``, which gives a score, the
+    log-odds that the clip can be read at all; ``word`` and ``sentence`` of the decoder's log-odds times the chance of
+    that, and of ln(1 + e^score). Of a clip that can't be read both are next to nothing, however sure the decoder is.
     """
 
     reading: tuple[float, ...]
@@ -85,10 +85,10 @@ def from_json(text: str) -> Calibrations:
 def _calibration(entry: dict[str, object]) -> Calibration:
     if set(entry) != {field.name for field in fields(Calibration)}:
         raise ValueError("a calibration's fields are others")
-    sizes = {"reading": 3, "word": 4, "sentence": 4}
-    models = {name: tuple(map(float, entry[name])) for name in sizes}  # type: ignore[call-overload]
+    names = ("reading", "word", "sentence")
+    models = {name: tuple(map(float, entry[name])) for name in names}  # type: ignore[call-overload]
     threshold, good = float(str(entry["threshold"])), int(str(entry["good"]))
-    if any(len(models[name]) != size for name, size in sizes.items()):
+    if any(len(model) != 3 for model in models.values()):
         raise ValueError("a calibration's models have other sizes")
     if not all(map(math.isfinite, [threshold, *models["reading"], *models["word"], *models["sentence"]])):
         raise ValueError("a calibration is not a number")
@@ -222,10 +222,9 @@ def logistic(features: Array, right: Array, weights: Array, l2: float = _L2) -> 
 
 
 def _features(confidence: float, score: float) -> list[float]:
-    """Log-odds of the decoder's confidence, which count the more the better the clip can be read."""
+    """What ``word`` and ``sentence`` weigh; the decoder's odds are at most ten thousand to one."""
     odds = math.log((confidence + 1e-4) / (1 - confidence + 1e-4))
-    score = min(_BOUND, max(-_BOUND, score))
-    return [odds, odds * score, score]
+    return [float(_sigmoid(np.array(score))) * odds, float(np.logaddexp(0, score))]
 
 
 def _confidence(model: Sequence[float], confidence: float, score: float) -> float:
