@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gunileo.calibrate import fit_all, samples
-from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence
+from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
 from gunileo.corpus import read_split, split
 from gunileo.decode import Decoded, Floats, greedy, viterbi
 from gunileo.engine import Reader, load_model
@@ -43,14 +43,14 @@ class Row:
 
     words: list[tuple[float, bool]] = field(default_factory=list)
     sentences: list[tuple[float, bool]] = field(default_factory=list)
-    unsure: list[tuple[bool, bool]] = field(default_factory=list)  # not sure; read well: 4 of 5 words right
+    unsure: list[tuple[bool, bool]] = field(default_factory=list)  # not sure; read well
 
     def add(self, decoded: Decoded, said: str) -> None:
         """One clip."""
         right = words_right(said, decoded.text)
         self.words += [(word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True)]
         self.sentences.append((decoded.confidence, decoded.text == said))
-        self.unsure.append((not decoded.sure, sum(right) >= 0.8 * len(said.split()) and len(right) > 0))
+        self.unsure.append((not decoded.sure, read_well(right, len(said.split()))))
 
 
 @dataclass

@@ -20,6 +20,7 @@ from gunileo.confidence import (
     fit,
     from_json,
     logistic,
+    read_well,
     to_json,
 )
 from gunileo.decode import DECODERS, Decoded, greedy, viterbi
@@ -142,8 +143,8 @@ def made_up(count: int, seed: int = 0) -> list[Sample]:
     for _ in range(count):
         right = rng.random(6) < 0.9
         words = tuple((0.999 if ok else float(rng.choice([0.999, 0.6])), bool(ok)) for ok in right)
-        found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, "clip"))
-        found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, "impostor"))
+        found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, 6, "clip"))
+        found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "impostor"))
     return found
 
 
@@ -175,6 +176,14 @@ def test_the_threshold_rejects_one_good_clip_in_a_hundred_and_no_more() -> None:
     scores = [calibration.score(one.evidence) for one in found if one.good]
     assert calibration.good == len(scores)
     assert sum(score < calibration.threshold for score in scores) == 1
+
+
+def test_read_well_is_five_of_six_words_said_and_read() -> None:
+    assert read_well([True] * 5 + [False], 6)
+    assert not read_well([True] * 4 + [False] * 2, 6)
+    assert not read_well([True] * 4, 6)  # two were left out
+    assert not read_well([True] * 6 + [False] * 2, 6)  # two were made up
+    assert not read_well([], 0)
 
 
 def test_too_few_good_clips_give_no_calibration() -> None:

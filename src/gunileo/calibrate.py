@@ -76,4 +76,5 @@ def _sample(logp: Floats, decoded: Decoded, grammar: Grammar | None, said: str |
     right = [False] * len(decoded.words) if said is None else words_right(said, decoded.text)
     kind = "impostor" if said is None else "look" if look else "clip"
     own = tuple((word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True))
-    return Sample(evidence(logp, decoded, grammar), decoded.confidence, said == decoded.text, own, kind)
+    words = len(said.split()) if said else 0
+    return Sample(evidence(logp, decoded, grammar), decoded.confidence, said == decoded.text, own, words, kind)

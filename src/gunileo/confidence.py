@@ -22,7 +22,7 @@ from gunileo.sentence import BLANK, encode
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
-_GOOD = 0.8  # share of a clip's words that are right in a good clip: five of GRID's six
+_GOOD = 0.8  # share of the words that are right where a clip was read well: five of GRID's six
 _FLOOR = 0.01  # nats, under which evidence is as good as it gets
 _NEVER, _LEAST = -1e30, -1e9  # stand for the logarithm of 0: of a way that is closed, and of one frame
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
@@ -138,13 +138,18 @@ class Sample:
     confidence: float  # the decoder's own, of the sentence
     right: bool  # the whole sentence
     words: tuple[tuple[float, bool], ...]  # the decoder's own confidence of each word, and whether it is right
+    said: int  # words; an impostor says none
     kind: str  # "clip", "look" (a clip with its looks changed: still read) or "impostor"
 
     @property
     def good(self) -> bool:
-        """Read well: an unchanged clip with four fifths of its words right, five of GRID's six."""
-        share = sum(right for _, right in self.words) / max(1, len(self.words))
-        return self.kind == "clip" and share >= _GOOD
+        """An unchanged clip that was read well."""
+        return self.kind == "clip" and read_well([right for _, right in self.words], self.said)
+
+
+def read_well(right: Sequence[bool], said: int) -> bool:
+    """Whether four fifths of the words ``said``, and of those read, ``right`` or not, are right: five of GRID's six."""
+    return bool(right) and sum(right) >= _GOOD * max(said, len(right))
 
 
 def fit(samples: Sequence[Sample]) -> Calibration | None:
