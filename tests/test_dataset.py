@@ -174,6 +174,14 @@ def test_pace_keeps_order_and_the_fewest_frames() -> None:
     assert len(pace(np.arange(50), 60, 0.1, np.random.default_rng(0))) == 60
 
 
+def test_changes_grow_but_shift_mirror_and_jitter_stay() -> None:
+    full = Augmentation()
+    assert full.scaled(1) == full
+    half = full.scaled(0.5)
+    assert (half.rotation, half.shade, half.speed) == (full.rotation / 2, full.shade / 2, full.speed / 2)
+    assert (half.shift, half.mirror, half.time_jitter) == (full.shift, full.mirror, full.time_jitter)
+
+
 def test_light_is_the_same_plane_for_all_frames() -> None:
     flat = np.zeros((3, 100, 150), np.float32)
     lit = light(flat, Augmentation(shade=0.5), np.random.default_rng(4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, overload
 
@@ -42,6 +42,11 @@ class Augmentation:
     time_jitter: float = 0.05  # share of frames dropped, and as many doubled
     margin: int = 3  # frames kept on either side of a word cut
     max_words: int = 4  # in a word cut
+
+    def scaled(self, share: float) -> Augmentation:
+        """The same with this share of what changes a mouth's looks and pace; shift, mirror and jitter stay."""
+        grows = ("rotation", "scale", "stretch", "contrast", "shade", "speed")
+        return replace(self, **{name: share * getattr(self, name) for name in grows})
 
 
 class Sample(NamedTuple):

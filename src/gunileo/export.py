@@ -46,9 +46,8 @@ class _Traced(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        for block in self.model.convolutions:
-            x = block(x)
-        return self.model.log_probabilities(self.model.gru(x.transpose(1, 2).flatten(2))[0])
+        features = self.model.convolve(x).transpose(1, 2).flatten(2)
+        return self.model.log_probabilities(self.model.gru(features)[0])
 
 
 def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:

@@ -27,6 +27,7 @@ class ModelConfig:
     """The layout of a LabialCNN; the defaults are the published one, 4.3 million parameters."""
 
     channels: tuple[int, ...] = (8, 16, 32)  # of the convolutions
+    crop: tuple[int, int] = (HEIGHT, WIDTH)  # middle of the region that is looked at, pixels; original: all of it
     hidden: int = 256  # units of a GRU, each direction
     dropout: float = 0.5  # between the GRUs
     feature_dropout: float = 0.0  # before the first GRU; not in the original
@@ -56,7 +57,7 @@ class LabialCNN(nn.Module):
         super().__init__()
         self.config = config = config or ModelConfig()
         self.convolutions = nn.ModuleList()
-        height, width = HEIGHT, WIDTH
+        height, width = config.crop
         for index, (inputs, outputs) in enumerate(zip((1, *config.channels), config.channels, strict=False)):
             stride = 2 if index == 0 else 1
             block: list[nn.Module] = [nn.Conv3d(inputs, outputs, (3, 5, 5), (1, stride, stride), (1, 2, 2))]
@@ -80,14 +81,11 @@ class LabialCNN(nn.Module):
 
     def encode(self, regions: Tensor, lengths: Tensor | None) -> Tensor:
         """What both heads see of each frame: [N, T, 2 * hidden]."""
-        x = regions.contiguous(memory_format=torch.channels_last_3d)
         mask = None
         if lengths is not None:
-            frames = torch.arange(x.shape[2], device=x.device)
-            mask = (frames < lengths.to(x.device)[:, None])[:, None, :, None, None]
-        for block in self.convolutions:
-            # A kernel three frames long would carry padding into the clip.
-            x = block(x if mask is None else x * mask)
+            frames = torch.arange(regions.shape[2], device=regions.device)
+            mask = (frames < lengths.to(regions.device)[:, None])[:, None, :, None, None]
+        x = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d), mask)
         x = self.feature_dropout(x.transpose(1, 2).flatten(2))
         if lengths is None:
             output: Tensor = self.gru(x)[0]
@@ -95,6 +93,16 @@ class LabialCNN(nn.Module):
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         unpacked: Tensor = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
         return unpacked
+
+    def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The convolutions' features of each frame, [N, channels, T, height, width]; ``mask`` is 0 at padding."""
+        height, width = self.config.crop
+        top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
+        x = regions[..., top : top + height, left : left + width]
+        for block in self.convolutions:
+            # A kernel three frames long would carry padding into the clip.
+            x = block(x if mask is None else x * mask)
+        return x
 
     def log_probabilities(self, encoded: Tensor) -> Tensor:
         """Natural logarithms of the class probabilities, [N, T, 37]: what CTC's loss and decoders expect."""

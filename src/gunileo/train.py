@@ -26,6 +26,7 @@ from gunileo.errors import GunileoError
 from gunileo.files import whole, write_whole
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
@@ -43,6 +44,7 @@ class Settings:
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
     cuts_at_end: float = 0.15  # share of samples that are word cuts in the second half of the run; original: none
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
+    crop: tuple[int, int] = (HEIGHT, WIDTH)  # middle of the region that is looked at; original: all of it
     dropout: float = 0.5  # between the GRUs, as in the original
     feature_dropout: float = 0.3  # before the GRUs; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
@@ -184,6 +186,7 @@ class Training(lightning.LightningModule):
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         config = ModelConfig(
             channels=settings.channels,
+            crop=settings.crop,
             dropout=settings.dropout,
             feature_dropout=settings.feature_dropout,
             normalise=settings.normalise,
@@ -201,14 +204,18 @@ class Training(lightning.LightningModule):
         self.blank = False
 
     def clips(self, epoch: int) -> Clips:
-        """The training clips as one epoch sees them: all cut to a few words at first, whole sentences later."""
+        """The training clips as one epoch sees them: cut to a few words and hardly changed at first.
+
+        By the middle of a run most are whole sentences, changed as far as the augmentation goes; one that begins
+        with a trained model begins there.
+        """
         settings = self.settings
-        share = settings.cuts_at_end
-        if not settings.init:
-            share = max(share, 1 - (1 - share) * epoch / (settings.epochs / 2))
+        grown = 1.0 if settings.init else min(1.0, 2 * epoch / settings.epochs)
+        share = 1 - (1 - settings.cuts_at_end) * grown
         draws = np.random.default_rng((settings.seed, epoch)).random(len(self.train_part))
         cuts = frozenset(i for i, utterance in enumerate(self.train_part) if utterance.words and draws[i] < share)
-        return Clips(self.cache, self.train_part, self.words, settings.augmentation, cuts, (settings.seed, epoch))
+        augmentation = settings.augmentation.scaled(grown)
+        return Clips(self.cache, self.train_part, self.words, augmentation, cuts, (settings.seed, epoch))
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips = self.clips(self.current_epoch)
