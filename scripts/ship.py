@@ -17,13 +17,14 @@ from gunileo.calibrate import calibrate
 from gunileo.confidence import Calibrations
 from gunileo.corpus import read_split, training_parts
 from gunileo.decode import DECODERS
-from gunileo.engine import ModelInfo, load_model
+from gunileo.engine import load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
 from gunileo.export import LICENCE, describe_calibration, export_onnx, rounded
 from gunileo.files import write_whole
 from gunileo.model import load_weights, parameters, save_model
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
+from gunileo.registry import ModelInfo
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
 WEIGHTS = PACKAGE / "weights"

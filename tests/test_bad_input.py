@@ -13,7 +13,7 @@ import clips
 import numpy as np
 import pytest
 
-from gunileo import engine
+from gunileo import registry
 from gunileo.corpus import find_corpus
 from gunileo.mouth import read_regions
 from gunileo.prepare import Cache, prepare
@@ -212,7 +212,7 @@ def test_a_model_with_a_wrong_checksum_is_not_used(
     content[-5000] ^= 1  # a bit of a weight: the file can still be loaded
     (tmp_path / "labial.onnx").write_bytes(content)
     (tmp_path / "models.json").write_text(json.dumps([info]))
-    monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
     before = files(tmp_path)
     code, out, err = run("transcribe", good_clip, "-o", tmp_path / "out")
     assert (code, out) == (1, "")

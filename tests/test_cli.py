@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from gunileo import cli, engine
+from gunileo import cli, registry
 from gunileo.confidence import Calibration
 from gunileo.export import describe_calibration
 from gunileo.prepare import Cache
@@ -155,7 +155,7 @@ def test_models_lists_what_is_shipped(run, tmp_path: Path, monkeypatch: pytest.M
         **{"measured_on": "75 clips", "trained_on": "670 clips", "licence": "Apache-2.0", "attribution": "GRID"},
     }
     (tmp_path / "models.json").write_text(json.dumps([info]))
-    monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
     code, out, _ = run("models")
     assert code == 0
     for part in ("labial", "4.3 million", "6.0% greedy, 4.0% with the grammar", "75 clips", "8.6 MB", "Apache-2.0"):
@@ -299,7 +299,7 @@ def test_runs_as_a_module(model: str, tmp_path: Path) -> None:
 
 
 def test_reads_real_clips(run, shared: Path, tmp_path: Path) -> None:
-    if not any(info.name == "labial" for info in engine.available_models()):
+    if not any(info.name == "labial" for info in registry.available_models()):
         pytest.skip("no weights are shipped with this version")
     names = ["bbaz4n", "bgig7s", "bgwo2n", "bgwo3s"]  # of the validation list: never trained on
     files = [next((shared / "grid" / "s1").glob(f"{name}.*")) for name in names]

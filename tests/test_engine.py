@@ -14,14 +14,15 @@ import pytest
 import torch
 
 import gunileo
-from gunileo import engine
+from gunileo import registry
 from gunileo.confidence import Calibration
 from gunileo.decode import Decoded, DecodeError
-from gunileo.engine import ModelError, ModelInfo, available_models, load_model
+from gunileo.engine import load_model
 from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.grammar import Grammar
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
+from gunileo.registry import ModelError, ModelInfo, available_models
 from gunileo.sentence import SLOTS
 from gunileo.transcript import Word
 from gunileo.video import VideoError
@@ -63,7 +64,7 @@ def shelf(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         attribution="",
     )
     (tmp_path / "models.json").write_text(json.dumps([asdict(info)]))
-    monkeypatch.setattr(engine, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
     return tmp_path
 
 
@@ -246,7 +247,7 @@ def test_foreign_onnx(model_file: Path, tmp_path: Path) -> None:
 def test_shipped_weights_are_whole_and_small() -> None:
     if not available_models():
         pytest.skip("no weights are shipped with this version")
-    folder = Path(engine.__file__).parent / "weights"
+    folder = Path(registry.__file__).parent / "weights"
     for info in available_models():
         for name in (info.file, info.weights):
             content = (folder / name).read_bytes()

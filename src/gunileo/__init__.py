@@ -7,18 +7,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gunileo.engine import ModelInfo as ModelInfo
     from gunileo.engine import Reader as Reader
-    from gunileo.engine import available_models as available_models
     from gunileo.engine import load_model as load_model
     from gunileo.errors import GunileoError as GunileoError
+    from gunileo.registry import ModelInfo as ModelInfo
+    from gunileo.registry import available_models as available_models
     from gunileo.transcript import Transcript as Transcript
     from gunileo.transcript import Word as Word
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("ModelInfo", "Reader", "available_models", "load_model"), "gunileo.engine"),
+    **dict.fromkeys(("Reader", "load_model"), "gunileo.engine"),
+    **dict.fromkeys(("ModelInfo", "available_models"), "gunileo.registry"),
     "GunileoError": "gunileo.errors",
     **dict.fromkeys(("Transcript", "Word"), "gunileo.transcript"),
 }

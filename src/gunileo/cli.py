@@ -283,7 +283,7 @@ def transcribe(
 @app.command()
 def models() -> None:
     """List the models that come with the package."""
-    from gunileo.engine import available_models
+    from gunileo.registry import available_models
 
     found = available_models()
     if not found:

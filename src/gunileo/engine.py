@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from gunileo import registry
 from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
-from gunileo.errors import GunileoError
 from gunileo.grammar import Grammar
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
+from gunileo.registry import ModelError, content_of
 from gunileo.sentence import CLASSES
 from gunileo.transcript import Transcript
 from gunileo.video import FPS
 
-_WEIGHTS = Path(str(files("gunileo") / "weights"))
 _THREADS = 2  # more gain nothing on 75 frames
 _SENTENCE = 10  # seconds; GRID's clips last 3, and a longer video would come out as one confident wrong sentence
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
-
-
-class ModelError(GunileoError):
-    """A model that can't be found, or a file that is none of ours."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A shipped model; error rates are shares (0.05 = 5 %) on the clips that ``measured_on`` names."""
-
-    name: str
-    file: str  # ONNX, in the package's weights folder
-    weights: str  # safetensors, to train on from
-    sha256: dict[str, str]  # of both files
-    bytes: dict[str, int]  # of both files
-    parameters: int
-    wer_greedy: float
-    wer_grammar: float
-    cer_greedy: float
-    cer_grammar: float
-    measured_on: str
-    trained_on: str
-    licence: str
-    attribution: str
 
 
 @dataclass(frozen=True)
@@ -128,48 +102,21 @@ def _decoder(how: How) -> Callable[[Floats], Decoded]:
     return DECODERS[how]
 
 
-def available_models() -> list[ModelInfo]:
-    """The models that come with the package."""
-    registry = _WEIGHTS / "models.json"
-    if not registry.exists():
-        return []
-    try:
-        return [ModelInfo(**entry) for entry in json.loads(registry.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{registry}: can't be understood ({error}); reinstall gunileo") from error
-
-
 def load_model(name_or_path: Path | str = "labial") -> Reader:
     """Load a shipped model by name, or an ONNX file that ``gunileo train`` or ``export_onnx`` wrote.
 
     Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, or if a file
     is no ONNX of a LabialCNN with this version's classes and input.
     """
-    for info in available_models():
-        if info.name == str(name_or_path):
-            return _load(_verified(info), _WEIGHTS / info.file, info.name)
+    if info := registry.shipped(name_or_path):
+        return _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "model.onnx"  # of a training run
     if not path.is_file():
-        names = ", ".join(info.name for info in available_models()) or "none are shipped"
+        names = registry.names()
         raise ModelError(f"{name_or_path}: no such model; give one of the shipped ones ({names}) or an .onnx file")
-    return _load(_content(path, "check the file's permissions"), path, str(name_or_path))
-
-
-def _verified(info: ModelInfo) -> bytes:
-    path = _WEIGHTS / info.file
-    content = _content(path, "reinstall gunileo")
-    if hashlib.sha256(content).hexdigest() != info.sha256.get(info.file):
-        raise ModelError(f"{path}: checksum differs from the released file's; reinstall gunileo")
-    return content
-
-
-def _content(path: Path, advice: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); {advice}") from error
+    return _load(content_of(path, "check the file's permissions"), path, str(name_or_path))
 
 
 def _load(content: bytes, path: Path, name: str) -> Reader:
