@@ -108,6 +108,15 @@ def test_an_unknown_way_to_decode_is_told_before_the_video_is_read(model_file: P
         load_model(model_file).transcribe("none.mp4", "magic")
 
 
+def test_a_grammar_is_never_left_aside(model_file: Path) -> None:
+    reader, commands = load_model(model_file), Grammar.from_text("turn (on|off) the light")
+    for how in ("greedy", "beam", lambda logp: Decoded("", (), 0.0)):
+        with pytest.raises(ValueError, match="takes none; decode by 'grammar'"):
+            reader.transcribe("none.mp4", how, commands)
+        with pytest.raises(ValueError, match="takes none; decode by 'grammar'"):
+            reader.decode(np.zeros((40, 37)), how, commands)
+
+
 def test_another_grammar_and_another_decoder(model_file: Path) -> None:
     reader = load_model(model_file)
     regions = np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)

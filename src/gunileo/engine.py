@@ -42,9 +42,9 @@ class Reader:
         (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises ``VideoError`` if the file
         can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it is too short or too long
         for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is
-        something else.
+        something else, or has no use for a ``grammar`` that is given.
         """
-        _decoder(decode)  # before minutes of face tracking
+        _decoder(decode, grammar)  # before minutes of face tracking
         return self.transcribe_regions(read_regions(path), str(path), decode, grammar)
 
     def transcribe_regions(
@@ -71,9 +71,9 @@ class Reader:
         own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
-        ``ValueError`` for another way to decode.
+        ``ValueError`` for another way to decode, or a grammar that it has no use for.
         """
-        read = _decoder(how)
+        read = _decoder(how, grammar)
         spoken = (grammar or Grammar.grid()) if how == "grammar" else None
         decoded = read(logp) if spoken is None else viterbi(logp, spoken)
         calibration = self.calibrations.get(how if isinstance(how, str) else "greedy")
@@ -94,7 +94,9 @@ class Reader:
         return output
 
 
-def _decoder(how: How) -> Callable[[Floats], Decoded]:
+def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
+    if grammar and how != "grammar":
+        raise ValueError(f"a grammar is given, but {how!r} takes none; decode by 'grammar'")
     if not isinstance(how, str):
         return how
     if how not in DECODERS:
