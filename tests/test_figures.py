@@ -111,3 +111,7 @@ def test_impostors_are_measured_against_clips_that_were_read_well() -> None:
     assert found.unsure == pytest.approx(1 / 3)
     assert found.rejected == pytest.approx(2 / 3)
     assert impostors(bad, posed)[0].rejected is None
+    # all that was said is there, but most of what was read was not said
+    added = clip("s1/more", "good morning", "", read("good morning to you all", 0.001))
+    assert impostors([*good, added], posed)[0].rejected == pytest.approx(2 / 3)
+    assert impostors([added], posed)[0].rejected is None

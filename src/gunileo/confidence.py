@@ -152,6 +152,11 @@ def read_well(right: Sequence[bool], said: int) -> bool:
     return bool(right) and sum(right) >= _GOOD * max(said, len(right))
 
 
+def limit(scores: Sequence[float]) -> float:
+    """The score under which ``FALSE_REJECTION`` of these lie, rounded up to a whole one; of one alone, itself."""
+    return sorted(scores)[min(len(scores) - 1, math.ceil(FALSE_REJECTION * len(scores)))]
+
+
 def fit(samples: Sequence[Sample]) -> Calibration | None:
     """Learn a calibration; None with fewer than ``FEWEST`` good clips, or no impostors, to learn from.
 
@@ -180,8 +185,7 @@ def fit(samples: Sequence[Sample]) -> Calibration | None:
         np.array([one.right for one in samples], float),
         weights,
     )
-    accepted = sorted(score for one, score in zip(samples, scores, strict=True) if one.good)
-    threshold = accepted[math.ceil(FALSE_REJECTION * len(accepted))]
+    threshold = limit([score for one, score in zip(samples, scores, strict=True) if one.good])
     return Calibration(_plain(reading), _plain(word), _plain(sentence), threshold, len(good))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import jiwer
 import numpy as np
 
-from gunileo.confidence import FALSE_REJECTION, IMPOSTORS, OTHERS
+from gunileo.confidence import IMPOSTORS, OTHERS, limit, read_well
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
 from gunileo.evaluate import WAYS, Clip, Evaluation, Score, WordTimes, is_grid
@@ -37,7 +36,6 @@ from gunileo.sentence import PLACES, SLOTS
 WORST = 10  # clips shown
 _POSING = 40  # clips, at most, of which impostors are made
 _POSES = {**IMPOSTORS, **OTHERS}
-_GOOD = 0.8  # share of a clip's words that are right in one that was read well
 _LETTER, _DIGIT = PLACES.index("letter"), PLACES.index("digit")
 
 
@@ -109,8 +107,8 @@ class Explained:
 class Impostors:
     """Clips in which nothing can be read, as the grammar reads them; shares of ``clips``.
 
-    ``rejected`` are those less sure than all but ``FALSE_REJECTION`` of the clips that were read well, rounded up to
-    a whole clip; None where no clip was.
+    ``rejected`` are those with a confidence below the ``confidence.limit`` of the clips that were read well
+    (``confidence.read_well``); None where no clip was.
     """
 
     kind: str
@@ -310,18 +308,16 @@ def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]]) 
 
 def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Impostors]:
     """How many impostors of each kind came out as not sure, or less sure than good clips."""
-    good = []
-    for clip in clips:
-        read = clip.read["grammar"]
-        right = [said == word for said, word in paired(clip.said, read.text)]
-        if sum(right) >= _GOOD * len(right):
-            good.append(read.confidence)
-    good.sort()
-    limit = good[min(len(good) - 1, math.ceil(FALSE_REJECTION * len(good)))] if good else None
+    good = [
+        clip.read["grammar"].confidence
+        for clip in clips
+        if read_well(words_right(clip.said, clip.read["grammar"].text), len(clip.said.split()))
+    ]
+    least = limit(good) if good else None
     return [
         Impostors(
             *(kind, len(read), sum(not one.sure for one in read) / len(read)),
-            None if limit is None else sum(one.confidence < limit for one in read) / len(read),
+            None if least is None else sum(one.confidence < least for one in read) / len(read),
         )
         for kind, read in posed.items()
         if read
