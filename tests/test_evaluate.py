@@ -1,6 +1,7 @@
 """Evaluation scores the right clips against the right sentences."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -73,6 +74,8 @@ def test_each_talker_has_a_score() -> None:
     assert rows["s4, 2 clips"][:3] == ["58.3", "%", "(16.7-100.0)"]
     assert rows["s10, 1 clip"] == ["0.0", "%", "0.0", "%"]  # nothing to draw from
     assert Evaluation("labial", "cache", clips[1:]).talkers == {}
+    nameless = replace(clips[0], talker="")  # beside talkers' folders
+    assert "\n-, 1 clip " in to_text(Evaluation("labial", "cache", [nameless, *clips[1:]]))
 
 
 def test_clips_of_which_the_reader_is_not_sure_are_counted() -> None:
@@ -82,7 +85,7 @@ def test_clips_of_which_the_reader_is_not_sure_are_counted() -> None:
     ]
     evaluation = Evaluation("labial", "cache", clips)
     assert evaluation.unsure == {"greedy": 0.5, "grammar": 0.5}
-    assert "not sure: 50.0% greedy, 50.0% grammar" in to_text(evaluation)
+    assert "not sure: 50.0 % greedy, 50.0 % grammar" in to_text(evaluation)
 
 
 def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache) -> None:

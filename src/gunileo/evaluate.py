@@ -194,7 +194,7 @@ def to_text(evaluation: Evaluation) -> str:
     if evaluation.talkers:
         clips = {name: next(iter(of.values())).clips for name, of in evaluation.talkers.items()}
         rates = {
-            f"{name}, {clips[name]} clip{'s' * (clips[name] > 1)}": [_rate(one, "wer") for one in of.values()]
+            f"{name or '-'}, {clips[name]} clip{'s' * (clips[name] > 1)}": [_rate(one, "wer") for one in of.values()]
             for name, of in evaluation.talkers.items()
         }
         lines += _table("word error rate of", rates)
@@ -202,7 +202,7 @@ def to_text(evaluation: Evaluation) -> str:
     for how, found in scores.items():
         listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
         lines.append(f"confused, {how}: {listed or 'nothing'}")
-    unsure = ", ".join(f"{share:.1%} {how}" for how, share in evaluation.unsure.items())
+    unsure = ", ".join(f"{100 * share:.1f} % {how}" for how, share in evaluation.unsure.items())
     lines.append(f"clips of which the reader is not sure: {unsure}")
     if times := evaluation.word_times:
         low, high = times.interval
