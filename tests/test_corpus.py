@@ -284,8 +284,18 @@ def test_splitting_by_list_keeps_the_corpus_order() -> None:
     assert [clip.id for clip in chosen] == ["s1/b", "s2/c"]
 
 
+def test_a_list_may_name_talkers() -> None:
+    everything = clips("s1/a", "s1/b", "s2/a", "s3/a", "s3/b", "s12/a")
+    assert [clip.id for clip in split(everything, ["s1", "s3/b", "s9"])] == ["s1/a", "s1/b", "s3/b"]
+    training, held = training_parts(everything, validation=["s3"], leave_out=["s1"])
+    assert [clip.id for clip in training] == ["s2/a", "s12/a"]
+    assert [clip.id for clip in held] == ["s3/a", "s3/b"]
+    with pytest.raises(CorpusError, match="none of the 1 listed"):
+        split(everything, ["s"])  # the beginning of a name is none
+
+
 def test_a_list_of_another_corpus_is_an_error() -> None:
-    with pytest.raises(CorpusError, match="none of the 1 listed utterances is here; ids here look like s1/a"):
+    with pytest.raises(CorpusError, match=r"none of the 1 listed utterances or talkers is here.* look like s1/a"):
         split(clips("s1/a"), ["front/s10_l_bbat9p"])
 
 
@@ -319,6 +329,19 @@ def test_the_shipped_validation_list_names_75_grid_sentences_of_s1() -> None:
         talker, _, code = name.partition("/")
         assert talker == "s1"
         code_to_text(code)
+
+
+def test_the_shipped_talker_lists_of_unseen_speakers_part_the_talkers() -> None:
+    parts = [read_split(SHIPPED.with_name(f"lombard_unseen_{part}.txt")) for part in ("train", "valid", "test")]
+    assert sorted(name for part in parts for name in part) == sorted(f"s{number}" for number in range(2, 56))
+    assert read_split(SHIPPED.with_name("grid_unseen_test.txt")) == ["s1", "s2", "s20", "s22"]
+
+
+@pytest.mark.parametrize("part", ["train", "valid", "test"])
+def test_the_shipped_talker_lists_are_those_of_the_published_utterances(part: str, shared: Path) -> None:
+    published = read_split(shared / "splits" / f"lombard_unseen_front_plain_{part}.txt")
+    talkers = {name.partition("/")[2].partition("_")[0] for name in published}
+    assert set(read_split(SHIPPED.with_name(f"lombard_unseen_{part}.txt"))) == talkers
 
 
 def test_the_shipped_validation_list_is_the_hashed_part_of_s1(shared: Path) -> None:

@@ -166,14 +166,14 @@ def find_folder(root: Path | str) -> Corpus:
 
 
 def read_split(path: Path | str) -> list[str]:
-    """Utterance ids of a split list: one a line, blank lines and ``#`` comments left out.
+    """What a split list names, ids of utterances or talkers: one a line, blank lines and ``#`` comments left out.
 
     Raises ``CorpusError`` if the file can't be read or lists nothing.
     """
     names = [line.partition("#")[0].strip() for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
-        raise CorpusError(f"{path} lists no utterance; write one id a line, such as s1/bbaf2n")
+        raise CorpusError(f"{path} lists no utterance; write one id or talker a line, such as s1/bbaf2n or s1")
     return names
 
 
@@ -188,16 +188,16 @@ _Clip = TypeVar("_Clip", bound=_Named)  # an utterance of a corpus or of a cache
 
 
 def split(utterances: Sequence[_Clip], names: Iterable[str]) -> list[_Clip]:
-    """The utterances that a list names, in their own order.
+    """The utterances that a list names, by id or all of a talker's, in their own order.
 
     A published list covers all talkers, so names that aren't here are passed over;
     ``CorpusError`` if none is.
     """
     wanted = set(names)
-    chosen = [utterance for utterance in utterances if utterance.id in wanted]
+    chosen = [utterance for utterance in utterances if wanted & {utterance.id, utterance.talker}]
     if not chosen:
         here = utterances[0].id if utterances else "nothing"
-        raise CorpusError(f"none of the {len(wanted)} listed utterances is here; ids here look like {here}")
+        raise CorpusError(f"none of the {len(wanted)} listed utterances or talkers is here; ids here look like {here}")
     return chosen
 
 
@@ -246,10 +246,11 @@ def training_parts(
 
     ``validation`` names the validation part, else it is a tenth of the rest by hash of the id. Trained on is what
     is left of ``talkers`` (all if None) and of the utterances named by ``only`` (all if None). Utterances named
-    by ``leave_out``, a test list say, are in neither. ``CorpusError`` if a list names nothing that is here.
+    by ``leave_out``, a test list say, are in neither, and need not be here. Lists name ids or talkers, as for
+    ``split``. ``CorpusError`` if another list names nothing that is here.
     """
     left = set(leave_out)
-    here = [utterance for utterance in utterances if utterance.id not in left]
+    here = [utterance for utterance in utterances if not left & {utterance.id, utterance.talker}]
     training = split(here, only) if only is not None else here
     training = split_talkers(training, talkers) if talkers is not None else training
     held = split(here, validation) if validation is not None else validation_part(training, -(-len(training) // 10))
