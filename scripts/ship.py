@@ -25,6 +25,7 @@ from gunileo.model import load_weights, parameters, save_model
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.registry import ModelInfo
+from gunileo.timing import learn
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
 WEIGHTS = PACKAGE / "weights"
@@ -59,7 +60,7 @@ def main() -> None:
     shipped = rounded(model)
     onnx, weights = WEIGHTS / f"{arguments.name}.onnx", WEIGHTS / f"{arguments.name}.safetensors"
     export_onnx(model, onnx, arguments.name)
-    describe_calibration(onnx, calibrated(onnx, cache, held))
+    describe_calibration(onnx, calibrated(onnx, cache, held), learn(load_model(onnx), cache, held))
     save_model(shipped, weights, {"name": arguments.name, "licence": LICENCE, "attribution": ATTRIBUTION}, half=True)
     weights.chmod(0o644)  # safetensors writes for its owner alone
     sizes = {path.name: path.stat().st_size for path in (onnx, weights)}

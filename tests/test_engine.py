@@ -24,6 +24,7 @@ from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
 from gunileo.registry import ModelError, ModelInfo, available_models
 from gunileo.sentence import SLOTS
+from gunileo.timing import Timing
 from gunileo.transcript import Word
 from gunileo.video import VideoError
 
@@ -210,6 +211,21 @@ def test_model_for_another_input_or_other_classes(model_file: Path, tmp_path: Pa
     onnx.save(network, tmp_path / "other.onnx")
     with pytest.raises(ModelError, match=rf"other\.onnx: made for other {key}"):
         load_model(tmp_path / "other.onnx")
+
+
+def test_timing_travels_with_the_model_and_moves_words(model_file: Path, tmp_path: Path) -> None:
+    plain, regions = load_model(model_file), np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    path = tmp_path / "late.onnx"
+    path.write_bytes(model_file.read_bytes())
+    describe_calibration(path, {}, Timing((0.0, 0.0), (0.5, 0.0)))
+    describe_calibration(path, {}, Timing((0.0, 0.0), (0.08, 0.0)))
+    reader = load_model(path)
+    assert reader.timing == Timing((0.0, 0.0), (0.08, 0.0))
+    raw, moved = (one.transcribe_regions(regions, "a.mp4").words for one in (plain, reader))
+    assert [word.start for word in moved] == [word.start for word in raw]
+    assert [word.end for word in moved] == pytest.approx([min(word.end + 0.08, 40 / 25) for word in raw])
+    describe_calibration(path, {})
+    assert load_model(path).timing is None
 
 
 def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path, tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from gunileo import registry
+from gunileo import registry, timing
 from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
@@ -34,6 +34,7 @@ class Reader:
     name: str
     session: onnxruntime.InferenceSession = field(repr=False)
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
+    timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
 
     def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
         """Read the lips in a video file.
@@ -68,19 +69,19 @@ class Reader:
         """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
 
         Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's
-        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
+        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure,
+        and one that carries no timing leaves words where the network named their letters.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode, or a grammar that it has no use for.
         """
         read = _decoder(how, grammar)
         spoken = (grammar or Grammar.grid()) if how == "grammar" else None
-        decoded = read(logp) if spoken is None else viterbi(logp, spoken)
-        calibration = self.calibrations.get(how if isinstance(how, str) else "greedy")
-        if calibration is None:
-            return decoded
-        settle = calibration.apply if isinstance(how, str) else calibration.judge
-        return settle(decoded, evidence(logp, decoded, spoken))
+        raw = decoded = read(logp) if spoken is None else viterbi(logp, spoken)
+        if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
+            settle = calibration.apply if isinstance(how, str) else calibration.judge
+            decoded = settle(raw, evidence(logp, raw, spoken))
+        return replace(decoded, words=self.timing.apply(decoded.words, len(logp) / FPS)) if self.timing else decoded
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
@@ -137,6 +138,8 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         if metadata[key] != value:
             raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
     try:
-        return Reader(name, session, from_json(metadata.get("calibration", "{}")))
+        calibrations = from_json(metadata.get("calibration", "{}"))
+        times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
+    return Reader(name, session, calibrations, times)

@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from gunileo.confidence import Calibrations, to_json
+from gunileo import confidence, timing
+from gunileo.confidence import Calibrations
 from gunileo.files import whole
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import HEIGHT, WIDTH
@@ -104,17 +105,19 @@ def _describe(network: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
         network.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
 
 
-def describe_calibration(path: Path | str, calibrations: Calibrations) -> None:
-    """Store calibrations in an exported file's metadata, in place of any that it has; none take them away.
+def describe_calibration(path: Path | str, calibrations: Calibrations, times: timing.Timing | None = None) -> None:
+    """Store calibrations and timing in an exported file's metadata, in place of any that it has; none go in as none.
 
     Raises ``FileError`` if the file can't be written.
     """
     exported = onnx.load(str(path))
-    kept = [entry for entry in exported.metadata_props if entry.key != "calibration"]
+    kept = [entry for entry in exported.metadata_props if entry.key not in ("calibration", "timing")]
     del exported.metadata_props[:]
     exported.metadata_props.extend(kept)
     if calibrations:
-        _describe(exported, {"calibration": to_json(calibrations)})
+        _describe(exported, {"calibration": confidence.to_json(calibrations)})
+    if times:
+        _describe(exported, {"timing": timing.to_json(times)})
     with whole(Path(path)) as part:
         onnx.save(exported, str(part))
 

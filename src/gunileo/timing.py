@@ -1,0 +1,115 @@
+"""When words are said: a network names letters early or late, and clips held back from training tell by how much.
+
+CTC leaves free when a symbol is named, and networks learn habits: the first words' letters come too early, the last
+ones' too late. The habit is a model's own, so it is learnt for each, and travels with it. numpy alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gunileo.decode import FPS, DecodeError, align
+from gunileo.transcript import Word
+
+if TYPE_CHECKING:  # for their names alone
+    from gunileo.engine import Reader
+    from gunileo.labels import WordTime
+    from gunileo.prepare import Cache, CachedUtterance
+
+FEWEST = 10  # clips with word times to learn from: four numbers are learnt from some sixty words
+MOST = 100  # clips; more change nothing
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How far a model's words are moved: by so many seconds, and by a share of the distance from the middle.
+
+    The middle is that between the first word's start and the last one's end, as decoded; a share below zero draws
+    words towards it.
+    """
+
+    start: tuple[float, float]  # seconds, share
+    end: tuple[float, float]
+
+    def apply(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
+        """The words with their times moved, within a clip of so many ``seconds``; each lasts a frame at least."""
+        if not words:
+            return ()
+        middle = (words[0].start + words[-1].end) / 2
+        moved = []
+        for word in words:
+            start = word.start + self.start[0] + self.start[1] * (word.start - middle)
+            end = word.end + self.end[0] + self.end[1] * (word.end - middle)
+            if end < start + 1 / FPS:
+                start, end = (start + end - 1 / FPS) / 2, (start + end + 1 / FPS) / 2
+            start = min(max(0.0, start), max(0.0, seconds - 1 / FPS))
+            moved.append(replace(word, start=start, end=min(max(end, start + 1 / FPS), seconds)))
+        return tuple(moved)
+
+
+def to_json(timing: Timing) -> str:
+    """One line of JSON, as a model file carries it."""
+    return json.dumps(asdict(timing))
+
+
+def from_json(text: str) -> Timing:
+    """The reverse of ``to_json``; ``ValueError`` if ``text`` is anything else."""
+    try:
+        entry = json.loads(text)
+        (a, b), (c, d) = entry["start"], entry["end"]
+        timing = Timing((float(a), float(b)), (float(c), float(d)))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no timing: {error}") from error
+    if not all(map(math.isfinite, (*timing.start, *timing.end))):
+        raise ValueError("a timing is not a number")
+    return timing
+
+
+def fit(pairs: Sequence[tuple[Sequence[Word], Sequence[WordTime]]]) -> Timing:
+    """The timing that brings decoded words nearest to when they were said, by least squares; sentence by sentence."""
+    middles = [(read[0].start + read[-1].end) / 2 for read, _ in pairs for _ in read]
+    words = [both for read, said in pairs for both in zip(read, said, strict=True)]
+    return Timing(
+        _line([word.start for word, _ in words], [time.start for _, time in words], middles),
+        _line([word.end for word, _ in words], [time.end for _, time in words], middles),
+    )
+
+
+def _line(decoded: ArrayLike, true: ArrayLike, middles: ArrayLike) -> tuple[float, float]:
+    distances = np.subtract(decoded, middles)
+    rows = np.column_stack([np.ones(len(distances)), distances])
+    seconds, share = np.linalg.lstsq(rows, np.subtract(true, decoded), rcond=None)[0]
+    return float(seconds), float(share)
+
+
+def learn(
+    reader: Reader,
+    cache: Cache,
+    utterances: Sequence[CachedUtterance],
+    progress: Callable[[int, int], None] | None = None,
+) -> Timing | None:
+    """How ``reader`` times words, from ``utterances`` of ``cache`` that it was not trained on and their word times.
+
+    None if fewer than ``FEWEST`` have any; of more than ``MOST``, every second, third, ... is taken. What was said
+    is given, so that only its times are to be found. Raises ``CacheError`` if a clip can't be loaded, ``ModelError``
+    if the model is broken.
+    """
+    timed = [one for one in utterances if [time.word for time in one.words] == one.text.split() and one.words]
+    timed = timed[:: max(1, -(-len(timed) // MOST))]
+    pairs = []
+    for number, utterance in enumerate(timed, 1):
+        try:
+            pairs.append((align(reader.log_probabilities(cache.load(utterance)), utterance.text), utterance.words))
+        except DecodeError:  # too short to be spelled: it has no times to learn from
+            continue
+        finally:
+            if progress:
+                progress(number, len(timed))
+    return fit(pairs) if len(pairs) >= FEWEST else None

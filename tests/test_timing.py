@@ -1,0 +1,91 @@
+"""Words' times: what a model's habit is, taken back."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gunileo.decode import FPS
+from gunileo.labels import WordTime
+from gunileo.prepare import CachedUtterance
+from gunileo.sentence import CLASSES
+from gunileo.timing import FEWEST, Timing, fit, from_json, learn, to_json
+from gunileo.transcript import Word
+
+SAID = [("bin", 0.6, 0.9), ("blue", 0.9, 1.3), ("at", 1.3, 1.4), ("f", 1.4, 1.7), ("two", 1.7, 2.0), ("now", 2.0, 2.4)]
+TRUE = tuple(WordTime(*word) for word in SAID)
+
+
+def spread(start: float, end: float, share: float) -> tuple[Word, ...]:
+    """``SAID`` as a network might decode it: moved by constants and drawn away from its middle, at 1.5 s."""
+    return tuple(
+        Word(word, (a - start - 1.5 * share) / (1 - share), (b - end - 1.5 * share) / (1 - share), 0.9)
+        for word, a, b in SAID
+    )
+
+
+def test_a_habit_is_found_and_taken_back() -> None:
+    read = spread(0.0, 0.0, 0.2)
+    timing = fit([(read, TRUE)])
+    moved = timing.apply(read, 3.0)
+    for word, (text, start, end) in zip(moved, SAID, strict=True):
+        assert word.word == text
+        assert word.confidence == 0.9
+        assert (word.start, word.end) == pytest.approx((start, end), abs=1e-6)
+    assert timing.start[1] == pytest.approx(-0.2)
+    late = tuple(replace(word, start=word.start + 0.08, end=word.end - 0.04) for word in spread(0, 0, 0))
+    assert fit([(late, TRUE)]).start == pytest.approx((-0.08, 0), abs=1e-9)
+    assert fit([(late, TRUE)]).end == pytest.approx((0.04, 0), abs=1e-9)
+
+
+def test_words_stay_in_the_clip_and_last_a_frame() -> None:
+    words = (Word("a", 0.0, 0.04, 1.0), Word("b", 1.0, 1.04, 1.0), Word("c", 2.9, 3.0, 1.0))
+    for timing in (Timing((0.3, 0.5), (-0.3, 0.5)), Timing((-2, 0), (-2, 0)), Timing((5, 0), (5, 0))):
+        for word in timing.apply(words, 3.0):
+            assert 0 <= word.start < word.end <= 3.0
+            assert word.end - word.start >= 1 / FPS - 1e-9
+    assert Timing((1, 1), (1, 1)).apply((), 3.0) == ()
+
+
+def test_json_comes_back_and_anything_else_is_refused() -> None:
+    timing = Timing((0.1, -0.2), (0.0, 0.3))
+    assert from_json(to_json(timing)) == timing
+    for text in (
+        "{}",
+        "[]",
+        "nonsense",
+        json.dumps({"start": [1], "end": [1, 2]}),
+        '{"start": [NaN, 0], "end": [0, 0]}',
+    ):
+        with pytest.raises(ValueError, match=r"timing|Expecting|unpack"):
+            from_json(text)
+
+
+class Scores:
+    """Stands where a cache and its reader do: a clip's regions are its log-probabilities."""
+
+    def load(self, utterance: CachedUtterance) -> Any:
+        """Letters evenly from 0.4 to 2.4 s; the words are said from 0.9 to 1.9 s."""
+        logp = np.full((75, len(CLASSES)), np.log(1e-4))
+        logp[:, 0] = 0.0
+        for index, symbol in enumerate(utterance.text):
+            logp[10 + round(50 * index / len(utterance.text)), [0, CLASSES.index(symbol)]] = np.log(1e-4), 0.0
+        return logp
+
+    def log_probabilities(self, regions: Any) -> Any:
+        return regions
+
+
+def test_timing_is_learnt_from_clips_with_word_times() -> None:
+    times = (WordTime("bin", 0.9, 1.4), WordTime("red", 1.4, 1.9))
+    one = CachedUtterance("s1/a", "s1", 75, "bin red", times, "a.png")
+    there: Any = Scores()
+    timing = learn(there, there, [one] * FEWEST)
+    assert timing is not None
+    assert timing.start[1] < -0.3, "what is named over two seconds was said in one"
+    assert learn(there, there, [one] * (FEWEST - 1)) is None
+    assert learn(there, there, [replace(one, words=())] * FEWEST) is None
+    assert learn(there, there, [replace(one, words=times[:1])] * FEWEST) is None
+    assert learn(there, there, [replace(one, text=" ".join(["bin red"] * 12), words=times * 12)] * FEWEST) is None
