@@ -221,6 +221,9 @@ def test_evaluate_prints_and_writes(run, cache: Path, model: str, tmp_path: Path
     written = json.loads((tmp_path / "e.json").read_text())
     assert [clip["id"] for clip in written["clips"]] == ["s1/bbaf2n", "s2/pgiozs"]
     assert run("evaluate", cache, "--model", model)[1].startswith("6 clips")
+    (tmp_path / "list.txt").write_text("s2\ns3/bbaf2n\n")
+    out = run("evaluate", cache, "--model", model, "--split", tmp_path / "list.txt")[1]
+    assert out.startswith(f"1 of the 2 that are listed are not in {cache}\n3 clips")
 
 
 def test_evaluate_refuses_with_one_line(run, cache: Path, model: str, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard
 _CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 _Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
 _Split = Annotated[
-    str | None, typer.Option(metavar="FILE", help="List of utterances, one a line; or a shipped one: grid_s1_valid.")
+    str | None,
+    typer.Option(metavar="FILE", help="List of utterances or talkers, one a line; or a shipped one: grid_s1_valid."),
 ]
 
 
@@ -208,8 +209,9 @@ def evaluate(
     if split:
         names = listed(split)
         utterances = chosen(utterances, names)
-        if len(utterances) < len(names):
-            typer.echo(f"{len(utterances)} of the {len(names)} listed utterances are in {cache}")
+        here = {name for utterance in utterances for name in (utterance.id, utterance.talker)}
+        if missing := set(names) - here:
+            typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
     with progress("reading") as bar:
         evaluation = run(reader, opened, utterances, bar)
     typer.echo(to_text(evaluation), nl=False)
