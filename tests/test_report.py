@@ -186,6 +186,27 @@ def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp
     assert figure["talkers/s2/greedy/intervals/wer/1"] == "100.0"
 
 
+@pytest.mark.parametrize(
+    ("calibrated", "told"),
+    [
+        ([], ["Read by greedy and grammar, the model carries no calibration"]),
+        (["greedy", "beam", "grammar"], ["Read by greedy and grammar, the model carries a calibration"]),
+        (
+            ["greedy", "beam"],
+            ["Read by greedy, the model carries a calibration", "Read by grammar, the model carries no calibration"],
+        ),
+    ],
+)
+def test_the_page_tells_what_is_calibrated(
+    figures: Figures, cache: Cache, calibrated: list[str], told: list[str]
+) -> None:
+    content = json.loads(json.dumps({**figures.__dict__, "calibrated": calibrated}, default=lambda one: one.__dict__))
+    regions = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+    text = Parsed(page(content, regions)).text
+    assert [line in text for line in told] == [True] * len(told)
+    assert text.count("Read by ") == len(told)
+
+
 def test_same_figures_same_files(figures: Figures, cache: Cache, tmp_path: Path) -> None:
     kept = Figures(**{**figures.__dict__, "worst": []})
     for name in ("a", "b"):

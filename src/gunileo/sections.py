@@ -32,11 +32,11 @@ _KEY = (
     '<span style="background:var(--b)"></span>greedy</p>'
 )
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
-
 _CALIBRATED = {
-    True: "<p>The model carries a calibration, which was learnt from the clips held back from its training and from "
-    "impostors of these: on them, all of this section flatters it.</p>",
-    False: "<p>The model carries no calibration: confidences are the decoder's own, and it is sure of all.</p>",
+    True: "the model carries a calibration, which was learnt from the clips held back from its training and from "
+    "impostors of these: on them, all of this section flatters it. <code>benchmarks/confidence.py</code> measures each "
+    "clip by a calibration learnt from others.",
+    False: "the model carries no calibration: confidences are the decoder's own, and it is sure of all.",
 }
 
 
@@ -173,9 +173,15 @@ def confidence(figures: Figures) -> str:
         "<p>Confidence means something if, of all that is read with 80 % confidence, 80 % is right: bars that end on "
         "the dashed line. Red is what is missing, pale what is right beyond the confidence; the grey bars below say "
         "how many readings there are. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
-        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_CALIBRATED[bool(figures["calibrated"])]}'
+        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(figures)}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_impostors(figures)}"
     )
+
+
+def _calibrated(figures: Figures) -> str:
+    """Which ways to decode have calibrated confidences; GRID's grammar has none where the clips say other sentences."""
+    ways = {kind: [how for how in WAYS if (how in figures["calibrated"]) == kind] for kind in (True, False)}
+    return "".join(f"<p>Read by {' and '.join(ways[kind])}, {_CALIBRATED[kind]}</p>" for kind in ways if ways[kind])
 
 
 def _impostors(figures: Figures) -> str:
@@ -191,7 +197,7 @@ def _impostors(figures: Figures) -> str:
     if not rows:
         return ""
     return (
-        "<p>Impostors are made of these clips; no sentence in them can be read. <i>Rejected</i> is the share whose "
+        "<p>Impostors are made of these clips, so that nothing in them can be read. <i>Rejected</i> is the share whose "
         "confidence is below that of all but 1 %, rounded up to a whole clip, of the clips that were read well, four "
         "fifths of their words or more. All with the grammar.</p>"
         + _table(["impostor", "clips", "not sure of", "rejected"], rows)
