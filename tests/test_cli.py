@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import clips
 import cv2
@@ -258,8 +259,13 @@ def test_train_defaults_are_the_recipes() -> None:
     from gunileo.train import Settings
 
     parameters = inspect.signature(cli.train).parameters
-    for name in ("epochs", "batch_size", "learning_rate", "dropout", "device", "seed"):
+    hints = get_type_hints(cli.train, include_extras=True)
+    for name in ("device", "seed"):
         assert parameters[name].default == getattr(Settings(), name)
+    for name in ("epochs", "batch_size", "learning_rate", "dropout"):
+        assert parameters[name].default is None
+        (option,) = hints[name].__metadata__
+        assert f"{getattr(Settings(), name)} if left out" in option.help
 
 
 def test_train_without_the_device_asked_for(run, cache: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import logging
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,11 @@ class Settings:
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     seed: int = 0
-    init: str = ""  # model.safetensors of another run to begin from, past the curriculum; original: none
+    init: str = ""  # weights to begin from, past the curriculum; original: none
+    samples: int = 0  # an epoch, of every talker as many; each clip once if 0
+    frozen: bool = False  # the convolutions stay as they begin
+    anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
+    keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
     workers: int = 1  # processes that load clips
@@ -68,7 +72,8 @@ def train(
 
     ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
-    model.safetensors and model.onnx of the best epoch. Returns the path of model.safetensors.
+    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``). Returns the path of
+    model.safetensors.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
     no number, or every answer is still blank at the end.
@@ -103,7 +108,7 @@ def train(
         trainer.fit(fit, ckpt_path=stopped if resume and stopped.exists() else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise GunileoError(f"{run}: stopped; go on with --resume") from None
-    return _finish(fit, run, Path(best.best_model_path))
+    return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
 
 
 def _begin(run: Path, settings: Settings, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
@@ -140,22 +145,39 @@ def _precision(wanted: str, device: str) -> str:
     return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
 
 
-def _finish(fit: Training, run: Path, best: Path) -> Path:
-    """Write the best epoch's model, as weights to train on and as ONNX, with its calibration, to read with."""
-    from gunileo.calibrate import calibrate
-    from gunileo.engine import load_model
-    from gunileo.export import describe_calibration, export_onnx
+def _finish(fit: Training, run: Path, kept: Path) -> Path:
+    """Write one epoch's model, as weights to train on and as ONNX, with its calibration and timing, to read with."""
+    from gunileo.export import export_onnx
 
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    state = torch.load(kept, map_location="cpu", weights_only=True)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank:
         raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
-    with progress("calibrating") as bar:
-        calibrations = calibrate(load_model(run / "model.onnx"), fit.cache, fit.val_part, bar)
-    describe_calibration(run / "model.onnx", calibrations)
+    _calibrate(fit, run / "model.onnx")
     return run / "model.safetensors"
+
+
+def _calibrate(fit: Training, onnx: Path) -> None:
+    """Learn from the validation clips how far a model can be trusted and how it times words.
+
+    With too few of them, a run that began from a model carries on that one's: learnt from other clips, and likely of
+    another talker, but a guess is told from a reading still, where no calibration would be sure of everything.
+    """
+    from gunileo.calibrate import calibrate
+    from gunileo.engine import load_model
+    from gunileo.export import describe_calibration
+    from gunileo.timing import learn
+
+    reader = load_model(onnx)
+    with progress("calibrating") as bar:
+        calibrations = calibrate(reader, fit.cache, fit.val_part, bar)
+    times = learn(reader, fit.cache, fit.val_part)
+    if fit.settings.init and (begun := Path(fit.settings.init).with_suffix(".onnx")).exists():
+        first = load_model(begun)
+        calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
+    describe_calibration(onnx, calibrations, times)
 
 
 class _Bar(TQDMProgressBar):
@@ -192,12 +214,10 @@ class Training(lightning.LightningModule):
             normalise=settings.normalise,
             words=self.words if settings.word_weight else (),
         )
-        self.model = LabialCNN(config)
-        if settings.init:
-            begun = load_weights(settings.init)
-            if begun.config != config:
-                raise GunileoError(f"{settings.init}: has another layout or other words than this run; leave it out")
-            self.model.load_state_dict(begun.state_dict())
+        self.model = begin(settings.init, config) if settings.init else LabialCNN(config)
+        if settings.frozen:
+            self.model.convolutions.requires_grad_(False)
+        self.begun = [parameter.detach().clone() for parameter in self.model.parameters()] if settings.anchor else []
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: dict[str, list[float]] = {"train": [], "val": []}
         self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
@@ -212,10 +232,16 @@ class Training(lightning.LightningModule):
         settings = self.settings
         grown = 1.0 if settings.init else min(1.0, 2 * epoch / settings.epochs)
         share = 1 - (1 - settings.cuts_at_end) * grown
-        draws = np.random.default_rng((settings.seed, epoch)).random(len(self.train_part))
-        cuts = frozenset(i for i, utterance in enumerate(self.train_part) if utterance.words and draws[i] < share)
+        random = np.random.default_rng((settings.seed, epoch))
+        part = evenly(self.train_part, settings.samples, random) if settings.samples else self.train_part
+        draws = random.random(len(part))
+        cuts = frozenset(i for i, utterance in enumerate(part) if utterance.words and draws[i] < share)
         augmentation = settings.augmentation.scaled(grown)
-        return Clips(self.cache, self.train_part, self.words, augmentation, cuts, (settings.seed, epoch))
+        return Clips(self.cache, part, self.words, augmentation, cuts, (settings.seed, epoch))
+
+    def on_train_epoch_start(self) -> None:
+        if self.settings.frozen:
+            self.model.convolutions.eval()  # the normalisation's running means stay, too
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips = self.clips(self.current_epoch)
@@ -256,6 +282,17 @@ class Training(lightning.LightningModule):
             )
         return loss
 
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, closure: Any = None) -> None:
+        """A step, then a pull back to where the weights began.
+
+        L2-SP (X. Li, Y. Grandvalet, F. Davoine, ICML 2018), decoupled from the gradient as AdamW's decay is.
+        """
+        super().optimizer_step(epoch, batch_idx, optimizer, closure)
+        pull = min(1.0, optimizer.param_groups[0]["lr"] * self.settings.anchor)
+        with torch.no_grad():
+            for parameter, begun in zip(self.model.parameters(), self.begun, strict=False):
+                parameter.lerp_(begun.to(parameter.device), pull)
+
     def _ctc(self, log_probabilities: Tensor, batch: Batch) -> Tensor:
         loss: Tensor = self.ctc(log_probabilities.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
         return loss
@@ -281,6 +318,35 @@ class Training(lightning.LightningModule):
         rows = record(self.run / "metrics.csv", row)
         draw_curve(rows, self.run / "curve.png")
         self.losses, self.read = {"train": [], "val": []}, []
+
+
+def begin(weights: str, config: ModelConfig) -> LabialCNN:
+    """A model of ``config`` that begins with the weights of a safetensors file.
+
+    The head that names words is taken over if its words are the same, and fresh if they are not, or if the file has
+    none, as shipped ones. Raises ``GunileoError`` if the file can't be used or has another layout.
+    """
+    begun = load_weights(weights)
+    config = replace(config, hidden=begun.config.hidden)
+    dropped = {name: getattr(config, name) for name in ("dropout", "feature_dropout", "words")}
+    if replace(begun.config, **dropped) != config:
+        raise GunileoError(f"{weights}: has another layout than this run's settings; leave it out, or give its own")
+    model = LabialCNN(config)
+    same = begun.config.words == config.words
+    kept = {name: value for name, value in begun.state_dict().items() if same or not name.startswith("words.")}
+    model.load_state_dict({**model.state_dict(), **kept})
+    return model
+
+
+def evenly(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
+    """About ``count`` utterances, drawn from every talker as often, and from each talker's own in turn."""
+    talkers = sorted({utterance.talker for utterance in utterances})
+    drawn: list[CachedUtterance] = []
+    for talker in talkers:
+        own = [utterance for utterance in utterances if utterance.talker == talker]
+        order = np.resize(random.permutation(len(own)), -(-count // len(talkers)))
+        drawn += [own[index] for index in order]
+    return drawn
 
 
 def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]], blank: bool) -> None:

@@ -1,0 +1,134 @@
+"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--model labial]
+
+CACHE holds a talker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new talker's clips,
+the first by a hash of their names, are tested and never taught; of the others 5, 10 and 20 are taught, drawn anew for
+each draw. 20 clips are taught once more with old clips mixed in. Prints a row each: word error rates on the ten
+(mean, lowest to highest draw) and on the old talker's validation list, the share of the ten that the model is sure
+of with the words right in these, and seconds of training. Nothing is chosen by the ten: the last epoch is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from gunileo.adapt import settings_from
+from gunileo.corpus import read_split, training_parts, validation_part
+from gunileo.engine import Reader, load_model
+from gunileo.evaluate import evaluate
+from gunileo.metrics import words_right
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.train import Settings, train
+
+TESTED = 10  # clips
+TAUGHT = (5, 10, 20)
+HEAD = "| taught | greedy | grammar | old talker, greedy | grammar | sure | right where sure | seconds |"
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A cache and those of its clips that are used for one thing."""
+
+    cache: Cache
+    utterances: Sequence[CachedUtterance]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One draw; shares, and seconds of training."""
+
+    greedy: float
+    grammar: float
+    old_greedy: float
+    old_grammar: float
+    sure: float
+    right: float  # of the words in the clips that the model is sure of; nan if there are none
+    seconds: float
+
+
+def main() -> None:
+    """Adapt and measure, a row at a time."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of talker s1")
+    parser.add_argument("new", type=Path, metavar="CACHE", help="prepared clips of a talker never trained on")
+    parser.add_argument("--talker", default="s4", help="that talker's name; at least 30 clips")
+    parser.add_argument("--model", default="labial", help="shipped model's name")
+    parser.add_argument("--draws", type=int, default=3)
+    arguments = parser.parse_args()
+
+    old, new = Cache(arguments.old), Cache(arguments.new)
+    listed = read_split(Path(str(files("gunileo") / "splits" / "grid_s1_valid.txt")))
+    known, held = training_parts(old.utterances, listed, talkers=["s1"])
+    own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
+    tested = validation_part(own, TESTED)
+    pool = [utterance for utterance in own if utterance not in tested]
+    if len(pool) < max(TAUGHT):
+        raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
+
+    exams = Clips(new, tested), Clips(old, held)
+    settings = settings_from(arguments.model)
+    print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
+    _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
+    for count in TAUGHT:
+        lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
+        _row(str(count), [adapt(settings, seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)])
+    # A cache loads what lies elsewhere by its whole path.
+    elsewhere = [replace(clip, file=str((old.path / clip.file).absolute())) for clip in known]
+    both = Clips(new, [*pool, *elsewhere])
+    results = [adapt(settings, seed, both, *exams) for seed in range(1, arguments.draws + 1)]
+    _row(f"{len(pool)} + {len(known)} old", results)
+
+
+def adapt(settings: Settings, seed: int, lesson: Clips, tested: Clips, old: Clips) -> Result:
+    """Teach a lesson as ``gunileo train --init`` does, and measure what came of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.monotonic()
+        # All are taught; one of them is validated on, as one must be, but nothing is chosen by it.
+        run = train(
+            lesson.cache, lesson.utterances, lesson.utterances[:1], Path(folder) / "run", replace(settings, seed=seed)
+        )
+        seconds = time.monotonic() - begun
+        return measure(load_model(run.parent), tested, old, seconds)
+
+
+def measure(reader: Reader, tested: Clips, old: Clips, seconds: float) -> Result:
+    """Error rates on both talkers, and how far the reader's certainty can be trusted with the new one."""
+    new = evaluate(reader, tested.cache, tested.utterances)
+    kept = evaluate(reader, old.cache, old.utterances)
+    sure = [clip for clip in new.clips if clip.read["grammar"].sure]
+    right = [right for clip in sure for right in words_right(clip.said, clip.read["grammar"].text)]
+    return Result(
+        new.scores["greedy"].wer,
+        new.scores["grammar"].wer,
+        kept.scores["greedy"].wer,
+        kept.scores["grammar"].wer,
+        len(sure) / len(new.clips),
+        float(np.mean(right)) if right else float("nan"),
+        seconds,
+    )
+
+
+def _row(name: str, results: Sequence[Result]) -> None:
+    """Print the means, with the lowest and the highest of the new talker's error rates."""
+
+    def mean(field: str) -> float:
+        return float(np.nanmean([getattr(result, field) for result in results]))
+
+    def spread(field: str) -> str:
+        values = [getattr(result, field) for result in results]
+        return f"{mean(field):.1%}" + (f" ({min(values):.1%} to {max(values):.1%})" if len(values) > 1 else "")
+
+    cells = [name, spread("greedy"), spread("grammar"), *(f"{mean(one):.1%}" for one in ("old_greedy", "old_grammar"))]
+    cells += [f"{mean('sure'):.0%}", f"{mean('right'):.0%}", f"{mean('seconds'):.0f}"]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

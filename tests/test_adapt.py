@@ -1,0 +1,204 @@
+"""Beginning from a trained model: the right weights, what stays and what moves, and what the result carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gunileo import registry
+from gunileo.adapt import settings_from
+from gunileo.confidence import Calibration
+from gunileo.engine import load_model
+from gunileo.errors import GunileoError
+from gunileo.export import describe_calibration, export_onnx, rounded
+from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.prepare import Cache
+from gunileo.registry import ModelError, ModelInfo
+from gunileo.train import Settings, Training, begin, evenly, train
+
+LAYOUT = ModelConfig(channels=(2, 2, 3), crop=(64, 96), hidden=8, normalise=True, words=("bin", "blue"))
+LETTER = 3  # a class
+CALIBRATIONS = {how: Calibration((1.0, -1.0, -1.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), -2.0, 33) for how in ("greedy",)}
+QUICK = {"epochs": 1, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
+
+
+@pytest.fixture
+def network() -> LabialCNN:
+    """One that spells a letter in every frame, as one that spells nothing ends a run."""
+    torch.manual_seed(0)
+    network = LabialCNN(LAYOUT).eval()
+    network.classes.bias.data[LETTER] = 20
+    return network
+
+
+@pytest.fixture
+def shelf(network: LabialCNN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A weights folder as the package ships it, with one calibrated model called ``tiny``."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    onnx, weights = folder / "tiny.onnx", folder / "tiny.safetensors"
+    export_onnx(network, onnx)
+    describe_calibration(onnx, CALIBRATIONS)
+    save_model(rounded(network), weights, half=True)
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (onnx, weights)}
+    info = ModelInfo("tiny", onnx.name, weights.name, sums, {}, 1, 1.0, 1.0, 1.0, 1.0, "", "", "", "")
+    (folder / "models.json").write_text(json.dumps([asdict(info)]))
+    monkeypatch.setattr(registry, "WEIGHTS", folder)
+    return folder
+
+
+def adapt(cache_folder: Path, run: Path, settings: Settings) -> Path:
+    cache = Cache(cache_folder)
+    return train(cache, cache.utterances[:4], cache.utterances[4:], run, settings)
+
+
+def differing(a: LabialCNN, b: LabialCNN) -> set[str]:
+    """The first part of the names of weights that differ."""
+    other = b.state_dict()
+    return {name.split(".")[0] for name, value in a.state_dict().items() if not torch.equal(value, other[name])}
+
+
+def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> None:
+    settings = settings_from("tiny")
+    assert settings.init == str(shelf / "tiny.safetensors")
+    assert (settings.channels, settings.crop, settings.normalise) == ((2, 2, 3), (64, 96), False)
+    assert settings.frozen
+    assert settings.keep_last, "one or two validation clips can't choose an epoch"
+    assert settings.epochs < Settings().epochs
+
+
+def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
+    save_model(network, tmp_path / "model.safetensors")
+    settings = settings_from(tmp_path)
+    begun = {"init": str(tmp_path / "model.safetensors"), "channels": (2, 2, 3), "crop": (64, 96)}
+    assert settings == Settings(**begun)
+
+
+def test_a_changed_file_is_not_begun_from(shelf: Path) -> None:
+    content = bytearray((shelf / "tiny.safetensors").read_bytes())
+    content[-5] ^= 1  # one bit of one weight: still a valid file
+    (shelf / "tiny.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"tiny\.safetensors: checksum .* reinstall gunileo$"):
+        settings_from("tiny")
+
+
+@pytest.mark.parametrize("name", ["tinny", "", "weights/tiny.onnx"])
+def test_a_wrong_name_is_told(name: str, shelf: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"no model to begin from; give a shipped one's name \(tiny\) or a finished run"
+    ):
+        settings_from(shelf.parent / name if name else shelf.parent)
+
+
+def test_weights_of_something_else(shelf: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(GunileoError, match=r"model\.safetensors: no LabialCNN weights"):
+        settings_from(tmp_path)
+
+
+def test_another_layout_than_the_settings(network: LabialCNN, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(network, path)
+    for other in ({"channels": (2, 2, 4)}, {"crop": (100, 150)}, {"normalise": False}):
+        with pytest.raises(GunileoError, match=r"model\.safetensors: has another layout"):
+            begin(str(path), replace(LAYOUT, **other))
+    assert begin(str(path), replace(LAYOUT, hidden=256, dropout=0.1)).config == replace(LAYOUT, dropout=0.1)
+
+
+def test_the_same_words_keep_their_head_and_others_get_a_new_one(network: LabialCNN, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(network, path)
+    assert differing(begin(str(path), LAYOUT), network) == set()
+    other = begin(str(path), replace(LAYOUT, words=("bin", "green", "red")))
+    assert other.words is not None
+    assert other.words.out_features == 4
+    other.words = network.words
+    assert differing(other, network) == set(), "all but the head is taken over"
+    save_model(network.fold(), path)
+    fresh = begin(str(path), replace(LAYOUT, normalise=False))
+    assert fresh.words is not None, "a shipped model has none"
+
+
+def test_adapting_moves_what_is_not_frozen_and_keeps_the_last_epoch(
+    shelf: Path, synthetic_cache: Path, tmp_path: Path
+) -> None:
+    settings = replace(settings_from("tiny"), **QUICK | {"epochs": 2}, samples=4)
+    adapted = load_weights(adapt(synthetic_cache, tmp_path / "run", settings))
+    assert differing(adapted, load_weights(shelf / "tiny.safetensors")) == {"gru", "classes"}
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+    weights = {name.removeprefix("model."): value for name, value in last["state_dict"].items()}
+    assert all(torch.equal(weights[name], value) for name, value in adapted.state_dict().items())
+
+
+def test_frozen_normalisation_keeps_its_means(network: LabialCNN, synthetic_cache: Path, tmp_path: Path) -> None:
+    save_model(network, tmp_path / "model.safetensors")
+    for frozen in (True, False):
+        settings = replace(settings_from(tmp_path), **QUICK, frozen=frozen)
+        adapted = load_weights(adapt(synthetic_cache, tmp_path / f"run{frozen}", settings))
+        adapted.words = network.words
+        assert ("convolutions" in differing(adapted, network)) != frozen
+
+
+def test_an_anchor_pulls_back(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    begun = load_weights(shelf / "tiny.safetensors")
+    moved = []
+    for anchor in (0.0, 500.0, 1e12):
+        settings = replace(settings_from("tiny"), **QUICK, samples=4, anchor=anchor, learning_rate=1e-3)
+        adapted = load_weights(adapt(synthetic_cache, tmp_path / f"run{anchor}", settings))
+        moved.append(
+            sum(
+                float((a - b).detach().square().sum())
+                for a, b in zip(adapted.gru.parameters(), begun.gru.parameters(), strict=True)
+            )
+        )
+    assert moved[0] > moved[1] > moved[2] == 0
+
+
+def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
+    shelf: Path, synthetic_cache: Path, tmp_path: Path
+) -> None:
+    adapt(synthetic_cache, tmp_path / "run", replace(settings_from("tiny"), **QUICK, samples=4))
+    assert load_model(tmp_path / "run").calibrations == CALIBRATIONS
+
+
+def test_every_talker_is_drawn_as_often(synthetic_cache: Path) -> None:
+    clips = Cache(synthetic_cache).utterances
+    one, two = ([clip for clip in clips if clip.talker == talker] for talker in ("s1", "s2"))
+    drawn = evenly([*one, *two[:1]], 8, np.random.default_rng(0))
+    assert Counter(clip.talker for clip in drawn) == {"s1": 4, "s2": 4}
+    assert set(Counter(clip.id for clip in drawn if clip.talker == "s1").values()) == {1, 2}, "all before one again"
+
+
+def test_an_epoch_has_its_samples_all_as_hard_as_they_get(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    clips = Cache(synthetic_cache).utterances
+    settings = replace(settings_from("tiny"), samples=100)
+    fit = Training(Cache(synthetic_cache), clips[:2], clips[2:], tmp_path, settings)
+    first, second = fit.clips(0), fit.clips(1)
+    assert len(first) == len(second) == 100
+    assert first.augmentation == settings.augmentation
+    assert len(first.cuts) / 100 == pytest.approx(settings.cuts_at_end, abs=0.15)
+    assert first.cuts != second.cuts
+
+
+def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    arguments = ("train", synthetic_cache, "-o", folder, "--device", "cpu", "--epochs", 1, "--talkers", "s2")
+    code, out, err = run(*arguments, "--init", "tinny")
+    assert (code, len(err.splitlines())) == (1, 1), err
+    assert "tinny: no model to begin from" in err
+    assert not folder.exists()
+    code, out, err = run(*arguments, "--init", "tiny")
+    assert code == 0, err
+    assert "2 clips to train on, 1 to validate on" in out
+    assert "the last epoch's model" in out
+    begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
+    assert (settings["epochs"], settings["frozen"], settings["anchor"]) == (1, True, begun.anchor)
+    assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"
