@@ -42,22 +42,33 @@ def test_a_habit_is_found_and_taken_back() -> None:
 
 def test_words_stay_in_the_clip_and_last_a_frame() -> None:
     words = (Word("a", 0.0, 0.04, 1.0), Word("b", 1.0, 1.04, 1.0), Word("c", 2.9, 3.0, 1.0))
-    for timing in (Timing((0.3, 0.5), (-0.3, 0.5)), Timing((-2, 0), (-2, 0)), Timing((5, 0), (5, 0))):
+    for timing in (Timing((0.3, 0.5), (-0.3, 0.5), 9.0), Timing((-2, 0), (-2, 0), 9.0), Timing((5, 0), (5, 0), 9.0)):
         for word in timing.apply(words, 3.0):
             assert 0 <= word.start < word.end <= 3.0
             assert word.end - word.start >= 1 / FPS - 1e-9
-    assert Timing((1, 1), (1, 1)).apply((), 3.0) == ()
+    assert Timing((1, 1), (1, 1), 9.0).apply((), 3.0) == ()
+
+
+def test_a_long_video_is_not_drawn_together() -> None:
+    timing = fit([(spread(0.0, 0.0, 0.2), TRUE)])
+    assert timing.reach == pytest.approx(0.9 / 0.8)  # half of the sentence as it was decoded
+    words = tuple(Word("bin", at, at + 0.4, 0.9) for at in np.arange(0.0, 60.0, 0.5))
+    moved = timing.apply(words, 60.4)
+    for word, was in zip(moved, words, strict=True):
+        assert abs(word.start - was.start) <= 0.2 * timing.reach + 1e-9
+        assert abs(word.end - was.end) <= 0.2 * timing.reach + 1e-9
 
 
 def test_json_comes_back_and_anything_else_is_refused() -> None:
-    timing = Timing((0.1, -0.2), (0.0, 0.3))
+    timing = Timing((0.1, -0.2), (0.0, 0.3), 0.9)
     assert from_json(to_json(timing)) == timing
     for text in (
         "{}",
         "[]",
         "nonsense",
-        json.dumps({"start": [1], "end": [1, 2]}),
-        '{"start": [NaN, 0], "end": [0, 0]}',
+        json.dumps({"start": [1], "end": [1, 2], "reach": 1}),
+        json.dumps({"start": [1, 2], "end": [1, 2]}),
+        '{"start": [NaN, 0], "end": [0, 0], "reach": 1}',
     ):
         with pytest.raises(ValueError, match=r"timing|Expecting|unpack"):
             from_json(text)

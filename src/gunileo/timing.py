@@ -32,11 +32,12 @@ class Timing:
     """How far a model's words are moved: by so many seconds, and by a share of the distance from the middle.
 
     The middle is that between the first word's start and the last one's end, as decoded; a share below zero draws
-    words towards it.
+    words towards it. What is further than ``reach`` from it, in a longer video, moves as what is at ``reach``.
     """
 
     start: tuple[float, float]  # seconds, share
     end: tuple[float, float]
+    reach: float  # seconds, of the longest sentence that it was learnt from
 
     def apply(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
         """The words with their times moved, within a clip of so many ``seconds``; each lasts a frame at least."""
@@ -45,13 +46,15 @@ class Timing:
         middle = (words[0].start + words[-1].end) / 2
         moved = []
         for word in words:
-            start = word.start + self.start[0] + self.start[1] * (word.start - middle)
-            end = word.end + self.end[0] + self.end[1] * (word.end - middle)
+            start, end = self._moved(word.start, middle, self.start), self._moved(word.end, middle, self.end)
             if end < start + 1 / FPS:
                 start, end = (start + end - 1 / FPS) / 2, (start + end + 1 / FPS) / 2
             start = min(max(0.0, start), max(0.0, seconds - 1 / FPS))
             moved.append(replace(word, start=start, end=min(max(end, start + 1 / FPS), seconds)))
         return tuple(moved)
+
+    def _moved(self, time: float, middle: float, line: tuple[float, float]) -> float:
+        return time + line[0] + line[1] * min(max(-self.reach, time - middle), self.reach)
 
 
 def to_json(timing: Timing) -> str:
@@ -64,10 +67,10 @@ def from_json(text: str) -> Timing:
     try:
         entry = json.loads(text)
         (a, b), (c, d) = entry["start"], entry["end"]
-        timing = Timing((float(a), float(b)), (float(c), float(d)))
+        timing = Timing((float(a), float(b)), (float(c), float(d)), float(entry["reach"]))
     except (TypeError, KeyError) as error:
         raise ValueError(f"no timing: {error}") from error
-    if not all(map(math.isfinite, (*timing.start, *timing.end))):
+    if not all(map(math.isfinite, (*timing.start, *timing.end, timing.reach))):
         raise ValueError("a timing is not a number")
     return timing
 
@@ -79,6 +82,7 @@ def fit(pairs: Sequence[tuple[Sequence[Word], Sequence[WordTime]]]) -> Timing:
     return Timing(
         _line([word.start for word, _ in words], [time.start for _, time in words], middles),
         _line([word.end for word, _ in words], [time.end for _, time in words], middles),
+        max((read[-1].end - read[0].start) / 2 for read, _ in pairs),
     )
 
 
