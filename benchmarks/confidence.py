@@ -18,9 +18,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gunileo.arguments import listed
 from gunileo.calibrate import fit_all, samples
 from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
-from gunileo.corpus import read_split, split
+from gunileo.corpus import split
 from gunileo.decode import Decoded, Floats, greedy, viterbi
 from gunileo.engine import Reader, load_model
 from gunileo.grammar import Grammar
@@ -33,7 +34,6 @@ from gunileo.synthetic import make_corpus
 
 PARTS = 10
 PORTRAIT = 20  # clips of an animated face
-SHIPPED = Path(__file__).parents[1] / "src" / "gunileo" / "splits"
 WAYS = ("grammar", "greedy")
 
 
@@ -80,8 +80,7 @@ def main() -> None:
     parser.add_argument("--split", default="grid_s1_valid", help="list, shipped or a file, of CACHE's clips to read")
     arguments = parser.parse_args()
     reader, cache = load_model(arguments.model), Cache(arguments.cache)
-    listed = SHIPPED / f"{arguments.split}.txt"
-    clips = split(cache.utterances, read_split(listed if listed.exists() else arguments.split))
+    clips = split(cache.utterances, listed(arguments.split))
     results = Results()
     own = cross_validate(reader, cache, clips, results)
     for path in arguments.others:
