@@ -78,6 +78,13 @@ def test_each_talker_has_a_score() -> None:
     assert "\n-, 1 clip " in to_text(Evaluation("labial", "cache", [nameless, *clips[1:]]))
 
 
+def test_a_corpus_of_other_sentences_is_told_that_the_grammar_is_not_its_own() -> None:
+    other = clip("a/x", "good morning", "good morning", SAID[0])
+    assert "no clip says a sentence of GRID" in to_text(Evaluation("labial", "cache", [other]))
+    mixed = [other, clip("s1/a", SAID[0], SAID[0], SAID[0])]
+    assert "no clip says a sentence of GRID" not in to_text(Evaluation("labial", "cache", mixed))
+
+
 def test_clips_of_which_the_reader_is_not_sure_are_counted() -> None:
     clips = [
         clip("s1/a", SAID[0], read(SAID[0], sure=False), read(SAID[0], sure=False)),

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from readings import SAID, clip, read
 
 from gunileo import charts
-from gunileo.evaluate import Evaluation
+from gunileo.evaluate import Clip, Evaluation
 from gunileo.figures import Figures, alike, impostors, matrices, reliabilities, sureness, worst
 from gunileo.metrics import Bin
 from gunileo.prepare import Cache
@@ -96,16 +97,22 @@ def check(folder: Path) -> tuple[Parsed, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def figures() -> Figures:
-    """Figures of three readings; the clips are those of ``regions``."""
-    clips = [
-        clip("s1/a<b", SAID[0], "bin blue at s two now", read("bin blue at s two now", 0.7)),
-        clip("s2/b", SAID[1], "", SAID[1]),
-        clip("s2/c", SAID[1], SAID[1], read(SAID[1], 0.2, sure=False)),
-    ]
+    """Figures of three readings."""
+    return counted(
+        [
+            clip("s1/a<b", SAID[0], "bin blue at s two now", read("bin blue at s two now", 0.7)),
+            clip("s2/b", SAID[1], "", SAID[1]),
+            clip("s2/c", SAID[1], SAID[1], read(SAID[1], 0.2, sure=False)),
+        ]
+    )
+
+
+def counted(clips: list[Clip]) -> Figures:
+    """Figures of readings by a model with no calibration, and of a still face."""
     evaluation = Evaluation("<labial>", "caches/a&b", clips, ["s2/b"])
     ways = ("greedy", "grammar")
     return Figures(
-        *(evaluation.model, evaluation.cache, 3, evaluation.scores, evaluation.talkers),
+        *(evaluation.model, evaluation.cache, len(clips), evaluation.scores, evaluation.talkers),
         {how: matrices(clips, how) for how in ways},
         {how: alike(clips, how) for how in ways},
         {how: reliabilities(clips, how) for how in ways},
@@ -165,7 +172,7 @@ def test_a_bad_place_is_told_in_one_line(run, synthetic_cache: Path, model: str,
 
 def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp_path: Path) -> None:
     regions = {name: cache.load(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
-    content = json.loads(json.dumps(figures.__dict__, default=lambda one: one.__dict__))
+    content = json.loads(json.dumps(asdict(figures)))
     (tmp_path / "index.html").write_text(page(content, regions), encoding="utf-8")
     (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
     seen, _ = check(tmp_path)
@@ -186,6 +193,16 @@ def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp
     assert figure["talkers/s2/greedy/intervals/wer/1"] == "100.0"
 
 
+def test_a_page_of_other_sentences_says_that_the_grammar_is_not_theirs(figures: Figures, cache: Cache) -> None:
+    regions = dict.fromkeys(("a/x", "s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+    texts = [
+        Parsed(page(json.loads(json.dumps(asdict(one))), regions)).text
+        for one in (counted([clip("a/x", "good morning", "good morning", SAID[0])]), figures)
+    ]
+    assert ["No clip says one of these" in text for text in texts] == [True, False]
+    assert ["Letters" in text for text in texts] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("calibrated", "told"),
     [
@@ -200,7 +217,7 @@ def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp
 def test_the_page_tells_what_is_calibrated(
     figures: Figures, cache: Cache, calibrated: list[str], told: list[str]
 ) -> None:
-    content = json.loads(json.dumps({**figures.__dict__, "calibrated": calibrated}, default=lambda one: one.__dict__))
+    content = json.loads(json.dumps({**asdict(figures), "calibrated": calibrated}))
     regions = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
     text = Parsed(page(content, regions)).text
     assert [line in text for line in told] == [True] * len(told)

@@ -199,6 +199,8 @@ def to_text(evaluation: Evaluation) -> str:
         }
         lines += _table("word error rate of", rates)
     lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
+    if not scores["grammar"].places:
+        lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
     for how, found in scores.items():
         listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
         lines.append(f"confused, {how}: {listed or 'nothing'}")

@@ -83,7 +83,7 @@ def rates(figures: Figures) -> str:
     )
     text = "<p>Greedy is what the network spells; the grammar picks the likeliest of GRID's 64,000 sentences.</p>"
     if not places:
-        return text + table
+        return f"{text}<p>No clip says one of these, so the grammar can't read them: look at greedy alone.</p>{table}"
     series = [
         (place, [(scores[how]["places"][place], scores[how]["intervals"][place]) for how in _DRAWN]) for place in places
     ]
