@@ -1,6 +1,7 @@
 """Decoders against brute force: every path of a small grammar is written out and counted."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -257,6 +258,18 @@ def test_known_text_is_aligned_as_it_is_decoded(text: str) -> None:
     assert [word.confidence for word in words] == pytest.approx([0.8] * len(words))
     with pytest.raises(GrammarError, match="character 'ö'"):
         align(logp, "böse")
+
+
+def test_a_long_text_is_aligned_in_little_memory() -> None:
+    text = " ".join(["bin blue at f two now"] * 40)
+    logp = spell(text, hold=2, sure=0.8)
+    tracemalloc.start()
+    words = align(logp, text)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert " ".join(word.word for word in words) == text
+    assert [round(25 * word.start) for word in words[:3]] == [0, 12, 27]  # three frames a symbol
+    assert most < logp.shape[0] * 2 * len(text) * 8 / 4  # bytes: a score of each state at each frame, a quarter of that
 
 
 def test_impossible_frames_still_give_a_sentence() -> None:

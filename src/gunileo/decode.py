@@ -6,6 +6,7 @@ ICML 2006. A path names one class a frame; dropping repeats, then blanks, leaves
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
@@ -211,38 +212,52 @@ def log_likelihood(logp: Floats, grammar: Grammar) -> float:
 
 
 def _best_path(logp: Floats, grammar: Grammar) -> list[int]:
-    """The state of each frame on the likeliest path."""
-    scores = logp[:, grammar.symbols]
-    best = np.empty_like(scores)
-    best[0] = _opening(scores, grammar)
-    for frame in range(1, len(scores)):
-        coming = best[frame - 1].take(grammar.sources)
-        np.add(np.maximum.reduceat(coming, grammar.source_starts), scores[frame], out=best[frame])
+    """The state of each frame on the likeliest path.
+
+    The scores of some frames are kept, and those between found again from them on the way back: what was said in
+    ten minutes has so many states that those of all frames would take gigabytes.
+    """
+
+    def follow(best: Floats, frame: int) -> Floats:
+        coming = np.maximum.reduceat(best.take(grammar.sources), grammar.source_starts)
+        return np.asarray(coming + logp[frame].take(grammar.symbols))
+
+    best = _opening(logp[0].take(grammar.symbols), len(logp), grammar)
+    kept = {0: best}
+    step = math.isqrt(len(logp))
+    for frame in range(1, len(logp)):
+        best = follow(best, frame)
+        if frame % step == 0:
+            kept[frame] = best
     ends = np.array(grammar.ends)
-    path = [int(ends[best[-1, ends].argmax()])]
+    path = [int(ends[best[ends].argmax()])]
     bounds = [*grammar.source_starts.tolist(), len(grammar.sources)]
-    for frame in range(len(scores) - 1, 0, -1):  # the way back is found again from the scores: cheaper than pointers
-        sources = grammar.sources[bounds[path[-1]] : bounds[path[-1] + 1]]
-        path.append(int(sources[best[frame - 1, sources].argmax()]))
+    for first in reversed(kept):
+        scores = [kept[first]]
+        for frame in range(first + 1, len(logp) - len(path)):
+            scores.append(follow(scores[-1], frame))
+        for before in reversed(scores[: len(logp) - len(path) - first]):
+            sources = grammar.sources[bounds[path[-1]] : bounds[path[-1] + 1]]
+            path.append(int(sources[before[sources].argmax()]))
     return path[::-1]
 
 
-def _opening(scores: Floats, grammar: Grammar) -> Floats:
-    """Scores of the first frame: only the start states are open."""
-    if len(scores) < grammar.min_frames:
+def _opening(first: Floats, frames: int, grammar: Grammar) -> Floats:
+    """Scores of the first of so many frames: only the start states are open."""
+    if frames < grammar.min_frames:
         raise DecodeError(
-            f"{len(scores)} frames are too few for a sentence of the grammar, which takes {grammar.min_frames}; "
+            f"{frames} frames are too few for a sentence of the grammar, which takes {grammar.min_frames}; "
             "film the whole sentence or decode greedily"
         )
-    opening = np.full(scores.shape[1], NEVER)
-    opening[grammar.starts] = scores[0, grammar.starts]
+    opening = np.full(len(first), NEVER)
+    opening[grammar.starts] = first[grammar.starts]
     return opening
 
 
 def _forward(scores: Floats, grammar: Grammar) -> Floats:
     """Log of the summed probability of all ways into each state at each frame, that frame included."""
     ways = np.empty_like(scores)
-    ways[0] = _opening(scores, grammar)
+    ways[0] = _opening(scores[0], len(scores), grammar)
     for frame in range(1, len(scores)):
         coming = ways[frame - 1].take(grammar.sources)
         np.add(np.logaddexp.reduceat(coming, grammar.source_starts), scores[frame], out=ways[frame])
