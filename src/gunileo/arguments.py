@@ -73,7 +73,7 @@ def filled(path: Path) -> Cache:
 
 
 def listed(name: str) -> list[str]:
-    """The ids in a list file, or in a shipped list by its name."""
+    """What a list file names, utterances or talkers, or a shipped list by its name."""
     from importlib.resources import as_file, files
 
     from gunileo.corpus import read_split
