@@ -48,7 +48,7 @@ def shelf(network: LabialCNN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     describe_calibration(onnx, CALIBRATIONS)
     save_model(rounded(network), weights, half=True)
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (onnx, weights)}
-    info = ModelInfo("tiny", onnx.name, weights.name, sums, {}, 1, 1.0, 1.0, 1.0, 1.0, "", "", "", "")
+    info = ModelInfo("tiny", onnx.name, weights.name, sums, {}, 1, 1.0, 1.0, 1.0, 1.0, 1.0, "", "", "", "")
     (folder / "models.json").write_text(json.dumps([asdict(info)]))
     monkeypatch.setattr(registry, "WEIGHTS", folder)
     return folder

@@ -57,6 +57,7 @@ def shelf(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         parameters=1,
         wer_greedy=1.0,
         wer_grammar=0.8,
+        milliseconds=50,
         cer_greedy=1.0,
         cer_grammar=0.6,
         measured_on="nothing",

@@ -31,6 +31,7 @@ class ModelInfo:
     wer_grammar: float
     cer_greedy: float
     cer_grammar: float
+    milliseconds: float  # from the regions of a clip of three seconds to its words, where it was released
     measured_on: str
     trained_on: str
     licence: str

@@ -199,7 +199,8 @@ def _impostors(figures: Figures) -> str:
     return (
         "<p>Impostors are made of these clips, so that nothing in them can be read. <i>Rejected</i> is the share whose "
         "confidence is below that of all but 1 %, rounded up to a whole clip, of the clips that were read well, four "
-        "fifths of their words or more. All with the grammar.</p>"
+        "fifths of their words or more. All with the grammar. Talkers that the model never saw are impostors too; "
+        "where they are among the clips, they are counted above.</p>"
         + _table(["impostor", "clips", "not sure of", "rejected"], rows)
     )
 
@@ -217,7 +218,8 @@ def times(figures: Figures) -> str:
     return (
         "<p>Starts and ends of words, read with the grammar, are off from the corpus's own by "
         f"{figure(figures, 'word_times/both', 'time')} {_interval(figures, 'word_times/interval', 'time')} on average "
-        f"over {figure(figures, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms.</p>"
+        f"over {figure(figures, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
+        "model learns its timing from the clips that it was validated on, and is flattered on these.</p>"
         + _table(["", "starts off by", "ends off by"], rows)
     )
 

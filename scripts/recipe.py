@@ -1,0 +1,93 @@
+"""Try changes to the recipe, one a row: python scripts/recipe.py CACHE -o RUNS [ROW ...]
+
+Each row is a run of its own in RUNS/ROW, on talker s1, validated on grid_s1_valid; one that was stopped is gone on
+with, one that is finished is measured again. Prints a row a run: word error rates with 95 % intervals, letters and
+prepositions right with the grammar, the right sentence's negative log-likelihood among the grammar's in nats a clip,
+minutes, parameters. Without ROW, all; a run takes about half an hour on a processor core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gunileo.arguments import listed
+from gunileo.corpus import training_parts
+from gunileo.dataset import Augmentation
+from gunileo.decode import Floats, log_likelihood
+from gunileo.engine import load_model
+from gunileo.evaluate import evaluate
+from gunileo.grammar import Grammar
+from gunileo.model import load_weights, parameters
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.train import Settings, train
+
+BASE = Settings(epochs=30, channels=(16, 32, 64), crop=(64, 96))
+STILL = Augmentation(rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0)
+ROWS = {
+    "base": BASE,
+    "whole-region": replace(BASE, crop=Settings().crop),
+    "published-channels": replace(BASE, channels=Settings().channels),
+    "no-word-head": replace(BASE, word_weight=0),
+    "no-cuts-later": replace(BASE, cuts_at_end=0),
+    "no-normalisation": replace(BASE, normalise=False),
+    "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
+    "more-dropout": replace(BASE, feature_dropout=0.5),
+    "shift-mirror-jitter": replace(BASE, augmentation=STILL),
+    "no-augmentation": replace(BASE, augmentation=replace(STILL, shift=0, mirror=False, time_jitter=0)),
+    "batch-8": replace(BASE, batch_size=8),
+    "rate-2e-3": replace(BASE, learning_rate=2e-3),
+    "decay-0.2": replace(BASE, weight_decay=0.2),
+    "60-epochs": replace(BASE, epochs=60),
+}
+
+
+def main() -> None:
+    """Train and measure one row after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=f"of {', '.join(ROWS)}")
+    arguments = parser.parse_args()
+
+    cache = Cache(arguments.cache)
+    training, held = training_parts(cache.utterances, listed("grid_s1_valid"), talkers=["s1"])
+    table = [
+        "| row | greedy | grammar | letter | preposition | nats | minutes | parameters |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in arguments.rows or ROWS:
+        run, begun = arguments.output / name, time.monotonic()
+        if not (run / "model.onnx").exists():
+            train(cache, training, held, run, ROWS[name], resume=True)
+            with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
+                file.write(f"{(time.monotonic() - begun) / 60}\n")
+        table.append(row(name, run, cache, held))
+        print("\n".join(["", *table]), flush=True)
+
+
+def row(name: str, run: Path, cache: Cache, held: Sequence[CachedUtterance]) -> str:
+    """One line of the table, measured on the run's exported model."""
+    reader = load_model(run)
+    scores = evaluate(reader, cache, held).scores
+    rates = [
+        "{:.1%} ({:.1%}-{:.1%})".format(score.wer, *score.intervals["wer"])
+        for score in (scores["greedy"], scores["grammar"])
+    ]
+    places = [f"{scores['grammar'].places[place]:.1%}" for place in ("letter", "preposition")]
+    nats = sum(surprise(reader.log_probabilities(cache.load(one)), one.text) for one in held) / len(held)
+    minutes = sum(map(float, (run / "minutes.txt").read_text().split()))
+    count = parameters(load_weights(run / "model.safetensors").fold())
+    return f"| {' | '.join([name, *rates, *places, f'{nats:.2f}', f'{minutes:.0f}', f'{count / 1e6:.1f} million'])} |"
+
+
+def surprise(logp: Floats, said: str) -> float:
+    """Negative logarithm of the right sentence's share among all of GRID's."""
+    return log_likelihood(logp, Grammar.grid()) - log_likelihood(logp, Grammar.from_sentences([said]))
+
+
+if __name__ == "__main__":
+    main()
