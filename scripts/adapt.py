@@ -10,9 +10,11 @@ of with the words right in these, and seconds of training. Nothing is chosen by 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -73,22 +75,26 @@ def main() -> None:
         raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
 
     exams = Clips(new, tested), Clips(old, held)
-    settings = settings_from(arguments.model)
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
     for count in TAUGHT:
         lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
-        _row(str(count), [adapt(settings, seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)])
+        _row(
+            str(count),
+            [adapt(settings_from(arguments.model), seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
+        )
     # A cache loads what lies elsewhere by its whole path.
     elsewhere = [replace(clip, file=str((old.path / clip.file).absolute())) for clip in known]
     both = Clips(new, [*pool, *elsewhere])
-    results = [adapt(settings, seed, both, *exams) for seed in range(1, arguments.draws + 1)]
+    results = [
+        adapt(settings_from(arguments.model, talkers=2), seed, both, *exams) for seed in range(1, arguments.draws + 1)
+    ]
     _row(f"{len(pool)} + {len(known)} old", results)
 
 
 def adapt(settings: Settings, seed: int, lesson: Clips, tested: Clips, old: Clips) -> Result:
     """Teach a lesson as ``gunileo train --init`` does, and measure what came of it."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):  # the table alone on standard output
         begun = time.monotonic()
         # All are taught; one of them is validated on, as one must be, but nothing is chosen by it.
         run = train(

@@ -23,7 +23,7 @@ from gunileo.prepare import Cache
 from gunileo.registry import ModelError, ModelInfo
 from gunileo.train import Settings, Training, begin, evenly, train
 
-LAYOUT = ModelConfig(channels=(2, 2, 3), crop=(64, 96), hidden=8, normalise=True, words=("bin", "blue"))
+LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
 CALIBRATIONS = {how: Calibration((1.0, -1.0, -1.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), -2.0, 33) for how in ("greedy",)}
 QUICK = {"epochs": 1, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
@@ -68,7 +68,7 @@ def differing(a: LabialCNN, b: LabialCNN) -> set[str]:
 def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> None:
     settings = settings_from("tiny")
     assert settings.init == str(shelf / "tiny.safetensors")
-    assert (settings.channels, settings.crop, settings.normalise) == ((2, 2, 3), (64, 96), False)
+    assert (settings.channels, settings.normalise) == ((2, 2, 3), False)
     assert settings.frozen
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
     assert settings.epochs < Settings().epochs
@@ -77,7 +77,7 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
 def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
     save_model(network, tmp_path / "model.safetensors")
     settings = settings_from(tmp_path)
-    begun = {"init": str(tmp_path / "model.safetensors"), "channels": (2, 2, 3), "crop": (64, 96)}
+    begun = {"init": str(tmp_path / "model.safetensors"), "channels": (2, 2, 3)}
     assert settings == Settings(**begun)
 
 
@@ -106,7 +106,7 @@ def test_weights_of_something_else(shelf: Path, tmp_path: Path) -> None:
 def test_another_layout_than_the_settings(network: LabialCNN, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(network, path)
-    for other in ({"channels": (2, 2, 4)}, {"crop": (100, 150)}, {"normalise": False}):
+    for other in ({"channels": (2, 2, 4)}, {"normalise": False}):
         with pytest.raises(GunileoError, match=r"model\.safetensors: has another layout"):
             begin(str(path), replace(LAYOUT, **other))
     assert begin(str(path), replace(LAYOUT, hidden=256, dropout=0.1)).config == replace(LAYOUT, dropout=0.1)
@@ -172,15 +172,15 @@ def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
 def test_every_talker_is_drawn_as_often(synthetic_cache: Path) -> None:
     clips = Cache(synthetic_cache).utterances
     one, two = ([clip for clip in clips if clip.talker == talker] for talker in ("s1", "s2"))
-    drawn = evenly([*one, *two[:1]], 8, np.random.default_rng(0))
+    drawn = evenly([*one, *two[:1]], 4, np.random.default_rng(0))
     assert Counter(clip.talker for clip in drawn) == {"s1": 4, "s2": 4}
     assert set(Counter(clip.id for clip in drawn if clip.talker == "s1").values()) == {1, 2}, "all before one again"
 
 
 def test_an_epoch_has_its_samples_all_as_hard_as_they_get(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
     clips = Cache(synthetic_cache).utterances
-    settings = replace(settings_from("tiny"), samples=100)
-    fit = Training(Cache(synthetic_cache), clips[:2], clips[2:], tmp_path, settings)
+    settings = replace(settings_from("tiny"), samples=50)
+    fit = Training(Cache(synthetic_cache), clips[2:4], clips[:2], tmp_path, settings)
     first, second = fit.clips(0), fit.clips(1)
     assert len(first) == len(second) == 100
     assert first.augmentation == settings.augmentation

@@ -174,7 +174,6 @@ def train(
     if device == _Device.cuda and not torch.cuda.is_available():
         raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
     opened = filled(cache)
-    settings = settings_from(init) if init else Settings()
     training, validation = training_parts(
         opened.utterances,
         listed(split) if split else None,
@@ -182,6 +181,7 @@ def train(
         listed(leave_out) if leave_out else (),
         talkers.split(",") if talkers else None,
     )
+    settings = settings_from(init, len({clip.talker for clip in training})) if init else Settings()
     typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -26,7 +26,6 @@ from gunileo.errors import GunileoError
 from gunileo.files import whole, write_whole
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
-from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
@@ -44,14 +43,13 @@ class Settings:
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
     cuts_at_end: float = 0.15  # share of samples that are word cuts in the second half of the run; original: none
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
-    crop: tuple[int, int] = (HEIGHT, WIDTH)  # middle of the region that is looked at; original: all of it
     dropout: float = 0.5  # between the GRUs, as in the original
     feature_dropout: float = 0.3  # before the GRUs; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     seed: int = 0
     init: str = ""  # weights to begin from, past the curriculum; original: none
-    samples: int = 0  # an epoch, of every talker as many; each clip once if 0
+    samples: int = 0  # of every talker in an epoch; each clip once if 0
     frozen: bool = False  # the convolutions stay as they begin
     anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
@@ -208,7 +206,6 @@ class Training(lightning.LightningModule):
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         config = ModelConfig(
             channels=settings.channels,
-            crop=settings.crop,
             dropout=settings.dropout,
             feature_dropout=settings.feature_dropout,
             normalise=settings.normalise,
@@ -339,13 +336,11 @@ def begin(weights: str, config: ModelConfig) -> LabialCNN:
 
 
 def evenly(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
-    """About ``count`` utterances, drawn from every talker as often, and from each talker's own in turn."""
-    talkers = sorted({utterance.talker for utterance in utterances})
+    """``count`` utterances of every talker, drawn from each one's own in turn."""
     drawn: list[CachedUtterance] = []
-    for talker in talkers:
+    for talker in sorted({utterance.talker for utterance in utterances}):
         own = [utterance for utterance in utterances if utterance.talker == talker]
-        order = np.resize(random.permutation(len(own)), -(-count // len(talkers)))
-        drawn += [own[index] for index in order]
+        drawn += [own[index] for index in np.resize(random.permutation(len(own)), count)]
     return drawn
 
 
