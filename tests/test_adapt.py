@@ -72,6 +72,8 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings.frozen
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
     assert settings.epochs < Settings().epochs
+    assert settings.anchor > 0, "or the talker of before is forgotten"
+    assert settings_from("tiny", talkers=2).anchor == 0, "that talker's clips do as much"
 
 
 def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
