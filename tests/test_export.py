@@ -1,7 +1,6 @@
 """The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +31,9 @@ def trained_looking(config: ModelConfig) -> LabialCNN:
     return model
 
 
-@pytest.fixture(scope="module", params=[(100, 150), (64, 96)], ids=["whole", "crop"])
-def model(request: pytest.FixtureRequest) -> LabialCNN:
-    return trained_looking(replace(TRAINED, crop=request.param))
+@pytest.fixture(scope="module")
+def model() -> LabialCNN:
+    return trained_looking(TRAINED)
 
 
 @pytest.fixture(scope="module")

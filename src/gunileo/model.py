@@ -27,7 +27,6 @@ class ModelConfig:
     """The layout of a LabialCNN; the defaults are the published one, 4.3 million parameters."""
 
     channels: tuple[int, ...] = (8, 16, 32)  # of the convolutions
-    crop: tuple[int, int] = (HEIGHT, WIDTH)  # middle of the region that is looked at, pixels; original: all of it
     hidden: int = 256  # units of a GRU, each direction
     dropout: float = 0.5  # between the GRUs
     feature_dropout: float = 0.0  # before the first GRU; not in the original
@@ -57,7 +56,7 @@ class LabialCNN(nn.Module):
         super().__init__()
         self.config = config = config or ModelConfig()
         self.convolutions = nn.ModuleList()
-        height, width = config.crop
+        height, width = HEIGHT, WIDTH
         for index, (inputs, outputs) in enumerate(zip((1, *config.channels), config.channels, strict=False)):
             stride = 2 if index == 0 else 1
             block: list[nn.Module] = [nn.Conv3d(inputs, outputs, (3, 5, 5), (1, stride, stride), (1, 2, 2))]
@@ -96,9 +95,7 @@ class LabialCNN(nn.Module):
 
     def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
         """The convolutions' features of each frame, [N, channels, T, height, width]; ``mask`` is 0 at padding."""
-        height, width = self.config.crop
-        top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
-        x = regions[..., top : top + height, left : left + width]
+        x = regions
         for block in self.convolutions:
             # A kernel three frames long would carry padding into the clip.
             x = block(x if mask is None else x * mask)
