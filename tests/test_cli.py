@@ -242,12 +242,16 @@ def test_summary_shows_the_published_layers(run) -> None:
 
 def test_train_then_evaluate_the_run(run, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("s1/bbaf2n\n")
+    away = next(clip.id for clip in Cache(cache).utterances if clip.id != "s1/bbaf2n")
+    (tmp_path / "away.txt").write_text(f"{away}\ns1/elsewhere\n")
     folder = tmp_path / "run"
     code, out, err = run(
-        *("train", cache, "-o", folder, "--split", tmp_path / "list.txt"),
+        *("train", cache, "-o", folder, "--split", tmp_path / "list.txt", "--leave-out", tmp_path / "away.txt"),
         *("--epochs", "1", "--batch-size", "3", "--dropout", "0.25", "--device", "cpu"),
     )
     assert code == 0 or "still blank" in err  # one epoch teaches nothing; what counts is what it leaves
+    assert "1 clips left out" in out
+    assert away not in (folder / "clips.json").read_text()
     settings = json.loads((folder / "settings.json").read_text())
     assert (settings["epochs"], settings["batch_size"], settings["dropout"]) == (1, 3, 0.25)
     code, out, _ = run("evaluate", cache, "--model", folder, "--split", tmp_path / "list.txt")
