@@ -132,7 +132,8 @@ def _row(name: str, results: Sequence[Result]) -> None:
         return f"{mean(field):.1%}" + (f" ({min(values):.1%} to {max(values):.1%})" if len(values) > 1 else "")
 
     cells = [name, spread("greedy"), spread("grammar"), *(f"{mean(one):.1%}" for one in ("old_greedy", "old_grammar"))]
-    cells += [f"{mean('sure'):.0%}", f"{mean('right'):.0%}", f"{mean('seconds'):.0f}"]
+    right = f"{mean('right'):.0%}" if any(result.sure for result in results) else "-"
+    cells += [f"{mean('sure'):.0%}", right, f"{mean('seconds'):.0f}"]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
