@@ -16,13 +16,13 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from gunileo.adapt import settings_from
-from gunileo.corpus import read_split, training_parts, validation_part
+from gunileo.arguments import listed
+from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import Reader, load_model
 from gunileo.evaluate import evaluate
 from gunileo.metrics import words_right
@@ -66,8 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     old, new = Cache(arguments.old), Cache(arguments.new)
-    listed = read_split(Path(str(files("gunileo") / "splits" / "grid_s1_valid.txt")))
-    known, held = training_parts(old.utterances, listed, talkers=["s1"])
+    known, held = training_parts(old.utterances, listed("grid_s1_valid"), talkers=["s1"])
     own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]

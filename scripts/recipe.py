@@ -49,8 +49,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=f"of {', '.join(ROWS)}")
-    arguments = parser.parse_args()
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
+    arguments = parser.parse_intermixed_args()  # rows may stand behind -o RUNS
+    if unknown := set(arguments.rows) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; use {', '.join(ROWS)}")
 
     cache = Cache(arguments.cache)
     training, held = training_parts(cache.utterances, listed("grid_s1_valid"), talkers=["s1"])
@@ -61,9 +63,11 @@ def main() -> None:
     for name in arguments.rows or ROWS:
         run, begun = arguments.output / name, time.monotonic()
         if not (run / "model.onnx").exists():
-            train(cache, training, held, run, ROWS[name], resume=True)
-            with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
-                file.write(f"{(time.monotonic() - begun) / 60}\n")
+            try:
+                train(cache, training, held, run, ROWS[name], resume=True)
+            finally:
+                with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
+                    file.write(f"{(time.monotonic() - begun) / 60}\n")
         table.append(row(name, run, cache, held))
         print("\n".join(["", *table]), flush=True)
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gunileo.arguments import listed
 from gunileo.calibrate import calibrate
 from gunileo.confidence import Calibrations
-from gunileo.corpus import read_split, training_parts
+from gunileo.corpus import training_parts
 from gunileo.decode import DECODERS
 from gunileo.engine import load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
@@ -31,8 +32,7 @@ from gunileo.progress import progress
 from gunileo.registry import ModelInfo
 from gunileo.timing import learn
 
-PACKAGE = Path(__file__).parents[1] / "src" / "gunileo"
-WEIGHTS = PACKAGE / "weights"
+WEIGHTS = Path(__file__).parents[1] / "src" / "gunileo" / "weights"
 LIMIT = 20e6  # bytes that both files may take together
 ATTRIBUTION = (
     "Trained on the GRID audiovisual sentence corpus by M. Cooke, J. Barker, S. Cunningham and X. Shao "
@@ -47,17 +47,17 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="the cache that it was trained on")
     parser.add_argument("--split", default="grid_s1_valid", help="shipped list of the clips that were held back")
     parser.add_argument("--talkers", help="as given to gunileo train: talkers trained on; all, if none")
-    parser.add_argument("--leave-out", type=Path, help="as given to gunileo train: list of utterances kept away")
+    parser.add_argument("--leave-out", help="as given to gunileo train: list of utterances kept away")
     parser.add_argument("--name", default="labial")
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
-    listed = read_split(PACKAGE / "splits" / f"{arguments.split}.txt")
-    left_out = read_split(arguments.leave_out) if arguments.leave_out else ()
+    names = listed(arguments.split)
+    left_out = listed(arguments.leave_out) if arguments.leave_out else ()
     talkers = arguments.talkers.split(",") if arguments.talkers else None
-    trained, held = training_parts(cache.utterances, listed, leave_out=left_out, talkers=talkers)
-    if len(held) < len(set(listed)):
-        raise SystemExit(f"{cache.path} has {len(held)} of the {len(set(listed))} clips of {arguments.split}")
+    trained, held = training_parts(cache.utterances, names, leave_out=left_out, talkers=talkers)
+    if len(held) < len(set(names)):
+        raise SystemExit(f"{cache.path} has {len(held)} of the {len(set(names))} clips of {arguments.split}")
 
     WEIGHTS.mkdir(exist_ok=True)
     model = load_weights(arguments.run / "model.safetensors")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import USED, brute_force, random_logp, spell
 
-from gunileo import confidence, decode, video
+from gunileo import decode, video
 from gunileo.decode import (
     DECODERS,
     Decoded,
@@ -244,7 +244,7 @@ def test_a_narrow_beam_never_says_more_than_the_texts_probability() -> None:
     for width in (1, 2, 8, 64):
         prefix, probability = prefix_beam(logp, width)
         text = "".join(CLASSES[symbol] for symbol in prefix)  # with any spaces in a row, which ``beam`` leaves out
-        assert probability <= confidence._spelled(logp, text) + 1e-9
+        assert probability <= log_likelihood(logp, Grammar.from_sentences([text])) + 1e-9
     with pytest.raises(ValueError, match="width 0"):
         beam(logp, 0)
 

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from gunileo.decode import FPS, Decoded, Floats, log_likelihood
 from gunileo.grammar import Grammar
-from gunileo.sentence import BLANK, encode
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
 _GOOD = 0.8  # share of the words that are right where a clip was read well: five of GRID's six
 _FLOOR = 0.01  # nats, under which evidence is as good as it gets
-_NEVER, _LEAST = -1e30, -1e9  # stand for the logarithm of 0: of a way that is closed, and of one frame
+_LEAST = -1e9  # stands for the logarithm of 0 in one frame
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
 _STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
 _NOISE = 2.0  # grey levels, standard deviation: what a camera adds to a face that holds still
@@ -101,33 +100,18 @@ def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> 
     The first is how unlikely all sentences of ``grammar`` are together, or, without one, the decoded text in all
     its paths: logarithm of the negative log-likelihood in nats for each symbol of the text. The second is
     the logarithm of the entropy, in nats, of the mean frame from the first word's start to the last one's end.
-    Neither changes with silence before and after. Zeros if no words were decoded.
+    Neither changes with silence before and after. Zeros if no words were decoded. ``DecodeError`` if the frames are
+    too few for the grammar, or for the text.
     """
     if not decoded.words:
         return np.zeros(2)
     logp = np.maximum(np.asarray(logp, np.float64), _LEAST)
-    likelihood = log_likelihood(logp, grammar) if grammar else _spelled(logp, decoded.text)
+    likelihood = log_likelihood(logp, grammar or Grammar.from_sentences([decoded.text]))
     surprise = max(0.0, -likelihood) / len(decoded.text)
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = logp[start : max(end, start + 1)]
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
     return np.log(_FLOOR + np.array([surprise, entropy]))
-
-
-def _spelled(logp: Floats, text: str) -> float:
-    """Log-likelihood of a text in all its paths, by CTC's forward pass; of minutes of speech, too, in little memory."""
-    classes = np.array(encode(text))
-    symbols = np.full(2 * len(classes) + 1, BLANK)
-    symbols[1::2] = classes
-    skips = np.zeros(len(symbols), bool)
-    skips[3::2] = classes[1:] != classes[:-1]  # no blank is needed between two different letters
-    ways = np.full(len(symbols), _NEVER)
-    ways[:2] = logp[0, symbols[:2]]
-    for frame in logp[1:]:
-        coming = np.logaddexp(ways, np.concatenate([[_NEVER], ways[:-1]]))
-        coming[skips] = np.logaddexp(coming[skips], ways[np.flatnonzero(skips) - 2])
-        ways = coming + frame[symbols]
-    return float(np.logaddexp(ways[-1], ways[-2]))
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,10 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
 def log_likelihood(logp: Floats, grammar: Grammar) -> float:
     """Log of the summed probability of all paths of all sentences of the grammar, from [T, 37]."""
     logp = _checked(logp)
-    return float(np.logaddexp.reduce(_forward(logp[:, grammar.symbols], grammar)[-1, grammar.ends]))
+    ways = _opening(logp[0].take(grammar.symbols), len(logp), grammar)
+    for frame in logp[1:]:  # without the ways of all frames, which of ten minutes would take gigabytes
+        ways = np.logaddexp.reduceat(ways.take(grammar.sources), grammar.source_starts) + frame.take(grammar.symbols)
+    return float(np.logaddexp.reduce(ways[grammar.ends]))
 
 
 def _best_path(logp: Floats, grammar: Grammar) -> list[int]:
