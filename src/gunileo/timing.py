@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -93,12 +94,7 @@ def _line(decoded: ArrayLike, true: ArrayLike, middles: ArrayLike) -> tuple[floa
     return float(seconds), float(share)
 
 
-def learn(
-    reader: Reader,
-    cache: Cache,
-    utterances: Sequence[CachedUtterance],
-    progress: Callable[[int, int], None] | None = None,
-) -> Timing | None:
+def learn(reader: Reader, cache: Cache, utterances: Sequence[CachedUtterance]) -> Timing | None:
     """How ``reader`` times words, from ``utterances`` of ``cache`` that it was not trained on and their word times.
 
     None if fewer than ``FEWEST`` have any; of more than ``MOST``, every second, third, ... is taken. What was said
@@ -108,12 +104,7 @@ def learn(
     timed = [one for one in utterances if [time.word for time in one.words] == one.text.split() and one.words]
     timed = timed[:: max(1, -(-len(timed) // MOST))]
     pairs = []
-    for number, utterance in enumerate(timed, 1):
-        try:
+    for utterance in timed:
+        with suppress(DecodeError):  # too short to be spelled: it has no times to learn from
             pairs.append((align(reader.log_probabilities(cache.load(utterance)), utterance.text), utterance.words))
-        except DecodeError:  # too short to be spelled: it has no times to learn from
-            continue
-        finally:
-            if progress:
-                progress(number, len(timed))
     return fit(pairs) if len(pairs) >= FEWEST else None
