@@ -128,6 +128,28 @@ def test_the_same_words_keep_their_head_and_others_get_a_new_one(network: Labial
     assert fresh.words is not None, "a shipped model has none"
 
 
+def test_words_that_are_fed_back_are_kept_if_they_can_be(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, path = LabialCNN(replace(LAYOUT, shrink=2, feedback=True)).eval(), tmp_path / "model.safetensors"
+    save_model(network, path)
+    for words in (("bin", "blue"), ("blue",), ()):
+        assert differing(begin(str(path), replace(network.config, words=words)), network) == set()
+    other = begin(str(path), replace(network.config, words=("bin", "green", "red")))
+    assert other.words is not None
+    assert other.words.out_features == 4
+    heard, before = other.second.weight_ih_l0, network.second.weight_ih_l0
+    assert torch.equal(heard[:, :16], before[:, :16]), "of the first GRU it hears what it did"
+    assert heard.shape[1] == 16 + 4
+
+
+def test_clips_without_word_times_cant_teach_a_layout_that_names_words(synthetic_cache: Path, tmp_path: Path) -> None:
+    cache = Cache(synthetic_cache)
+    silent = [replace(clip, words=()) for clip in cache.utterances]
+    with pytest.raises(GunileoError, match="--layout labial"):
+        train(cache, silent[:4], silent[4:], tmp_path / "run", replace(Settings(feedback=True), **QUICK))
+    assert not (tmp_path / "run").exists()
+
+
 def test_adapting_moves_what_is_not_frozen_and_keeps_the_last_epoch(
     shelf: Path, synthetic_cache: Path, tmp_path: Path
 ) -> None:

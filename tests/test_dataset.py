@@ -19,7 +19,9 @@ from gunileo.dataset import (
     ctc_frames,
     cut,
     frame_words,
+    gap,
     jitter,
+    join,
     light,
     move,
     pace,
@@ -104,6 +106,51 @@ def test_cuts_follow_word_boundaries(seed: int) -> None:
     assert len(frames) <= max(5 * len(words) + 2 * 2, ctc_frames(text) + 1), "no more than the margin"
     assert (np.diff(frames) == 1).all()
     assert len(frames) >= ctc_frames(text), "CTC can spell it"
+
+
+def test_joined_sentences_keep_each_words_place_and_frames() -> None:
+    """Every clip's frames hold its own number, so that a frame tells which clip and which word it shows."""
+    texts = ["bin blue at f two now", "lay red by a one soon", "set white with q zero please"]
+    clips = [replace(spoken(text), id=f"s1/{index}") for index, text in enumerate(texts)]
+    random, seen = np.random.default_rng(1), set()
+    for _ in range(50):
+        pieces = join(clips[0], clips, 0.4, random)
+        text = " ".join(piece.text for piece in pieces)
+        assert len(text.split()) == 6
+        assert all(word in {one.split()[place] for one in texts} for place, word in enumerate(text.split()))
+        assert (pieces[0].utterance, pieces[0].start, pieces[-1].end) == (clips[0], 0, 75)
+        labels = np.concatenate([frame_words(piece.utterance, WORDS)[piece.start : piece.end] for piece in pieces])
+        named = [int(label) for label, before in zip(labels[1:], labels, strict=False) if label and label != before]
+        assert [WORDS[label - 1] for label in named] == text.split()
+        seen.add(text)
+    assert len(seen) > 20
+    assert join(clips[0], clips, 0.0, random) == [(clips[0], 0, 75, texts[0])]
+
+
+def test_joined_sentences_may_end_early_but_never_lack_a_word() -> None:
+    long, short = spoken(), spoken("stop it")
+    for seed in range(20):
+        pieces = join(long, [long, short], 0.5, np.random.default_rng(seed))
+        assert " ".join(piece.text for piece in pieces).split()[1] in {"blue", "it"}
+        assert all(piece.end > piece.start for piece in pieces)
+
+
+def test_a_seam_is_in_the_middle_between_two_words() -> None:
+    words = (WordTime("bin", 0.4, 0.6), WordTime("blue", 0.8, 1.0))
+    assert gap(replace(spoken(), words=words), 1) == round(0.7 * 25)
+
+
+def test_an_item_is_joined_of_clips_of_its_talker_alone() -> None:
+    cache = Unread()
+    mine, yours = spoken(), replace(spoken("lay red by a one soon"), id="s2/y", talker="s2")
+    augmentation = Augmentation(join=1.0, seam=1.0, speed=0, time_jitter=0)
+    apart = Clips(cache, [mine, yours], WORDS, augmentation)  # type: ignore[arg-type]
+    assert [apart[0].text, apart[1].text] == [mine.text, yours.text]
+    together = Clips(cache, [mine, replace(yours, talker="s1")], WORDS, augmentation)  # type: ignore[arg-type]
+    texts = {together[:][0].text for together.seed in ((0, epoch) for epoch in range(20))}
+    assert len(texts) > 10
+    whole = Clips(cache, [mine], WORDS, replace(augmentation, join=0))  # type: ignore[arg-type]
+    assert whole[0].text == mine.text
 
 
 def test_ctc_needs_a_blank_between_equal_letters() -> None:

@@ -1,6 +1,7 @@
 """The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gunileo.model import LabialCNN, ModelConfig, parameters
 from gunileo.sentence import CLASSES
 
 TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
+WIDE = replace(TRAINED, shrink=2, feedback=True)
 
 
 def trained_looking(config: ModelConfig) -> LabialCNN:
@@ -31,9 +33,9 @@ def trained_looking(config: ModelConfig) -> LabialCNN:
     return model
 
 
-@pytest.fixture(scope="module")
-def model() -> LabialCNN:
-    return trained_looking(TRAINED)
+@pytest.fixture(scope="module", params=[TRAINED, WIDE], ids=["published", "wide"])
+def model(request: pytest.FixtureRequest) -> LabialCNN:
+    return trained_looking(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,18 @@ import torch
 from safetensors import safe_open
 
 from gunileo.errors import GunileoError
-from gunileo.model import LabialCNN, ModelConfig, load_weights, parameters, save_model
+from gunileo.model import LAYOUTS, LabialCNN, ModelConfig, load_weights, parameters, save_model
 
 SMALL = ModelConfig(channels=(2, 3, 4), hidden=8, normalise=True, words=("bin", "lay"), feature_dropout=0.3)
 
 
-def small() -> LabialCNN:
+WIDE = replace(SMALL, shrink=2, feedback=True)
+
+
+def small(config: ModelConfig = SMALL) -> LabialCNN:
     """A network whose normalisation has statistics of its own, as after training."""
     torch.manual_seed(0)
-    model = LabialCNN(SMALL)
+    model = LabialCNN(config)
     for block in model.convolutions:
         norm = block[1]
         norm.running_mean.normal_()
@@ -67,8 +71,9 @@ def test_output_is_log_probabilities() -> None:
     assert loss.item() > 0
 
 
-def test_padding_changes_nothing() -> None:
-    model = small()
+@pytest.mark.parametrize("config", [SMALL, WIDE])
+def test_padding_changes_nothing(config: ModelConfig) -> None:
+    model = small(config)
     clip = torch.randn(1, 1, 12, 100, 150)
     batch = torch.cat([torch.nn.functional.pad(clip, (0, 0, 0, 0, 0, 8)), torch.randn(1, 1, 20, 100, 150)])
     batch[0, :, 12:] = 3  # whatever lies in the padding
@@ -87,11 +92,48 @@ def test_folding_is_exact_and_leaves_the_published_layers() -> None:
     assert torch.allclose(folded(x), model.eval()(x), atol=1e-5)
 
 
-def test_weights_carry_their_configuration(tmp_path: Path) -> None:
-    model = small()
+def test_folding_keeps_words_that_are_fed_back() -> None:
+    model = small(WIDE)
+    folded = model.fold()
+    assert (folded.config.words, folded.config.normalise) == (SMALL.words, False)
+    x = torch.randn(2, 1, 15, 100, 150)
+    for exact, again in zip(model.heads(x), folded.heads(x), strict=True):
+        assert torch.allclose(again, exact, atol=1e-5)
+
+
+def test_what_is_named_is_heard() -> None:
+    """The classes depend on the word head, and the head on nothing that the second GRU does."""
+    model = small(WIDE)
+    x = torch.randn(1, 1, 9, 100, 150)
+    classes, words = model.heads(x)
+    model.second.weight_hh_l0.data.normal_()
+    assert torch.equal(model.heads(x)[1], words)
+    model = small(WIDE)
+    model.words.bias.data[1] += 5
+    assert not torch.allclose(model.heads(x)[0], classes, atol=1e-3)
+
+
+def test_shrinking_shows_means_of_pixels() -> None:
+    model, x = small(WIDE), torch.randn(1, 1, 4, 50, 75)
+    assert torch.allclose(model.shrink(x.repeat_interleave(2, 3).repeat_interleave(2, 4)), x)
+
+
+def test_the_shipped_layouts() -> None:
+    words = tuple(f"word{index}" for index in range(51))
+    wide = LabialCNN(replace(LAYOUTS["labial-wide"], words=words))
+    assert wide.gru.input_size == 64 * 3 * 4
+    assert parameters(wide) < 10e6
+    assert LAYOUTS["labial"] == ModelConfig()
+    with pytest.raises(ValueError, match="names none"):
+        LabialCNN(LAYOUTS["labial-wide"])
+
+
+@pytest.mark.parametrize("config", [SMALL, WIDE])
+def test_weights_carry_their_configuration(config: ModelConfig, tmp_path: Path) -> None:
+    model = small(config)
     save_model(model, tmp_path / "a.safetensors", {"note": "kept"})
     again = load_weights(tmp_path / "a.safetensors")
-    assert again.config == SMALL
+    assert again.config == config
     assert not again.training
     x = torch.randn(1, 1, 6, 100, 150)
     assert torch.equal(again(x), model(x))

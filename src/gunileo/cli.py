@@ -41,6 +41,11 @@ class _Device(StrEnum):
     cuda = "cuda"
 
 
+class _Layout(StrEnum):
+    labial = "labial"
+    wide = "labial-wide"
+
+
 _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
 _CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 _Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
@@ -141,6 +146,9 @@ def train(
         str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
     ] = None,
     talkers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Talkers to train on; all, if none.")] = None,
+    layout: Annotated[
+        _Layout | None, typer.Option(help="The published one, or that of the better shipped model; labial if left out.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="60 if left out.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="16 if left out.")] = None,
     learning_rate: Annotated[
@@ -169,7 +177,8 @@ def train(
 
     from gunileo.adapt import settings_from
     from gunileo.corpus import training_parts
-    from gunileo.train import Settings
+    from gunileo.model import LAYOUTS
+    from gunileo.train import laid_out
     from gunileo.train import train as run
 
     if device == _Device.cuda and not torch.cuda.is_available():
@@ -183,7 +192,10 @@ def train(
         away,
         talkers.split(",") if talkers else None,
     )
-    settings = settings_from(init, len({clip.talker for clip in training})) if init else Settings()
+    if init and layout:
+        raise typer.BadParameter(f"{init} has a layout of its own; leave this out", param_hint="--layout")
+    talking = {clip.talker for clip in training}
+    settings = settings_from(init, len(talking)) if init else laid_out(LAYOUTS[layout or _Layout.labial])
     typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
     if leave_out:
         typer.echo(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")

@@ -42,6 +42,8 @@ class Augmentation:
     time_jitter: float = 0.05  # share of frames dropped, and as many doubled
     margin: int = 3  # frames kept on either side of a word cut
     max_words: int = 4  # in a word cut
+    join: float = 0.5  # share of whole sentences that other clips of the talker may go on with
+    seam: float = 0.4  # chance of that at each word's end
 
     def scaled(self, share: float) -> Augmentation:
         """The same with this share of what changes a mouth's looks and pace; shift, mirror and jitter stay."""
@@ -55,6 +57,15 @@ class Sample(NamedTuple):
     regions: Tensor
     classes: Tensor
     words: Tensor
+    text: str
+
+
+class Piece(NamedTuple):
+    """Frames of a clip, from ``start`` up to ``end``, and what is said in them."""
+
+    utterance: CachedUtterance
+    start: int
+    end: int
     text: str
 
 
@@ -80,7 +91,8 @@ class Clips(Dataset[Sample]):
 
     An item is a whole clip, unchanged, or, with an ``augmentation``, changed at random: by seed, epoch and
     position alone, so that a run can be repeated and resumed exactly. Indices in ``cuts`` give one to
-    ``max_words`` words of the clip instead of the whole sentence. A slice keeps the clips' cuts and draws anew.
+    ``max_words`` words of the clip instead of the whole sentence; others may go on as other clips of the same talker
+    do, at a word's end (``join``). A slice keeps the clips' cuts, joins its own clips alone, and draws anew.
     """
 
     def __init__(
@@ -98,6 +110,10 @@ class Clips(Dataset[Sample]):
         self.augmentation = augmentation
         self.cuts = cuts
         self.seed = seed
+        self.timed: dict[str, list[CachedUtterance]] = {}  # of each talker, those whose words' times are known
+        for utterance in utterances if augmentation and augmentation.join else ():
+            if utterance.words:
+                self.timed.setdefault(utterance.talker, []).append(utterance)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -114,10 +130,15 @@ class Clips(Dataset[Sample]):
         if index < 0:
             index += len(self)
         utterance = self.utterances[index]  # IndexError past the end, as iteration expects
-        regions, text = self.cache.load(utterance), utterance.text
-        words = frame_words(utterance, self.words)
+        random = np.random.default_rng((*self.seed, index))
+        pieces = [Piece(utterance, 0, utterance.frames, utterance.text)]
+        timed = utterance.words and index not in self.cuts
+        if self.augmentation and timed and random.random() < self.augmentation.join:
+            pieces = join(utterance, self.timed[utterance.talker], self.augmentation.seam, random)
+        regions = np.concatenate([self.cache.load(piece.utterance)[piece.start : piece.end] for piece in pieces])
+        words = np.concatenate([frame_words(piece.utterance, self.words)[piece.start : piece.end] for piece in pieces])
+        text = " ".join(piece.text for piece in pieces)
         if self.augmentation:
-            random = np.random.default_rng((*self.seed, index))
             frames = np.arange(len(regions))
             if index in self.cuts:
                 frames, text = cut(utterance, self.augmentation, random)
@@ -158,6 +179,33 @@ def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.rando
     while end - start < min(ctc_frames(text), utterance.frames):
         start, end = max(0, start - 1), min(utterance.frames, end + 1)
     return np.arange(start, end), text
+
+
+def join(
+    utterance: CachedUtterance, others: Sequence[CachedUtterance], seam: float, random: np.random.Generator
+) -> list[Piece]:
+    """A new sentence: at each word's end, with the chance ``seam``, any of the others may go on with its next word.
+
+    What is joined keeps each word's place in its sentence, and so the grammar. The seam is in the middle of the gap
+    between two words, in both clips.
+    """
+    pieces: list[Piece] = []
+    now, start, said = utterance, 0, [utterance.words[0].word]
+    for place in range(1, len(utterance.words)):
+        if place == len(now.words):
+            break
+        other = others[int(random.integers(len(others)))]
+        if random.random() < seam and place < len(other.words):
+            pieces.append(Piece(now, start, gap(now, place), " ".join(said)))
+            now, start, said = other, gap(other, place), []
+        said.append(now.words[place].word)
+    return [*pieces, Piece(now, start, now.frames, " ".join(said))]
+
+
+def gap(utterance: CachedUtterance, place: int) -> int:
+    """The frame in the middle between a word and the one before it."""
+    before, after = utterance.words[place - 1 : place + 1]
+    return min(utterance.frames, round((before.end + after.start) / 2 * FPS))
 
 
 def ctc_frames(text: str) -> int:

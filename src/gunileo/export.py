@@ -47,8 +47,7 @@ class _Traced(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.model.convolve(x).transpose(1, 2).flatten(2)
-        return self.model.log_probabilities(self.model.gru(features)[0])
+        return self.model.recur(self.model.convolve(x))[0]
 
 
 def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:

@@ -27,11 +27,20 @@ class ModelConfig:
     """The layout of a LabialCNN; the defaults are the published one, 4.3 million parameters."""
 
     channels: tuple[int, ...] = (8, 16, 32)  # of the convolutions
+    shrink: int = 1  # pixels, each way, whose mean the first convolution sees as one; not in the original
     hidden: int = 256  # units of a GRU, each direction
     dropout: float = 0.5  # between the GRUs
     feature_dropout: float = 0.0  # before the first GRU; not in the original
     normalise: bool = False  # batch normalisation after each convolution; not in the original
     words: tuple[str, ...] = ()  # a second head names the word said in each frame; not in the original
+    feedback: bool = False  # that head hears the first GRU, and the second GRU what it names; not in the original
+
+
+# By the names of the models that are shipped.
+LAYOUTS = {
+    "labial": ModelConfig(),
+    "labial-wide": ModelConfig(channels=(16, 32, 64), shrink=2, feedback=True),
+}
 
 
 class _MaxPool(nn.MaxPool3d):
@@ -50,13 +59,21 @@ class LabialCNN(nn.Module):
     ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames that are no padding; all of them if left out) and
     returns ``[N, T, 37]``. Regions are normalised by ``gunileo.mouth.normalise``; padding is zero. A clip's
     output does not depend on how far it is padded.
+
+    With ``feedback`` the first GRU's guess of each frame's word goes into the second, which spells it: an
+    intermediate prediction fed back, as in J. Nozaki and T. Komatsu, "Relaxing the conditional independence
+    assumption of CTC-based ASR by conditioning on intermediate predictions", Interspeech 2021, but of words. Raises
+    ``ValueError`` if there are no words to guess.
     """
 
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = config = config or ModelConfig()
+        if config.feedback and not config.words:
+            raise ValueError("feedback is of words, and the configuration names none")
+        self.shrink = nn.AvgPool3d((1, config.shrink, config.shrink)) if config.shrink > 1 else nn.Identity()
         self.convolutions = nn.ModuleList()
-        height, width = HEIGHT, WIDTH
+        height, width = HEIGHT // config.shrink, WIDTH // config.shrink
         for index, (inputs, outputs) in enumerate(zip((1, *config.channels), config.channels, strict=False)):
             stride = 2 if index == 0 else 1
             block: list[nn.Module] = [nn.Conv3d(inputs, outputs, (3, 5, 5), (1, stride, stride), (1, 2, 2))]
@@ -64,38 +81,49 @@ class LabialCNN(nn.Module):
                 block.append(nn.BatchNorm3d(outputs))
             # The maximum of ReLUs is the ReLU of the maximum, at a quarter of the cost.
             self.convolutions.append(nn.Sequential(*block, _MaxPool((1, 2, 2)), nn.ReLU(inplace=True)))
-            height, width = height // stride // 2, width // stride // 2
+            height, width = ((size + stride - 1) // stride // 2 for size in (height, width))
         # With the inputs of ``encode`` in the same order: a third faster on processors, no other result.
         self.convolutions.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.feature_dropout = nn.Dropout(config.feature_dropout)
         features = config.channels[-1] * height * width
-        self.gru = nn.GRU(features, config.hidden, 2, batch_first=True, bidirectional=True, dropout=config.dropout)
-        self.classes = nn.Linear(2 * config.hidden, len(CLASSES))
-        self.words = nn.Linear(2 * config.hidden, 1 + len(config.words)) if config.words else None
+        hidden, named = config.hidden, 1 + len(config.words)
+        self.words = nn.Linear(2 * hidden, named) if config.words else None
+        self.classes = nn.Linear(2 * hidden, len(CLASSES))
+        self.between = nn.Dropout(config.dropout)
+        layers, inner = (1, 0.0) if config.feedback else (2, config.dropout)
+        self.gru = nn.GRU(features, hidden, layers, batch_first=True, bidirectional=True, dropout=inner)
+        self.second = (
+            nn.GRU(2 * hidden + named, hidden, batch_first=True, bidirectional=True) if config.feedback else None
+        )
 
     def forward(self, regions: Tensor, lengths: Tensor | None = None) -> Tensor:
         if regions.dim() == 4:
-            return self.log_probabilities(self.encode(regions[None], None))[0]
-        return self.log_probabilities(self.encode(regions, lengths))
+            return self.heads(regions[None])[0][0]
+        return self.heads(regions, lengths)[0]
 
-    def encode(self, regions: Tensor, lengths: Tensor | None) -> Tensor:
-        """What both heads see of each frame: [N, T, 2 * hidden]."""
+    def heads(self, regions: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words] if there are words."""
         mask = None
         if lengths is not None:
             frames = torch.arange(regions.shape[2], device=regions.device)
             mask = (frames < lengths.to(regions.device)[:, None])[:, None, :, None, None]
-        x = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d), mask)
-        x = self.feature_dropout(x.transpose(1, 2).flatten(2))
-        if lengths is None:
-            output: Tensor = self.gru(x)[0]
-            return output
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        unpacked: Tensor = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
-        return unpacked
+        features = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d), mask)
+        return self.recur(features, lengths)
+
+    def recur(self, features: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What ``heads`` returns, from the convolutions' features."""
+        x = _run(self.gru, self.feature_dropout(features.transpose(1, 2).flatten(2)), lengths)
+        if self.second is None:
+            return self.log_probabilities(x), None if self.words is None else self.words(x)
+        assert self.words is not None
+        x = self.between(x)
+        words: Tensor = self.words(x)
+        x = _run(self.second, torch.cat([x, words.softmax(-1).to(x.dtype)], -1), lengths)
+        return self.log_probabilities(x), words
 
     def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
         """The convolutions' features of each frame, [N, channels, T, height, width]; ``mask`` is 0 at padding."""
-        x = regions
+        x: Tensor = self.shrink(regions)
         for block in self.convolutions:
             # A kernel three frames long would carry padding into the clip.
             x = block(x if mask is None else x * mask)
@@ -107,12 +135,15 @@ class LabialCNN(nn.Module):
         return scores.float().log_softmax(-1)
 
     def fold(self) -> LabialCNN:
-        """The same function with batch normalisation folded into the convolutions and the word head left out.
+        """The same function with batch normalisation folded into the convolutions and an idle word head left out.
 
-        Exact in evaluation mode: the result has the published layers alone. Returns a copy, in evaluation mode.
+        Exact in evaluation mode: without ``feedback`` the result has the published layers alone. Returns a copy, in
+        evaluation mode.
         """
-        folded = LabialCNN(replace(self.config, normalise=False, words=()))
-        state = {name: value for name, value in self.state_dict().items() if not name.startswith(("convol", "words"))}
+        words = self.config.words if self.config.feedback else ()
+        folded = LabialCNN(replace(self.config, normalise=False, words=words))
+        left = ("convolutions",) if words else ("convolutions", "words")
+        state = {name: value for name, value in self.state_dict().items() if not name.startswith(left)}
         for index, block in enumerate(deepcopy(self.convolutions).eval()):
             assert isinstance(block, nn.Sequential)
             conv, norm = block[0], block[1]
@@ -122,6 +153,16 @@ class LabialCNN(nn.Module):
             state |= {f"convolutions.{index}.0.{name}": value for name, value in conv.state_dict().items()}
         folded.load_state_dict(state)
         return folded.eval()
+
+
+def _run(gru: nn.GRU, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """A GRU's output [N, T, 2 * hidden], the same however far a clip is padded."""
+    if lengths is None:
+        output: Tensor = gru(x)[0]
+        return output
+    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    unpacked: Tensor = pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+    return unpacked
 
 
 def parameters(model: nn.Module) -> int:

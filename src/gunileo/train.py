@@ -43,7 +43,9 @@ class Settings:
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
     cuts_at_end: float = 0.15  # share of samples that are word cuts in the second half of the run; original: none
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
+    shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
+    feedback: bool = False  # the second GRU hears which word the first one names; original: no
     feature_dropout: float = 0.3  # before the GRUs; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
@@ -56,6 +58,11 @@ class Settings:
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
     workers: int = 1  # processes that load clips
+
+
+def laid_out(layout: ModelConfig) -> Settings:
+    """The settings to train a layout from nothing."""
+    return Settings(channels=layout.channels, shrink=layout.shrink, feedback=layout.feedback)
 
 
 def train(
@@ -204,14 +211,19 @@ class Training(lightning.LightningModule):
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
+        if settings.feedback and not (self.words or settings.init):
+            raise GunileoError("this layout learns from words' times, and the clips have none; use --layout labial")
         config = ModelConfig(
             channels=settings.channels,
+            shrink=settings.shrink,
+            feedback=settings.feedback,
             dropout=settings.dropout,
             feature_dropout=settings.feature_dropout,
             normalise=settings.normalise,
-            words=self.words if settings.word_weight else (),
+            words=self.words if settings.word_weight or settings.feedback else (),
         )
         self.model = begin(settings.init, config) if settings.init else LabialCNN(config)
+        self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)
         self.begun = [parameter.detach().clone() for parameter in self.model.parameters()] if settings.anchor else []
@@ -263,14 +275,13 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Dropout draws the same in a batch whether or not the run was stopped before it.
         torch.manual_seed(self.settings.seed + 1_000_003 * self.current_epoch + batch_idx)
-        encoded = self.model.encode(batch.regions, batch.lengths)
-        loss = self._ctc(self.model.log_probabilities(encoded), batch)
+        log_probabilities, words = self.model.heads(batch.regions, batch.lengths)
+        loss = self._ctc(log_probabilities, batch)
         self.losses["train"].append(loss.item())
         self.log("loss", loss.detach(), prog_bar=True)
-        if self.model.words is not None and bool((batch.words != NO_WORD).any()):
-            scores = self.model.words(encoded).float().flatten(0, 1)
+        if words is not None and bool((batch.words != NO_WORD).any()):
             loss = loss + self.settings.word_weight * torch.nn.functional.cross_entropy(
-                scores, batch.words.flatten(), ignore_index=NO_WORD
+                words.float().flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
             )
         if not math.isfinite(loss.item()):
             raise GunileoError(
@@ -320,18 +331,24 @@ class Training(lightning.LightningModule):
 def begin(weights: str, config: ModelConfig) -> LabialCNN:
     """A model of ``config`` that begins with the weights of a safetensors file.
 
-    The head that names words is taken over if its words are the same, and fresh if they are not, or if the file has
-    none, as shipped ones. Raises ``GunileoError`` if the file can't be used or has another layout.
+    The head that names words is taken over if it has all of the new words, and fresh if it has not, or if the file
+    has none, as published layouts shipped. Raises ``GunileoError`` if the file can't be used or has another layout.
     """
     begun = load_weights(weights)
     config = replace(config, hidden=begun.config.hidden)
+    if (config.words or config.feedback) and set(config.words) <= set(begun.config.words):
+        config = replace(config, words=begun.config.words)
     dropped = {name: getattr(config, name) for name in ("dropout", "feature_dropout", "words")}
     if replace(begun.config, **dropped) != config:
         raise GunileoError(f"{weights}: has another layout than this run's settings; leave it out, or give its own")
     model = LabialCNN(config)
-    same = begun.config.words == config.words
-    kept = {name: value for name, value in begun.state_dict().items() if same or not name.startswith("words.")}
-    model.load_state_dict({**model.state_dict(), **kept})
+    fresh = model.state_dict()
+    for name, value in begun.state_dict().items():
+        if begun.config.words == config.words or not name.startswith(("words.", "second.weight_ih")):
+            fresh[name] = value
+        elif name.startswith("second"):  # what it hears of the first GRU stays; what of the words begins anew
+            fresh[name][:, : 2 * config.hidden] = value[:, : 2 * config.hidden]
+    model.load_state_dict(fresh)
     return model
 
 
