@@ -3,12 +3,13 @@
 Each row is a run of its own in RUNS/ROW, on talker s1, validated on grid_s1_valid; one that was stopped is gone on
 with, one that is finished is measured again. Prints a row a run: word error rates with 95 % intervals, letters and
 prepositions right with the grammar, the right sentence's negative log-likelihood among the grammar's in nats a clip,
-minutes, parameters. Without ROW, all; a run takes about an hour on a processor core.
+minutes, parameters. Without ROW, all; a run takes some six minutes on two processor cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,28 +20,32 @@ from gunileo.corpus import training_parts
 from gunileo.dataset import Augmentation
 from gunileo.decode import Floats, log_likelihood
 from gunileo.engine import load_model
+from gunileo.errors import GunileoError
 from gunileo.evaluate import evaluate
 from gunileo.grammar import Grammar
-from gunileo.model import load_weights, parameters
+from gunileo.model import LAYOUTS, load_weights, parameters
 from gunileo.prepare import Cache, CachedUtterance
-from gunileo.train import Settings, train
+from gunileo.train import laid_out, train
 
-BASE = Settings(epochs=30)
+BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=15)
 STILL = Augmentation(rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0)
 ROWS = {
     "base": BASE,
-    "more-channels": replace(BASE, channels=(16, 32, 64)),
-    "no-word-head": replace(BASE, word_weight=0),
+    "no-feedback": replace(BASE, feedback=False),
+    "no-word-head": replace(BASE, feedback=False, word_weight=0),
+    "published-layers": replace(laid_out(LAYOUTS["labial"]), epochs=15),
+    "no-joined-sentences": replace(BASE, augmentation=Augmentation(join=0)),
+    "no-curriculum": replace(BASE, curriculum=0),
     "no-cuts-later": replace(BASE, cuts_at_end=0),
     "no-normalisation": replace(BASE, normalise=False),
     "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
     "more-dropout": replace(BASE, feature_dropout=0.5),
-    "shift-mirror-jitter": replace(BASE, augmentation=STILL),
-    "no-augmentation": replace(BASE, augmentation=replace(STILL, shift=0, mirror=False, time_jitter=0)),
+    "no-looks": replace(BASE, augmentation=STILL),
+    "no-changes": replace(BASE, augmentation=replace(STILL, shift=0, mirror=False, time_jitter=0, join=0)),
     "batch-8": replace(BASE, batch_size=8),
     "rate-2e-3": replace(BASE, learning_rate=2e-3),
+    "rate-5e-4": replace(BASE, learning_rate=5e-4),
     "decay-0.2": replace(BASE, weight_decay=0.2),
-    "60-epochs": replace(BASE, epochs=60),
 }
 
 
@@ -65,6 +70,8 @@ def main() -> None:
         if not (run / "model.onnx").exists():
             try:
                 train(cache, training, held, run, ROWS[name], resume=True)
+            except GunileoError as error:  # one that learned nothing has a row, too
+                print(error, file=sys.stderr)
             finally:
                 with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
                     file.write(f"{(time.monotonic() - begun) / 60}\n")

@@ -16,6 +16,7 @@ import torch
 from gunileo import cli, registry
 from gunileo.confidence import Calibration
 from gunileo.export import describe_calibration
+from gunileo.model import LAYOUTS
 from gunileo.prepare import Cache
 from gunileo.sentence import SLOTS
 
@@ -270,6 +271,18 @@ def test_train_defaults_are_the_recipes() -> None:
         assert parameters[name].default is None
         (option,) = hints[name].__metadata__
         assert f"{getattr(Settings(), name)} if left out" in option.help
+
+
+def test_train_by_a_layouts_name(run, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    code, _, err = run("train", cache, "-o", folder, "--layout", "labial-wide", "--epochs", "1", "--device", "cpu")
+    assert code == 0 or "still blank" in err
+    settings = json.loads((folder / "settings.json").read_text())
+    assert (settings["channels"], settings["shrink"], settings["feedback"]) == ([16, 32, 64], 2, True)
+    code, _, err = run("train", cache, "-o", tmp_path / "two", "--layout", "labial", "--init", "labial")
+    assert code == 2
+    assert "layout of its own" in err
+    assert [layout.value for layout in cli._Layout] == list(LAYOUTS)
 
 
 def test_train_without_the_device_asked_for(run, cache: Path, tmp_path: Path) -> None:

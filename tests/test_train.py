@@ -159,6 +159,17 @@ def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_
     assert shares[0] == 1
     assert shares[5:] == pytest.approx([0.2] * 5, abs=0.05)
     assert all(a >= b - 0.05 for a, b in pairwise(shares))
+    fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, replace(settings, curriculum=0))
+    assert len(fit.clips(0).cuts) / len(fit.clips(0)) == pytest.approx(0.2, abs=0.05)
+    assert fit.clips(0).augmentation == settings.augmentation
+
+
+def test_a_layout_with_feedback_names_the_clips_words(synthetic_cache: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, epochs=1, shrink=2, feedback=True)
+    trained = load_weights(run(synthetic_cache, tmp_path / "run", settings))
+    cache = Cache(synthetic_cache)
+    assert trained.config.words == tuple(sorted({word.word for clip in cache.utterances for word in clip.words}))
+    assert (trained.config.shrink, trained.config.feedback) == (2, True)
 
 
 def test_a_run_begins_from_another(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:

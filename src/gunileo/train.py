@@ -41,7 +41,8 @@ class Settings:
     weight_decay: float = 0.01  # of AdamW, as in the original
     gradient_clip: float = 5.0  # norm; original: none
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
-    cuts_at_end: float = 0.15  # share of samples that are word cuts in the second half of the run; original: none
+    curriculum: float = 0.5  # share of the run in which samples grow from word cuts to whole sentences; original: none
+    cuts_at_end: float = 0.15  # share of samples that are word cuts after that; original: none
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
     shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
@@ -235,11 +236,12 @@ class Training(lightning.LightningModule):
     def clips(self, epoch: int) -> Clips:
         """The training clips as one epoch sees them: cut to a few words and hardly changed at first.
 
-        By the middle of a run most are whole sentences, changed as far as the augmentation goes; one that begins
-        with a trained model begins there.
+        At the end of the curriculum most are whole sentences, changed as far as the augmentation goes; a run that
+        begins with a trained model begins there.
         """
         settings = self.settings
-        grown = 1.0 if settings.init else min(1.0, 2 * epoch / settings.epochs)
+        growing = 0.0 if settings.init else settings.curriculum * settings.epochs
+        grown = min(1.0, epoch / growing) if growing else 1.0
         share = 1 - (1 - settings.cuts_at_end) * grown
         random = np.random.default_rng((settings.seed, epoch))
         part = evenly(self.train_part, settings.samples, random) if settings.samples else self.train_part
