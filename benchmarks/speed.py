@@ -27,6 +27,7 @@ from gunileo.corpus import Utterance, find_corpus
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.prepare import Cache, prepare
+from gunileo.registry import DEFAULT
 from gunileo.synthetic import make_corpus
 from gunileo.video import FPS, read_frames
 
@@ -69,7 +70,7 @@ def main() -> None:
     """Measure all four and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clip", type=Path, help="video of about three seconds; a synthetic one if left out")
-    parser.add_argument("--model", default="labial", help="shipped model, a run's folder, or an .onnx file")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model, a run's folder, or an .onnx file")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     used = keep_to_two()

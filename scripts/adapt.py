@@ -1,4 +1,4 @@
-"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--model labial]
+"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--model labial-wide]
 
 CACHE holds a talker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new talker's clips,
 the first by a hash of their names, are tested and never taught; of the others 5, 10 and 20 are taught, drawn anew for
@@ -27,6 +27,7 @@ from gunileo.engine import Reader, load_model
 from gunileo.evaluate import evaluate
 from gunileo.metrics import words_right
 from gunileo.prepare import Cache, CachedUtterance
+from gunileo.registry import DEFAULT
 from gunileo.train import Settings, train
 
 TESTED = 10  # clips
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of talker s1")
     parser.add_argument("new", type=Path, metavar="CACHE", help="prepared clips of a talker never trained on")
     parser.add_argument("--talker", default="s4", help="that talker's name; at least 30 clips")
-    parser.add_argument("--model", default="labial", help="shipped model's name")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
     parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
 

@@ -1,14 +1,15 @@
 """Learning curve: python scripts/curve.py CACHE -o RUNS [--clips 10 30 100 300 670]
 
-From nothing, on that many clips of talker s1, the first by a hash of their names, so that each number holds the
-smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was stopped is gone on with, one that is finished
-is measured again. All see as many samples, ``SAMPLES`` an epoch, but 670 stands for all clips of the list. Prints a row
-a run with 95 % intervals, and draws RUNS/curve.png.
+From nothing, with the layout of the best shipped model, on that many clips of talker s1, the first by a hash of their
+names, so that each number holds the smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was stopped
+is gone on with, one that is finished is measured again. All see as many samples, ``SAMPLES`` an epoch; a number over
+that of all clips stands for all. Prints a row a run with 95 % intervals, and draws RUNS/curve.png.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,8 +18,10 @@ from gunileo.arguments import listed
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import load_model
 from gunileo.evaluate import Score, evaluate
+from gunileo.model import LAYOUTS
 from gunileo.prepare import Cache
-from gunileo.train import Settings, train
+from gunileo.registry import DEFAULT
+from gunileo.train import laid_out, train
 
 CLIPS = (10, 30, 100, 300, 670)
 SAMPLES = 300  # an epoch
@@ -30,12 +33,12 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
     parser.add_argument("--clips", type=int, nargs="+", default=CLIPS)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
     pool, held = training_parts(cache.utterances, listed("grid_s1_valid"), talkers=["s1"])
-    settings = Settings(epochs=arguments.epochs, samples=SAMPLES)
+    settings = replace(laid_out(LAYOUTS[DEFAULT]), epochs=arguments.epochs, samples=SAMPLES)
     points: dict[int, dict[str, Score]] = {}
     print("| clips | greedy | grammar |\n|---|---|---|", flush=True)
     for count in sorted({min(count, len(pool)) for count in arguments.clips}):

@@ -1,6 +1,6 @@
-"""Release a trained run: python scripts/ship.py RUN CACHE [--split grid_s1_valid] [--talkers s1]
+"""Release a trained run: python scripts/ship.py RUN CACHE [--name labial] [--split grid_s1_valid] [--talkers s1]
 
-Writes src/gunileo/weights/labial.onnx and labial.safetensors (float16, folded) from RUN/model.safetensors,
+Writes src/gunileo/weights/NAME.onnx and NAME.safetensors (float16, folded) from RUN/model.safetensors,
 calibrates and measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
 """
 
@@ -25,7 +25,7 @@ from gunileo.engine import load_model
 from gunileo.evaluate import Evaluation, evaluate, to_text
 from gunileo.export import LICENCE, describe_calibration, export_onnx, rounded
 from gunileo.files import write_whole
-from gunileo.model import load_weights, parameters, save_model
+from gunileo.model import LAYOUTS, load_weights, parameters, save_model
 from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--split", default="grid_s1_valid", help="shipped list of the clips that were held back")
     parser.add_argument("--talkers", help="as given to gunileo train: talkers trained on; all, if none")
     parser.add_argument("--leave-out", help="as given to gunileo train: list of utterances kept away")
-    parser.add_argument("--name", default="labial")
+    parser.add_argument("--name", choices=LAYOUTS, default="labial")
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)

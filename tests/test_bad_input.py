@@ -204,7 +204,7 @@ def test_a_model_with_a_wrong_checksum_is_not_used(
 ) -> None:
     content = bytearray(Path(model).read_bytes())
     info = {
-        **{"name": "labial", "file": "labial.onnx", "weights": "", "bytes": {}, "parameters": 1},
+        **{"name": registry.DEFAULT, "file": "labial.onnx", "weights": "", "bytes": {}, "parameters": 1},
         **{"sha256": {"labial.onnx": hashlib.sha256(content).hexdigest()}},
         **dict.fromkeys(("wer_greedy", "wer_grammar", "cer_greedy", "cer_grammar", "milliseconds"), 1.0),
         **dict.fromkeys(("measured_on", "trained_on", "licence", "attribution"), ""),

@@ -218,10 +218,10 @@ def test_timing_travels_with_the_model_and_moves_words(model_file: Path, tmp_pat
     plain, regions = load_model(model_file), np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
     path = tmp_path / "late.onnx"
     path.write_bytes(model_file.read_bytes())
-    describe_calibration(path, {}, Timing((0.0, 0.0), (0.5, 0.0), 1.0))
-    describe_calibration(path, {}, Timing((0.0, 0.0), (0.08, 0.0), 1.0))
+    describe_calibration(path, {}, Timing((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.0))
+    describe_calibration(path, {}, Timing((0.0, 0.0, 0.0), (0.08, 0.0, 0.0), 1.0))
     reader = load_model(path)
-    assert reader.timing == Timing((0.0, 0.0), (0.08, 0.0), 1.0)
+    assert reader.timing == Timing((0.0, 0.0, 0.0), (0.08, 0.0, 0.0), 1.0)
     raw, moved = (one.transcribe_regions(regions, "a.mp4").words for one in (plain, reader))
     assert [word.start for word in moved] == [word.start for word in raw]
     assert [word.end for word in moved] == pytest.approx([min(word.end + 0.08, 40 / 25) for word in raw])

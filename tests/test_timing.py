@@ -11,7 +11,7 @@ from gunileo.decode import FPS
 from gunileo.labels import WordTime
 from gunileo.prepare import CachedUtterance
 from gunileo.sentence import CLASSES
-from gunileo.timing import FEWEST, Timing, fit, from_json, learn, to_json
+from gunileo.timing import FEWEST, Timing, fit, from_json, gaps, learn, to_json
 from gunileo.transcript import Word
 
 SAID = [("bin", 0.6, 0.9), ("blue", 0.9, 1.3), ("at", 1.3, 1.4), ("f", 1.4, 1.7), ("two", 1.7, 2.0), ("now", 2.0, 2.4)]
@@ -36,17 +36,31 @@ def test_a_habit_is_found_and_taken_back() -> None:
         assert (word.start, word.end) == pytest.approx((start, end), abs=1e-6)
     assert timing.start[1] == pytest.approx(-0.2)
     late = tuple(replace(word, start=word.start + 0.08, end=word.end - 0.04) for word in spread(0, 0, 0))
-    assert fit([(late, TRUE)]).start == pytest.approx((-0.08, 0), abs=1e-9)
-    assert fit([(late, TRUE)]).end == pytest.approx((0.04, 0), abs=1e-9)
+    assert fit([(late, TRUE)]).start == pytest.approx((-0.08, 0, 0), abs=1e-9)
+    assert fit([(late, TRUE)]).end == pytest.approx((0.04, 0, 0), abs=1e-9)
+
+
+def test_gaps_between_words_that_follow_each_other_are_closed() -> None:
+    """A network that spells every word in the middle half of its time."""
+    read = tuple(
+        Word(word, start + 0.25 * (end - start), end - 0.25 * (end - start), 0.9)
+        for word, start, end in ((text, 0.5 + 0.4 * i, 0.9 + 0.4 * i) for i, (text, _, _) in enumerate(SAID))
+    )
+    said = tuple(WordTime(word.word, 0.5 + 0.4 * i, 0.9 + 0.4 * i) for i, word in enumerate(read))
+    timing = fit([(read, said)] * 2)
+    for word, true in zip(timing.apply(read, 3.0), said, strict=True):
+        assert (word.start, word.end) == pytest.approx((true.start, true.end), abs=1e-6)
+    assert gaps(read) == pytest.approx(np.array([(0.0, 0.2), *[(0.2, 0.2)] * 4, (0.2, 0.0)]))
 
 
 def test_words_stay_in_the_clip_and_last_a_frame() -> None:
     words = (Word("a", 0.0, 0.04, 1.0), Word("b", 1.0, 1.04, 1.0), Word("c", 2.9, 3.0, 1.0))
-    for timing in (Timing((0.3, 0.5), (-0.3, 0.5), 9.0), Timing((-2, 0), (-2, 0), 9.0), Timing((5, 0), (5, 0), 9.0)):
+    lines = ((0.3, 0.5, 0.1), (-0.3, 0.5, -3)), ((-2, 0, 0), (-2, 0, 0)), ((5, 0, 0), (5, 0, 0))
+    for timing in (Timing(start, end, 9.0) for start, end in lines):
         for word in timing.apply(words, 3.0):
             assert 0 <= word.start < word.end <= 3.0
             assert word.end - word.start >= 1 / FPS - 1e-9
-    assert Timing((1, 1), (1, 1), 9.0).apply((), 3.0) == ()
+    assert Timing((1, 1, 0), (1, 1, 0), 9.0).apply((), 3.0) == ()
 
 
 def test_a_long_video_is_not_drawn_together() -> None:
@@ -60,13 +74,15 @@ def test_a_long_video_is_not_drawn_together() -> None:
 
 
 def test_json_comes_back_and_anything_else_is_refused() -> None:
-    timing = Timing((0.1, -0.2), (0.0, 0.3), 0.9)
+    timing = Timing((0.1, -0.2, 0.4), (0.0, 0.3, 0.0), 0.9)
     assert from_json(to_json(timing)) == timing
+    assert from_json('{"start": [0.1, -0.2], "end": [0, 0.3], "reach": 1}').start == (0.1, -0.2, 0)
     for text in (
         "{}",
         "[]",
         "nonsense",
         json.dumps({"start": [1], "end": [1, 2], "reach": 1}),
+        json.dumps({"start": [1, 2, 3, 4], "end": [1, 2], "reach": 1}),
         json.dumps({"start": [1, 2], "end": [1, 2]}),
         '{"start": [NaN, 0], "end": [0, 0], "reach": 1}',
     ):

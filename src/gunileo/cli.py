@@ -13,6 +13,7 @@ import typer
 
 from gunileo.arguments import Job, complain, filled, find_clips, find_jobs, listed
 from gunileo.errors import GunileoError
+from gunileo.registry import DEFAULT
 
 if TYPE_CHECKING:
     from gunileo.engine import Reader
@@ -168,8 +169,8 @@ def train(
 ) -> None:
     """Train LabialCNN on a cache and test it after each epoch.
 
-    With --init labial the shipped model learns a face from five to twenty clips, in minutes and part of the way; it
-    has settings of its own for that, where none are given.
+    With --init labial that shipped model learns a face from five to twenty clips, in minutes and part of the
+    way; it has settings of its own for that, where none are given.
     """
     from dataclasses import replace
 
@@ -209,7 +210,7 @@ def train(
 @app.command()
 def evaluate(
     cache: _CacheFolder,
-    model: _Model = "labial",
+    model: _Model = DEFAULT,
     split: _Split = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
     report: Annotated[
@@ -254,7 +255,7 @@ def evaluate(
 @app.command()
 def transcribe(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, or patterns.")],
-    model: _Model = "labial",
+    model: _Model = DEFAULT,
     decode: Annotated[
         _Decode | None,
         typer.Option(

@@ -105,8 +105,8 @@ def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
     return DECODERS[how]
 
 
-def load_model(name_or_path: Path | str = "labial") -> Reader:
-    """Load a shipped model by name, or an ONNX file that ``gunileo train`` or ``export_onnx`` wrote.
+def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
+    """Load a shipped model by name, the best if none is given, or an ONNX file of a training run or ``export_onnx``.
 
     Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, or if a file
     is no ONNX of a LabialCNN with this version's classes and input.

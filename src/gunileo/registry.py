@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gunileo.errors import GunileoError
 
+DEFAULT = "labial-wide"  # the shipped model with the fewest errors
 WEIGHTS = Path(str(files("gunileo") / "weights"))
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,20 +25,22 @@ if TYPE_CHECKING:  # for their names alone
     from gunileo.labels import WordTime
     from gunileo.prepare import Cache, CachedUtterance
 
-FEWEST = 10  # clips with word times to learn from: four numbers are learnt from some sixty words
+FEWEST = 10  # clips with word times to learn from: six numbers are learnt from some sixty words
 MOST = 100  # clips; more change nothing
+Line = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How far a model's words are moved: by so many seconds, and by a share of the distance from the middle.
+    """How far a model's words are moved: by so many seconds, by a share of the distance from the middle, and by one
+    of the gap to the word before a start or after an end.
 
     The middle is that between the first word's start and the last one's end, as decoded; a share below zero draws
     words towards it. What is further than ``reach`` from it, in a longer video, moves as what is at ``reach``.
     """
 
-    start: tuple[float, float]  # seconds, share
-    end: tuple[float, float]
+    start: Line  # seconds, share of the distance, share of the gap
+    end: Line
     reach: float  # seconds, of the longest sentence that it was learnt from
 
     def apply(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
@@ -46,16 +49,24 @@ class Timing:
             return ()
         middle = (words[0].start + words[-1].end) / 2
         moved = []
-        for word in words:
-            start, end = self._moved(word.start, middle, self.start), self._moved(word.end, middle, self.end)
+        for word, (before, after) in zip(words, gaps(words), strict=True):
+            start = self._moved(word.start, middle, before, self.start)
+            end = self._moved(word.end, middle, after, self.end)
             if end < start + 1 / FPS:
                 start, end = (start + end - 1 / FPS) / 2, (start + end + 1 / FPS) / 2
             start = min(max(0.0, start), max(0.0, seconds - 1 / FPS))
             moved.append(replace(word, start=start, end=min(max(end, start + 1 / FPS), seconds)))
         return tuple(moved)
 
-    def _moved(self, time: float, middle: float, line: tuple[float, float]) -> float:
-        return time + line[0] + line[1] * min(max(-self.reach, time - middle), self.reach)
+    def _moved(self, time: float, middle: float, gap: float, line: Line) -> float:
+        distance, gap = (min(max(-self.reach, length), self.reach) for length in (time - middle, gap))
+        return time + line[0] + line[1] * distance + line[2] * gap
+
+
+def gaps(words: Sequence[Word]) -> list[tuple[float, float]]:
+    """Seconds between each word and the one before and after it; 0 where there is none."""
+    between = [0.0, *(after.start - before.end for before, after in pairwise(words)), 0.0]
+    return list(pairwise(between))
 
 
 def to_json(timing: Timing) -> str:
@@ -67,8 +78,7 @@ def from_json(text: str) -> Timing:
     """The reverse of ``to_json``; ``ValueError`` if ``text`` is anything else."""
     try:
         entry = json.loads(text)
-        (a, b), (c, d) = entry["start"], entry["end"]
-        timing = Timing((float(a), float(b)), (float(c), float(d)), float(entry["reach"]))
+        timing = Timing(_three(entry["start"]), _three(entry["end"]), float(entry["reach"]))
     except (TypeError, KeyError) as error:
         raise ValueError(f"no timing: {error}") from error
     if not all(map(math.isfinite, (*timing.start, *timing.end, timing.reach))):
@@ -76,22 +86,29 @@ def from_json(text: str) -> Timing:
     return timing
 
 
+def _three(numbers: Sequence[float]) -> Line:
+    seconds, share, *gap = map(float, numbers)
+    (gap_share,) = gap or (0.0,)  # the first models' files know no gaps
+    return seconds, share, gap_share
+
+
 def fit(pairs: Sequence[tuple[Sequence[Word], Sequence[WordTime]]]) -> Timing:
     """The timing that brings decoded words nearest to when they were said, by least squares; sentence by sentence."""
-    middles = [(read[0].start + read[-1].end) / 2 for read, _ in pairs for _ in read]
     words = [both for read, said in pairs for both in zip(read, said, strict=True)]
+    middles = [(read[0].start + read[-1].end) / 2 for read, _ in pairs for _ in read]
+    before, after = zip(*(both for read, _ in pairs for both in gaps(read)), strict=True)
     return Timing(
-        _line([word.start for word, _ in words], [time.start for _, time in words], middles),
-        _line([word.end for word, _ in words], [time.end for _, time in words], middles),
+        _line([word.start for word, _ in words], [time.start for _, time in words], middles, before),
+        _line([word.end for word, _ in words], [time.end for _, time in words], middles, after),
         max((read[-1].end - read[0].start) / 2 for read, _ in pairs),
     )
 
 
-def _line(decoded: ArrayLike, true: ArrayLike, middles: ArrayLike) -> tuple[float, float]:
+def _line(decoded: ArrayLike, true: ArrayLike, middles: ArrayLike, gap: ArrayLike) -> Line:
     distances = np.subtract(decoded, middles)
-    rows = np.column_stack([np.ones(len(distances)), distances])
-    seconds, share = np.linalg.lstsq(rows, np.subtract(true, decoded), rcond=None)[0]
-    return float(seconds), float(share)
+    rows = np.column_stack([np.ones(len(distances)), distances, gap])
+    seconds, share, gap_share = np.linalg.lstsq(rows, np.subtract(true, decoded), rcond=None)[0]
+    return float(seconds), float(share), float(gap_share)
 
 
 def learn(reader: Reader, cache: Cache, utterances: Sequence[CachedUtterance]) -> Timing | None:
