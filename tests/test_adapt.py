@@ -83,12 +83,27 @@ def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tm
     assert settings == Settings(**begun)
 
 
+def test_every_layout_is_gone_on_with(tmp_path: Path) -> None:
+    wide = LabialCNN(replace(LAYOUT, shrink=2, feedback=True))
+    save_model(wide, tmp_path / "model.safetensors")
+    settings = settings_from(tmp_path)
+    assert (settings.shrink, settings.feedback) == (2, True)
+
+
 def test_a_changed_file_is_not_begun_from(shelf: Path) -> None:
     content = bytearray((shelf / "tiny.safetensors").read_bytes())
     content[-5] ^= 1  # one bit of one weight: still a valid file
     (shelf / "tiny.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=r"tiny\.safetensors: checksum .* reinstall gunileo$"):
         settings_from("tiny")
+
+
+@pytest.mark.parametrize("name", registry.names().split(", "))
+def test_shipped_models_can_be_begun_from(name: str, synthetic_cache: Path, tmp_path: Path) -> None:
+    cache = Cache(synthetic_cache)
+    fit = Training(cache, cache.utterances[:4], cache.utterances[4:], tmp_path, settings_from(name))
+    shipped = load_weights(settings_from(name).init)
+    assert differing(shipped, fit.model) == set()
 
 
 @pytest.mark.parametrize("name", ["tinny", "", "weights/tiny.onnx"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from gunileo import registry
 from gunileo.model import load_weights
 from gunileo.registry import ModelError
-from gunileo.train import Settings
+from gunileo.train import Settings, laid_out
 
 
 def settings_from(model: Path | str, talkers: int = 1) -> Settings:
@@ -28,7 +28,7 @@ def settings_from(model: Path | str, talkers: int = 1) -> Settings:
         advice = f"give a shipped one's name ({registry.names()}) or a finished run's folder"
         raise ModelError(f"{model}: no model to begin from; {advice}")
     layout = load_weights(path).config
-    begun = Settings(init=str(path), channels=layout.channels, shrink=layout.shrink, normalise=layout.normalise)
+    begun = replace(laid_out(layout), init=str(path), normalise=layout.normalise)
     return adapting(begun, talkers) if info else begun
 
 
