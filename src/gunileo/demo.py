@@ -44,7 +44,9 @@ SETTINGS = Settings(
     cuts_at_end=0.4,  # cuts are shorter: more steps in the same time
     feature_dropout=0.1,
     # one face, film after film in the same place and light
-    augmentation=Augmentation(shift=4, mirror=False, rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0),
+    augmentation=Augmentation(
+        shift=4, mirror=False, rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0, join=0
+    ),
     workers=0,
 )
 _MARK = ".gunileo-demo"  # in a folder that a demo made, and that the next one may clear
