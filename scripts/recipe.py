@@ -3,7 +3,7 @@
 Each row is a run of its own in RUNS/ROW, on talker s1, validated on grid_s1_valid; one that was stopped is gone on
 with, one that is finished is measured again. Prints a row a run: word error rates with 95 % intervals, letters and
 prepositions right with the grammar, the right sentence's negative log-likelihood among the grammar's in nats a clip,
-minutes, parameters. Without ROW, all; a run takes some six minutes on two processor cores.
+minutes, parameters. Without ROW, all.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings.frozen
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
     assert settings.epochs < Settings().epochs
+    assert settings.augmentation.join == 0
     assert settings.anchor > 0, "or the talker of before is forgotten"
     assert settings_from("tiny", talkers=2).anchor == 0, "that talker's clips do as much"
 

@@ -50,6 +50,7 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
         weight_decay=0.0,
         anchor=0.0 if talkers > 1 else 200.0,
         word_weight=0.0,
+        augmentation=replace(settings.augmentation, join=0.0),  # as it was measured
         frozen=True,
         keep_last=True,
     )

@@ -132,9 +132,9 @@ class Clips(Dataset[Sample]):
         utterance = self.utterances[index]  # IndexError past the end, as iteration expects
         random = np.random.default_rng((*self.seed, index))
         pieces = [Piece(utterance, 0, utterance.frames, utterance.text)]
-        timed = utterance.words and index not in self.cuts
-        if self.augmentation and timed and random.random() < self.augmentation.join:
-            pieces = join(utterance, self.timed[utterance.talker], self.augmentation.seam, random)
+        others = self.timed.get(utterance.talker) if index not in self.cuts else None
+        if self.augmentation and others and utterance.words and random.random() < self.augmentation.join:
+            pieces = join(utterance, others, self.augmentation.seam, random)
         regions = np.concatenate([self.cache.load(piece.utterance)[piece.start : piece.end] for piece in pieces])
         words = np.concatenate([frame_words(piece.utterance, self.words)[piece.start : piece.end] for piece in pieces])
         text = " ".join(piece.text for piece in pieces)
