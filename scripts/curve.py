@@ -3,7 +3,8 @@
 From nothing, with the layout of the best shipped model, on that many clips of talker s1, the first by a hash of their
 names, so that each number holds the smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was stopped
 is gone on with, one that is finished is measured again. All see as many samples, ``SAMPLES`` an epoch, and the last
-epoch's weights are measured: nothing is chosen. A number over that of all clips stands for all. Prints a row a run with 95 % intervals, and draws RUNS/curve.png.
+epoch's weights are measured: nothing is chosen. A number over that of all clips stands for all. Prints a row a run
+with 95 % intervals, and draws RUNS/curve.png.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Try changes to the recipe, one a row: python scripts/recipe.py CACHE -o RUNS [ROW ...]
+"""Try changes to the recipe, one a row: python scripts/recipe.py CACHE -o RUNS [--others CACHE] [ROW ...]
 
 Each row is a run of its own in RUNS/ROW, on talker s1, validated on grid_s1_valid; one that was stopped is gone on
 with, one that is finished is measured again. Prints a row a run: word error rates with 95 % intervals, letters and
 prepositions right with the grammar, the right sentence's negative log-likelihood among the grammar's in nats a clip,
-minutes, parameters. Without ROW, all.
+minutes, parameters; and, of clips of talkers never trained on, the error rates, if a cache of them is given. Without
+ROW, all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from gunileo.arguments import listed
 from gunileo.corpus import training_parts
 from gunileo.dataset import Augmentation
 from gunileo.decode import Floats, log_likelihood
-from gunileo.engine import load_model
+from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError
 from gunileo.evaluate import evaluate
 from gunileo.grammar import Grammar
@@ -41,6 +42,9 @@ ROWS = {
     "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
     "more-dropout": replace(BASE, feature_dropout=0.5),
     "no-looks": replace(BASE, augmentation=STILL),
+    "more-looks": replace(
+        BASE, augmentation=Augmentation(rotation=10, scale=0.2, stretch=0.12, contrast=0.35, shade=0.6)
+    ),
     "no-changes": replace(BASE, augmentation=replace(STILL, shift=0, mirror=False, time_jitter=0, join=0)),
     "batch-8": replace(BASE, batch_size=8),
     "rate-2e-3": replace(BASE, learning_rate=2e-3),
@@ -54,16 +58,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
+    parser.add_argument("--others", type=Path, metavar="CACHE", help="prepared clips of talkers never trained on")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
     arguments = parser.parse_intermixed_args()  # rows may stand behind -o RUNS
     if unknown := set(arguments.rows) - set(ROWS):
         parser.error(f"no such row: {', '.join(sorted(unknown))}; use {', '.join(ROWS)}")
 
-    cache = Cache(arguments.cache)
+    cache, others = Cache(arguments.cache), Cache(arguments.others) if arguments.others else None
     training, held = training_parts(cache.utterances, listed("grid_s1_valid"), talkers=["s1"])
     table = [
-        "| row | greedy | grammar | letter | preposition | nats | minutes | parameters |",
-        "|---|---|---|---|---|---|---|---|",
+        "| row | greedy | grammar | letter | preposition | nats | minutes | parameters | others |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in arguments.rows or ROWS:
         run, begun = arguments.output / name, time.monotonic()
@@ -75,11 +80,11 @@ def main() -> None:
             finally:
                 with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
                     file.write(f"{(time.monotonic() - begun) / 60}\n")
-        table.append(row(name, run, cache, held))
+        table.append(row(name, run, cache, held, others))
         print("\n".join(["", *table]), flush=True)
 
 
-def row(name: str, run: Path, cache: Cache, held: Sequence[CachedUtterance]) -> str:
+def row(name: str, run: Path, cache: Cache, held: Sequence[CachedUtterance], others: Cache | None) -> str:
     """One line of the table, measured on the run's exported model."""
     reader = load_model(run)
     scores = evaluate(reader, cache, held).scores
@@ -91,7 +96,15 @@ def row(name: str, run: Path, cache: Cache, held: Sequence[CachedUtterance]) -> 
     nats = sum(surprise(reader.log_probabilities(cache.load(one)), one.text) for one in held) / len(held)
     minutes = sum(map(float, (run / "minutes.txt").read_text().split()))
     count = parameters(load_weights(run / "model.safetensors").fold())
-    return f"| {' | '.join([name, *rates, *places, f'{nats:.2f}', f'{minutes:.0f}', f'{count / 1e6:.1f} million'])} |"
+    cells = [name, *rates, *places, f"{nats:.2f}", f"{minutes:.0f}", f"{count / 1e6:.1f} million"]
+    cells.append(strangers(reader, others) if others else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def strangers(reader: Reader, others: Cache) -> str:
+    """Word error rates, greedy and with the grammar, on all clips of a cache."""
+    scores = evaluate(reader, others, others.utterances).scores
+    return f"{scores['greedy'].wer:.1%} / {scores['grammar'].wer:.1%}"
 
 
 def surprise(logp: Floats, said: str) -> float:

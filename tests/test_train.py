@@ -16,11 +16,12 @@ import torch
 
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
+from gunileo.history import record
 from gunileo.model import LabialCNN, ModelConfig, load_weights
 from gunileo.mouth import normalise
 from gunileo.prepare import Cache
 from gunileo.sentence import BLANK
-from gunileo.train import Settings, Training, record, train
+from gunileo.train import Settings, Training, train
 
 TINY = Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -23,7 +22,8 @@ from torch.utils.data import DataLoader
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
 from gunileo.errors import GunileoError
-from gunileo.files import whole, write_whole
+from gunileo.files import write_whole
+from gunileo.history import draw, record
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
@@ -326,7 +326,7 @@ class Training(lightning.LightningModule):
         self.blank = not any(read)
         _report(row, self.settings.epochs, self.read, self.blank)
         rows = record(self.run / "metrics.csv", row)
-        draw_curve(rows, self.run / "curve.png")
+        draw(rows, self.run / "curve.png")
         self.losses, self.read = {"train": [], "val": []}, []
 
 
@@ -372,35 +372,3 @@ def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]]
         print(f"  said {said!r}\n  read {read!r}")
     if blank:
         print("  every answer is blank: usual in the first epochs, a fault if it stays")
-
-
-def record(path: Path, row: dict[str, float]) -> list[dict[str, float]]:
-    """Add a row to a CSV of epochs, in place of any of the same or a later epoch, and return all rows."""
-    rows: list[dict[str, float]] = []
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = [{name: float(value) for name, value in old.items()} for old in csv.DictReader(file)]
-    rows = [old for old in rows if old["epoch"] < row["epoch"]] + [row]
-    with whole(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        writer.writeheader()
-        writer.writerows(rows)
-    return rows
-
-
-def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
-    """The learning curve as a PNG: losses above, error rates below."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    losses, rates = figure.subplots(2, 1, sharex=True)
-    epochs = [row["epoch"] for row in rows]
-    for axis, names in ((losses, ("train_loss", "val_loss")), (rates, ("val_wer", "val_cer"))):
-        for name in names:
-            axis.plot(epochs, [row[name] for row in rows], label=name.replace("_", " "))
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-        axis.legend()
-    rates.set_xlabel("epoch")
-    with whole(path) as part:
-        figure.savefig(part, dpi=110, format="png")
