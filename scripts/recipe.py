@@ -28,13 +28,13 @@ from gunileo.model import LAYOUTS, load_weights, parameters
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.train import laid_out, train
 
-BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=15)
+BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=10)
 STILL = Augmentation(rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0)
 ROWS = {
     "base": BASE,
     "no-feedback": replace(BASE, feedback=False),
     "no-word-head": replace(BASE, feedback=False, word_weight=0),
-    "published-layers": replace(laid_out(LAYOUTS["labial"]), epochs=15),
+    "published-layers": replace(laid_out(LAYOUTS["labial"]), epochs=10),
     "no-joined-sentences": replace(BASE, augmentation=Augmentation(join=0)),
     "no-curriculum": replace(BASE, curriculum=0),
     "no-cuts-later": replace(BASE, cuts_at_end=0),

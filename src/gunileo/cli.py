@@ -299,8 +299,8 @@ def transcribe(
                 raise GunileoError(
                     f"{job.path}: {place} is {taken[job.stem]}'s; rename one of them, or give their folder"
                 )
-            text = _read(read, job, wanted, output or Path())
-            typer.echo(f"{job.path}: {text}" if len(jobs) > 1 else text)
+            for line in _read(read, job, wanted, output or Path()).splitlines():
+                typer.echo(f"{job.path}: {line}" if len(jobs) > 1 else line)
         except GunileoError as error:
             failed = True
             complain(error)
@@ -385,7 +385,7 @@ def _read(read: Callable[[Path], Transcript], job: Job, formats: list[str], outp
     transcript = read(job.path)
     if formats:
         write_transcript(transcript, output / job.stem, formats)
-    return to_txt(transcript).rstrip("\n")
+    return to_txt(transcript)
 
 
 def _formats(given: str | None) -> list[str]:

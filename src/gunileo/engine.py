@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from gunileo import registry, timing
+from gunileo.activity import LONGEST
 from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
 from gunileo.grammar import Grammar
-from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise, read_regions
+from gunileo.live import Live, sentences
+from gunileo.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, normalise, unreadable
 from gunileo.registry import ModelError, content_of
 from gunileo.sentence import CLASSES
-from gunileo.transcript import Transcript
-from gunileo.video import FPS
+from gunileo.transcript import Transcript, joined
+from gunileo.video import FPS, read_frames
 
 _THREADS = 2  # more gain nothing on 75 frames
-_SENTENCE = 10  # seconds; GRID's clips last 3, and a longer video would come out as one confident wrong sentence
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
 
 
@@ -39,14 +41,37 @@ class Reader:
     def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
         """Read the lips in a video file.
 
-        ``decode`` is "grammar" (always a sentence of ``grammar``, of GRID's if none is given), "greedy" or "beam"
-        (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises ``VideoError`` if the file
-        can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it is too short or too long
-        for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is
-        something else, or has no use for a ``grammar`` that is given.
+        A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
+        are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``, of GRID's if none is given),
+        "greedy" or "beam" (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises
+        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it
+        is too short for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if
+        ``decode`` is something else, or has no use for a ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
-        return self.transcribe_regions(read_regions(path), str(path), decode, grammar)
+        file, frames = str(path), mouth_stream(read_frames(path))
+        first = list(islice(frames, LONGEST + 1))
+        regions = [region for region in first if region is not None]
+        if len(first) > LONGEST:
+            return joined(file, self.name, list(sentences(chain(first, frames), self, file, decode, grammar)))
+        if complaint := unreadable(len(first), len(regions)):
+            raise MouthError(f"{file}: {complaint}")
+        return self.transcribe_regions(np.stack(regions), file, decode, grammar)
+
+    def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
+        """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
+
+        A sentence is what is said between two rests of the mouth of 0.4 seconds, or ten seconds without one; what
+        is cut there is joined without a word lost or twice. Frames without a face are passed over. Words have their
+        times in the video. Raises as ``transcribe`` does, after the sentences that could be read.
+        """
+        _decoder(decode, grammar)
+        return sentences(mouth_stream(read_frames(path)), self, str(path), decode, grammar)
+
+    def live(self, decode: How = "grammar", grammar: Grammar | None = None) -> Live:
+        """Read frames as a camera gives them; arguments as for ``transcribe``."""
+        _decoder(decode, grammar)
+        return Live(self, decode, grammar)
 
     def transcribe_regions(
         self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None
@@ -56,8 +81,9 @@ class Reader:
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
         for one; ``ModelError`` if the model is broken.
         """
-        if decode == "grammar" and len(regions) > _SENTENCE * FPS:
-            length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({_SENTENCE} s at most)"
+        if decode == "grammar" and len(regions) > LONGEST:
+            longest = LONGEST // FPS
+            length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
             decoded = self.decode(self.log_probabilities(regions), decode, grammar)

@@ -81,7 +81,8 @@ class FaceTracker:
         self._seen: Box | None = None  # where the face was last
 
     def start(self, frames: list[Frame]) -> None:
-        """Pick the largest face that stays through ``frames``; the first to come, if there is none.
+        """Pick the largest face that stays through ``frames``, whatever was followed before; if there is none, the
+        first to come.
 
         Steadiness counts as much as size: each detection adds its area to the face whose place it shares.
         """
@@ -93,9 +94,8 @@ class FaceTracker:
                     tracks.append((box, box.side**2))
                 else:
                     tracks[near] = (tracks[near][0], tracks[near][1] + box.side**2)
-        if tracks:
-            self._seen = max(tracks, key=lambda track: track[1])[0]
-            self._crop = None
+        self._seen = max(tracks, key=lambda track: track[1])[0] if tracks else None
+        self._crop = None
 
     def __call__(self, frame: Frame) -> Array | None:
         """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -57,35 +57,102 @@ def normalise(regions: NDArray[np.uint8]) -> Array:
 
 
 def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
-    """One mouth region, uint8 [100, 150], for each RGB frame of a stream.
-
-    Follows the largest face that is steady in the first half second. The region is turned along the line of
-    the eyes, scaled by their distance and centred on the lips, all smoothed over time; gaps of up to half a
-    second are interpolated. At most a second of frames is held.
+    """One mouth region, uint8 [100, 150], for each RGB frame of a clip, by a ``MouthTracker``.
 
     Raises ``MouthError``, after the last frame, if there are fewer than five frames or the face is missing
-    for longer, with the share of frames in which it was found.
+    for over half a second, with the share of frames in which it was found.
     """
-    frames = iter(frames)
-    first = list(islice(frames, _MAX_GAP + 1))
-    tracker = FaceTracker()
-    tracker.start(first[::4])
-    path = _Path()
-    found = total = 0
-    for frame in chain(first, frames):
-        landmarks = tracker(frame)
+    total = found = 0
+    for region in mouth_stream(frames):
         total += 1
-        found += landmarks is not None
-        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
-        path.push(grey, None if landmarks is None else _pose(landmarks))
-        yield from path.settled()
-    path.close()
-    yield from path.settled()
+        if region is not None:
+            found += 1
+            if found == total:
+                yield region
+    if complaint := unreadable(total, found):
+        raise MouthError(complaint)
+
+
+def unreadable(total: int, found: int) -> str:
+    """Why a clip of so many frames, with a face in so many of them, can't be read as one; nothing if it can."""
     if total < MIN_FRAMES:
-        raise MouthError(f"only {total} frame(s) long; at least {MIN_FRAMES} (0.2 s) are needed to read lips")
-    if path.broken:
+        return f"only {total} frame(s) long; at least {MIN_FRAMES} (0.2 s) are needed to read lips"
+    if found < total:
         share = f"face found in {found} of {total} frames ({found / total:.0%})" if found else "no face found"
-        raise MouthError(f"{share}; film one face from the front, in good light, without breaks over half a second")
+        return f"{share}; film one face from the front, in good light, without breaks over half a second"
+    return ""
+
+
+def mouth_stream(frames: Iterable[Frame]) -> Iterator[Regions | None]:
+    """As ``mouth_regions``, but of any length, with None for each frame that has no face."""
+    mouths = MouthTracker()
+    for frame in frames:
+        yield from mouths.push(frame)
+    yield from mouths.close()
+
+
+class MouthTracker:
+    """Mouth regions of a stream of frames that are pushed one at a time: one a frame, about half a second later.
+
+    Follows the largest face that is steady in half a second. The region is turned along the line of the eyes, scaled
+    by their distance and centred on the lips, all smoothed over time. Only every second frame is searched for
+    them, which moves no region by half a pixel, and gaps of up to half a second are interpolated. A face that is
+    missing for longer is lost: None stands for the frames without it, and the next one that comes is followed. At
+    most a second of frames is held.
+    """
+
+    def __init__(self) -> None:
+        self._faces = FaceTracker()
+        self._path = _Path()
+        self._waiting: list[Frame] = []  # half a second, by which the face is picked; then the newest
+        self._picked = False
+        self._skipped: Frame | None = None  # the one before, while the next tells where its face is
+        self._may_skip = False
+
+    def push(self, frame: Frame) -> list[Regions | None]:
+        """Take the next frame, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
+        self._waiting.append(frame)
+        if not self._picked and len(self._waiting) <= _MAX_GAP:
+            return []
+        return self._follow(len(self._waiting) - 1)
+
+    def close(self) -> list[Regions | None]:
+        """The regions of all frames that are left, as no more of this face will come."""
+        out = [*self._follow(len(self._waiting)), *self._path.close()]
+        self._restart()
+        return out
+
+    def _restart(self, again: bool = False) -> None:
+        self._path, self._picked, self._skipped, self._may_skip = _Path(again), False, None, False
+
+    def _follow(self, count: int) -> list[Regions | None]:
+        """Look for the face in the first ``count`` waiting frames: in every second one, and in the last of all."""
+        if not self._picked:
+            self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
+            self._picked = True
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        out: list[Regions | None] = []
+        for number, frame in enumerate(taken, 1):
+            if self._may_skip and (self._waiting or number < count):
+                self._skipped, self._may_skip = frame, False
+                continue
+            landmarks = self._faces(frame)
+            if self._skipped is not None:
+                before = None
+                if landmarks is None:  # as if none had been skipped
+                    before, landmarks = self._faces(self._skipped), self._faces(frame)
+                out += self._settle(self._skipped, before)
+                self._skipped = None
+            self._may_skip = landmarks is not None
+            out += self._settle(frame, landmarks)
+        return out
+
+    def _settle(self, frame: Frame, landmarks: Array | None) -> list[Regions | None]:
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        out = self._path.push(grey, None if landmarks is None else _pose(landmarks))
+        if self._path.broken:
+            self._restart(again=True)
+        return out
 
 
 def _pose(landmarks: Array) -> Array:
@@ -100,22 +167,23 @@ def _pose(landmarks: Array) -> Array:
 class _Path:
     """Frames waiting until the frames after them have settled where their mouth is."""
 
-    def __init__(self) -> None:
-        self.broken = False  # the face was missing for too long; nothing more is settled
+    def __init__(self, again: bool = False) -> None:
+        self.broken = False  # the face was missing for too long; nothing more is taken
+        self._again = again  # after such a break; what comes before the first face is a part of it
         self._frames: list[Regions] = []  # grey, not yet out
-        self._poses: list[Array] = []  # from _done - behind on
+        self._poses: list[Array] = []  # from those kept of frames that are out on
         self._behind = 0  # poses kept of frames that are out already
         self._gap = 0  # frames at the end without a pose
-        self._closed = False
 
-    def push(self, frame: Regions, pose: Array | None) -> None:
-        if self.broken:
-            return
+    def push(self, frame: Regions, pose: Array | None) -> list[Regions | None]:
+        """Take a frame, and its pose if it has one; what is settled by it comes out."""
         self._frames.append(frame)
+        if pose is None and self._again and not self._poses:
+            return self._lost()
         if pose is None:
             self._gap += 1
-            self._check()
-            return
+            self.broken = self._gap > _MAX_GAP
+            return self._settled(0) + self._lost() if self.broken else []
         if self._poses:
             # Angles go on from the last one, so that a turn past 180 degrees is no jump.
             pose[2] = self._poses[-1][2] + np.remainder(pose[2] - self._poses[-1][2] + np.pi, 2 * np.pi) - np.pi
@@ -125,32 +193,30 @@ class _Path:
             self._poses.extend([pose] * self._gap)
         self._poses.append(pose)
         self._gap = 0
+        return self._settled(_RADIUS)
 
-    def close(self) -> None:
-        """No more frames will come."""
-        if not self._poses:
-            self.broken = True
-        if not self.broken:
+    def close(self) -> list[Regions | None]:
+        """The rest, as no more frames will come."""
+        if self._poses:
             self._poses.extend([self._poses[-1]] * self._gap)
-        self._closed = True
+        return self._settled(0) + self._lost()
 
-    def settled(self) -> Iterator[Regions]:
-        """The regions whose place no later frame can change."""
-        while self._frames and not self.broken:
-            ahead = len(self._poses) - self._behind - 1
-            if ahead < (0 if self._closed else _RADIUS):
-                return
+    def _lost(self) -> list[Regions | None]:
+        lost: list[Regions | None] = [None] * len(self._frames)
+        self._frames.clear()
+        return lost
+
+    def _settled(self, ahead: int) -> list[Regions | None]:
+        """The regions of frames with poses of so many frames after them."""
+        out: list[Regions | None] = []
+        while len(self._poses) - self._behind > ahead:
             pose = _smooth(np.stack(self._poses[: self._behind + 1 + _RADIUS]), self._behind)
-            yield _cut(self._frames.pop(0), pose)
+            out.append(_cut(self._frames.pop(0), pose))
             if self._behind == _RADIUS:
                 self._poses.pop(0)
             else:
                 self._behind += 1
-
-    def _check(self) -> None:
-        if self._gap > _MAX_GAP:
-            self.broken = True
-            self._frames.clear()
+        return out
 
 
 def _smooth(poses: Array, at: int) -> Array:

@@ -1,0 +1,84 @@
+"""Reading a stream, a sentence at a time: frames go in, and each sentence comes out when the mouth rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gunileo.activity import Segmenter, Span
+from gunileo.decode import DecodeError
+from gunileo.mouth import MouthError, MouthTracker, Regions, unreadable
+from gunileo.transcript import Transcript
+from gunileo.video import FPS, Frame
+
+if TYPE_CHECKING:  # which makes them
+    from gunileo.engine import How, Reader
+    from gunileo.grammar import Grammar
+
+
+class Live:
+    """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
+
+    It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
+    comes is read. Times are in seconds from the first frame.
+    """
+
+    def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None, file: str = "live"):
+        self._reader, self._decode, self._grammar, self._file = reader, decode, grammar, file
+        self._mouths, self._segmenter = MouthTracker(), Segmenter()
+
+    def push(self, frame: Frame) -> list[Transcript]:
+        """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.
+
+        A sentence ends when the mouth has rested for 0.4 seconds. One that is cut at ten seconds goes on in the
+        next.
+        """
+        return self._read(self._mouths.push(frame))
+
+    def flush(self) -> list[Transcript]:
+        """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
+        read = self._read(self._mouths.close())
+        last = self._segmenter.close()
+        return read + self._spoken([last])
+
+    def _read(self, regions: Iterable[Regions | None]) -> list[Transcript]:
+        return self._spoken(map(self._segmenter.push, regions))
+
+    def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
+        return list(spoken(spans, self._reader, self._file, self._decode, self._grammar))
+
+
+def sentences(
+    regions: Iterable[Regions | None], reader: Reader, file: str, decode: How, grammar: Grammar | None
+) -> Iterator[Transcript]:
+    """What is said in a stream of mouth regions, None for each frame without a face: a sentence at a time.
+
+    Raises ``MouthError``, naming ``file``, if there is a face in none of them.
+    """
+    segmenter = Segmenter()
+    total = found = 0
+    for region in regions:
+        total += 1
+        found += region is not None
+        yield from spoken([segmenter.push(region)], reader, file, decode, grammar)
+    yield from spoken([segmenter.close()], reader, file, decode, grammar)
+    if not found:
+        raise MouthError(f"{file}: {unreadable(total, found)}")
+
+
+def spoken(
+    spans: Iterable[Span | None], reader: Reader, file: str, decode: How, grammar: Grammar | None
+) -> Iterator[Transcript]:
+    """The spans in which words are read, with times in the stream; a mouth also moves without a word."""
+    for span in spans:
+        if span is None:
+            continue
+        with suppress(DecodeError):  # too short for any sentence of the grammar
+            read = reader.transcribe_regions(span.regions, file, decode, grammar)
+            offset = span.start / FPS
+            words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]
+            own = tuple(word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last)
+            if own:
+                yield replace(read, text=" ".join(word.word for word in own), words=own)

@@ -1,0 +1,104 @@
+"""Reading a stream: the same sentences from a file, from frames pushed one at a time and from regions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gunileo import transcript
+from gunileo.engine import Reader, load_model
+from gunileo.live import sentences
+from gunileo.metrics import wer
+from gunileo.mouth import MouthError, mouth_stream
+from gunileo.sentence import SLOTS
+from gunileo.transcript import Transcript, joined, to_json, to_txt
+from gunileo.video import FPS, Frame, read_frames, write_video
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def frames(synthetic_corpus: Path) -> list[Frame]:
+    """Four sentences one after the other, over ten seconds, without a jump: a made-up one, there and back, twice."""
+    clip = list(read_frames(min((synthetic_corpus / "s1").glob("*.*"))))
+    return [frame for way in (clip, clip[::-1]) * 2 for frame in way]
+
+
+@pytest.fixture(scope="module")
+def video(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    write_video(path, frames)
+    return path
+
+
+def test_a_long_video_is_read_sentence_by_sentence(reader: Reader, video: Path, frames: list[Frame]) -> None:
+    read = reader.transcribe(video)
+    assert len(read.sentences) == 4
+    assert read.text.splitlines() == [sentence.text for sentence in read.sentences]
+    assert len(read.words) == 4 * len(SLOTS)
+    starts = [word.start for word in read.words]
+    assert starts == sorted(starts)
+    assert read.words[-1].end < len(frames) / FPS
+    assert [one.text for one in reader.stream(video)] == read.text.splitlines()
+
+
+def test_frames_pushed_one_at_a_time_give_the_same(reader: Reader, video: Path) -> None:
+    live, read, when = reader.live(), [], []
+    for number, frame in enumerate(read_frames(video)):
+        if spoken := live.push(frame):
+            read += spoken
+            when.append(number / FPS)
+    read += live.flush()
+    assert [(one.text, one.words) for one in read] == [(one.text, one.words) for one in reader.stream(video)]
+    for one, time in zip(read, when, strict=False):
+        assert 0 < time - one.words[-1].end < 2, "a sentence comes out soon after its end"
+
+
+def test_a_sentence_is_read_on_demand(reader: Reader, frames: list[Frame]) -> None:
+    live = reader.live()
+    read = [one for frame in frames[:70] for one in live.push(frame)]
+    assert not read
+    (read,) = live.flush()
+    assert len(read.words) == len(SLOTS)
+    assert not live.flush()
+
+
+def test_a_stretch_without_a_face_is_passed_over(reader: Reader, frames: list[Frame]) -> None:
+    away = [np.full_like(frames[0], 90)] * 100
+    quarter = len(frames) // 4
+    regions = list(mouth_stream([*away, *frames[:quarter], *away, *frames[quarter : 2 * quarter]]))
+    assert len(regions) == 200 + 2 * quarter
+    assert 200 - 2 * FPS < sum(region is None for region in regions) <= 200
+    read = list(sentences(regions, reader, "x", "grammar", None))
+    assert len(read) == 2
+    assert 4 < read[0].words[0].start < 4 + quarter / FPS
+    assert read[1].words[0].start > 8 + quarter / FPS
+
+
+def test_a_long_video_without_a_face_is_an_error(reader: Reader, tmp_path: Path) -> None:
+    write_video(tmp_path / "wall.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 300)
+    with pytest.raises(MouthError, match=r"wall\.mp4: no face found; film one face"):
+        reader.transcribe(tmp_path / "wall.mp4")
+
+
+def test_real_sentences_one_after_the_other_are_read_as_apart(reader: Reader, shared: Path) -> None:
+    clips = sorted((shared / "grid" / "s1").glob("*.mpg"))[:8]
+    apart = [reader.transcribe(clip).text for clip in clips]
+    stream = mouth_stream(frame for clip in clips for frame in read_frames(clip))
+    read = [one.text for one in sentences(stream, reader, "x", "grammar", None)]
+    assert len(read) == len(clips)
+    assert wer([" ".join(apart)], [" ".join(read)]) < 0.05
+
+
+def test_a_transcript_of_several_sentences() -> None:
+    words = [(transcript.Word("bin", 0.5, 0.7, 0.9),), (transcript.Word("set", 4.0, 4.2, 0.3),)]
+    read = [Transcript("x", "bin", words[0], 0.9, "m"), Transcript("x", "set", words[1], 0.3, "m", sure=False)]
+    whole = joined("x", "m", read)
+    assert to_txt(whole) == "bin\nnot sure: set\n"
+    assert (whole.confidence, whole.sure, whole.words) == (0.3, False, words[0] + words[1])
+    assert '"sentences"' in to_json(whole)
+    assert '"sentences"' not in to_json(read[0])
+    assert not joined("x", "m", []).sure
