@@ -109,9 +109,7 @@ def test_shipped_models_can_be_begun_from(name: str, synthetic_cache: Path, tmp_
 
 @pytest.mark.parametrize("name", ["tinny", "", "weights/tiny.onnx"])
 def test_a_wrong_name_is_told(name: str, shelf: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"no model to begin from; give a shipped one's name \(tiny\) or a finished run"
-    ):
+    with pytest.raises(ModelError, match=r"no weights there; give a shipped one's name \(tiny\) or a finished run"):
         settings_from(shelf.parent / name if name else shelf.parent)
 
 
@@ -233,7 +231,7 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     arguments = ("train", synthetic_cache, "-o", folder, "--device", "cpu", "--epochs", 1, "--talkers", "s2")
     code, out, err = run(*arguments, "--init", "tinny")
     assert (code, len(err.splitlines())) == (1, 1), err
-    assert "tinny: no model to begin from" in err
+    assert "tinny: no weights there" in err
     assert not folder.exists()
     code, out, err = run(*arguments, "--init", "tiny")
     assert code == 0, err

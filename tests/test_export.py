@@ -1,6 +1,8 @@
 """The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from gunileo.export import export_onnx, rounded
+from gunileo import export
+from gunileo.engine import load_model
+from gunileo.errors import GunileoError
+from gunileo.export import export_model, export_onnx, rounded
 from gunileo.files import FileError
-from gunileo.model import LabialCNN, ModelConfig, parameters
+from gunileo.model import LabialCNN, ModelConfig, load_weights, parameters
+from gunileo.mouth import normalise, read_regions
+from gunileo.registry import weights_of
 from gunileo.sentence import CLASSES
 
 TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
@@ -110,3 +117,37 @@ def test_published_configuration_exports(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             session.run(None, {"regions": regions.numpy()})[0], rounded(model)(regions), atol=1e-4
         )
+
+
+def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: Path) -> None:
+    path = tmp_path / "out.onnx"
+    assert export_model("labial-wide", path) < 1e-3
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert metadata["name"] == "labial-wide"
+    assert "GRID talker s1" in metadata["trained_on"]
+    assert "CC BY 4.0" in metadata["attribution"]
+    shipped, exported = load_model("labial-wide"), load_model(path)
+    assert exported.calibrations == shipped.calibrations
+    assert exported.timing == shipped.timing
+
+
+def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(shared: Path, tmp_path: Path) -> None:
+    regions = read_regions(shared / "grid" / "s1" / "bbaf2n.mpg")
+    export_model("labial-wide", tmp_path / "labial-wide.onnx")
+    np.save(tmp_path / "regions.npy", regions)
+    page = (Path(__file__).parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    assert "gunileo" not in code.replace("gunileo_classes", "")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "bin blue at f two now\n"
+    network = load_weights(weights_of("labial-wide"))
+    with torch.no_grad():
+        exact = network(torch.from_numpy(normalise(regions))[None]).numpy()
+    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(regions), exact, atol=1e-3)
+
+
+def test_what_differs_from_pytorch_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_difference", lambda *_: 0.1)
+    with pytest.raises(GunileoError, match="differs from PyTorch's output by 0.1"):
+        export_model("labial-wide", tmp_path / "out.onnx")
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from gunileo import registry
 from gunileo.model import load_weights
-from gunileo.registry import ModelError
 from gunileo.train import Settings, laid_out
 
 
@@ -20,16 +19,10 @@ def settings_from(model: Path | str, talkers: int = 1) -> Settings:
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
     """
-    info = registry.shipped(model)
-    if info:
-        registry.released(info, info.weights)
-    path = registry.WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
-    if not path.is_file():
-        advice = f"give a shipped one's name ({registry.names()}) or a finished run's folder"
-        raise ModelError(f"{model}: no model to begin from; {advice}")
+    path = registry.weights_of(model)
     layout = load_weights(path).config
     begun = replace(laid_out(layout), init=str(path), normalise=layout.normalise)
-    return adapting(begun, talkers) if info else begun
+    return adapting(begun, talkers) if registry.shipped(model) else begun
 
 
 def adapting(settings: Settings, talkers: int = 1) -> Settings:

@@ -1,9 +1,10 @@
-"""What the arguments of a command name: videos, clips, caches, lists. Heavy imports wait until they are used."""
+"""What a command's arguments mean: videos, clips, caches, lists, ways to decode. Heavy imports wait until used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,19 @@ import typer
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
+    from gunileo.engine import Reader
     from gunileo.mouth import Regions
     from gunileo.prepare import Cache
+    from gunileo.transcript import Transcript
+
+
+class Decode(StrEnum):
+    """Ways to decode, as the command line names them."""
+
+    greedy = "greedy"
+    beam = "beam"
+    grammar = "grammar"
+    lexicon = "lexicon"
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,38 @@ def listed(name: str) -> list[str]:
         with as_file(shipped) as path:
             return read_split(path)
     return read_split(name)
+
+
+def way(
+    reader: Reader, decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None
+) -> Callable[[Path], Transcript]:
+    """What reads a video, as the options want it decoded."""
+    from functools import partial
+
+    from gunileo.grammar import Grammar
+    from gunileo.lexicon import Lexicon
+
+    how = decode or (Decode.lexicon if lexicon else Decode.grammar)
+    if (lexicon is None) == (how == Decode.lexicon):
+        raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
+    if grammar and how != Decode.grammar:
+        raise typer.BadParameter(f"there is no grammar in --decode {how.value}", param_hint="--grammar")
+    if lm and not lexicon:
+        raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
+    if lexicon:
+        return partial(reader.transcribe, decode=Lexicon.from_file(lexicon, lm).decode)
+    return partial(reader.transcribe, decode=how.value, grammar=Grammar.from_file(grammar) if grammar else None)
+
+
+def formats_of(given: str | None) -> list[str]:
+    """The formats that an option names; JSON if it names none."""
+    from gunileo.transcript import WRITERS
+
+    names = (given or "json").lower().replace(" ", "").split(",")
+    for name in names:
+        if name not in WRITERS:
+            raise typer.BadParameter(f"{name!r} is no format; use one or more of {','.join(WRITERS)}", param_hint="-f")
+    return names
 
 
 def complain(message: object) -> None:

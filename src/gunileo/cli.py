@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gunileo.arguments import Job, complain, filled, find_clips, find_jobs, listed
+from gunileo.arguments import Decode, Job, complain, filled, find_clips, find_jobs, formats_of, listed, way
 from gunileo.errors import GunileoError
 from gunileo.registry import DEFAULT
 
 if TYPE_CHECKING:
-    from gunileo.engine import Reader
     from gunileo.transcript import Transcript
 
 app = typer.Typer(
@@ -27,13 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
-
-
-class _Decode(StrEnum):
-    greedy = "greedy"
-    beam = "beam"
-    grammar = "grammar"
-    lexicon = "lexicon"
 
 
 class _Device(StrEnum):
@@ -257,7 +249,7 @@ def transcribe(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, or patterns.")],
     model: _Model = DEFAULT,
     decode: Annotated[
-        _Decode | None,
+        Decode | None,
         typer.Option(
             help="grammar, if left out: always one of its sentences; greedy: whatever the likeliest path spells; "
             "beam: the likeliest text; lexicon: words of a list."
@@ -286,11 +278,11 @@ def transcribe(
     """
     from gunileo.engine import load_model
 
-    wanted = _formats(formats) if formats or output else []
+    wanted = formats_of(formats) if formats or output else []
     jobs, failed = find_jobs(files)
     if not jobs:
         raise typer.Exit(1)
-    read = _way(load_model(model), decode, grammar, lexicon, lm)
+    read = way(load_model(model), decode, grammar, lexicon, lm)
     taken: dict[Path, Path] = {}
     for job in jobs:
         try:
@@ -305,6 +297,22 @@ def transcribe(
             failed = True
             complain(error)
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="Shipped model, or a finished run's folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
+) -> None:
+    """Write a model as an ONNX file that any ONNX runtime can use.
+
+    It is checked against PyTorch. Its metadata are classes, frame rate, region size, normalisation and the model's
+    card.
+    """
+    from gunileo.export import export_model
+
+    difference = export_model(model, output)
+    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, differs from PyTorch by {difference:.1g} at most")
 
 
 @app.command()
@@ -358,27 +366,6 @@ def demo(
     run(output)
 
 
-def _way(
-    reader: Reader, decode: _Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None
-) -> Callable[[Path], Transcript]:
-    """What reads a video, as the options want it decoded."""
-    from functools import partial
-
-    from gunileo.grammar import Grammar
-    from gunileo.lexicon import Lexicon
-
-    how = decode or (_Decode.lexicon if lexicon else _Decode.grammar)
-    if (lexicon is None) == (how == _Decode.lexicon):
-        raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
-    if grammar and how != _Decode.grammar:
-        raise typer.BadParameter(f"there is no grammar in --decode {how.value}", param_hint="--grammar")
-    if lm and not lexicon:
-        raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
-    if lexicon:
-        return partial(reader.transcribe, decode=Lexicon.from_file(lexicon, lm).decode)
-    return partial(reader.transcribe, decode=how.value, grammar=Grammar.from_file(grammar) if grammar else None)
-
-
 def _read(read: Callable[[Path], Transcript], job: Job, formats: list[str], output: Path) -> str:
     from gunileo.transcript import to_txt, write_transcript
 
@@ -386,13 +373,3 @@ def _read(read: Callable[[Path], Transcript], job: Job, formats: list[str], outp
     if formats:
         write_transcript(transcript, output / job.stem, formats)
     return to_txt(transcript)
-
-
-def _formats(given: str | None) -> list[str]:
-    from gunileo.transcript import WRITERS
-
-    names = (given or "json").lower().replace(" ", "").split(",")
-    for name in names:
-        if name not in WRITERS:
-            raise typer.BadParameter(f"{name!r} is no format; use one or more of {','.join(WRITERS)}", param_hint="-f")
-    return names

@@ -1,4 +1,4 @@
-"""LabialCNN to ONNX: half the size on disk, float32 in the computation."""
+"""LabialCNN to ONNX: half the size on disk, float32 in the computation, checked against PyTorch."""
 
 from __future__ import annotations
 
@@ -11,21 +11,54 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from gunileo import confidence, timing
+from gunileo import confidence, registry, timing
 from gunileo.confidence import Calibrations
+from gunileo.engine import load_model
+from gunileo.errors import GunileoError
 from gunileo.files import whole
-from gunileo.model import LabialCNN, ModelConfig
+from gunileo.model import LabialCNN, ModelConfig, load_weights
 from gunileo.mouth import HEIGHT, WIDTH
 from gunileo.sentence import CLASSES
 from gunileo.video import FPS
 
 OPSET = 17
 LICENCE = "Apache-2.0"
+_TOLERANCE = 1e-3  # of a log-probability: no decoded sentence changes by that
+_CARD = ("trained_on", "measured_on", "wer_greedy", "wer_grammar", "cer_greedy", "cer_grammar", "attribution")
+
+
+def export_model(name: Path | str, path: Path) -> float:
+    """Write a shipped model, by its name, or a finished run's, by its folder, as an ONNX file for any runtime.
+
+    The file is what ``export_onnx`` makes, with calibration and timing as Gunileo itself uses them and, of a shipped
+    model, its card. Returns by how much its log-probabilities differ at most from PyTorch's, on random clips. Raises
+    ``ModelError`` if there is no such model, ``GunileoError`` if the difference is over a thousandth; no file is left
+    then.
+    """
+    model, reader, info = load_weights(registry.weights_of(name)), load_model(name), registry.shipped(name)
+    export_onnx(model, path, info.name if info else None)
+    card = {entry: str(value) for entry, value in asdict(info).items() if entry in _CARD} if info else {}
+    describe_calibration(path, reader.calibrations, reader.timing, card)
+    difference = max(_difference(rounded(model), path, *size) for size in ((1, 75), (2, 40), (1, 1)))
+    if difference > _TOLERANCE:
+        path.unlink()
+        raise GunileoError(f"{path}: differs from PyTorch's output by {difference:.3g}; train or install it again")
+    return difference
+
+
+def _difference(model: LabialCNN, path: Path, clips: int, frames: int) -> float:
+    """The largest difference between both networks' log-probabilities on random regions."""
+    regions = torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(clips))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (output,) = session.run(["log_probabilities"], {"regions": regions.numpy()})
+    with torch.no_grad():
+        return float(np.abs(output - model(regions).numpy()).max())
 
 
 def rounded(model: LabialCNN) -> LabialCNN:
@@ -104,8 +137,15 @@ def _describe(network: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
         network.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
 
 
-def describe_calibration(path: Path | str, calibrations: Calibrations, times: timing.Timing | None = None) -> None:
+def describe_calibration(
+    path: Path | str,
+    calibrations: Calibrations,
+    times: timing.Timing | None = None,
+    card: Mapping[str, str] | None = None,
+) -> None:
     """Store calibrations and timing in an exported file's metadata, in place of any that it has; none go in as none.
+
+    What ``card`` says of the model is stored beside them.
 
     Raises ``FileError`` if the file can't be written.
     """
@@ -117,6 +157,7 @@ def describe_calibration(path: Path | str, calibrations: Calibrations, times: ti
         _describe(exported, {"calibration": confidence.to_json(calibrations)})
     if times:
         _describe(exported, {"timing": timing.to_json(times)})
+    _describe(exported, card or {})
     with whole(Path(path)) as part:
         onnx.save(exported, str(part))
 

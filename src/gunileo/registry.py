@@ -60,6 +60,20 @@ def names() -> str:
     return ", ".join(info.name for info in available_models()) or "none are shipped"
 
 
+def weights_of(model: Path | str) -> Path:
+    """The safetensors file of a shipped model, by its name, or of a finished run, by its folder.
+
+    Raises ``ModelError`` if there is none, or a shipped one differs from its checksum.
+    """
+    info = shipped(model)
+    if info:
+        released(info, info.weights)
+    path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")
+    return path
+
+
 def released(info: ModelInfo, file: str) -> bytes:
     """The content of one of a shipped model's files; ``ModelError`` if it isn't the one that was released."""
     path = WEIGHTS / file
