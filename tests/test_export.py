@@ -72,7 +72,7 @@ def test_published_layers_and_half_the_size(onnx_file: Path, model: LabialCNN) -
     assert kinds.count("GRU") == 2
     assert "BatchNormalization" not in kinds
     count = parameters(rounded(model))
-    assert 2 * count <= onnx_file.stat().st_size < 2.1 * count + 20_000
+    assert 2 * count <= onnx_file.stat().st_size < 2.1 * count + 40_000
 
 
 def test_metadata(onnx_file: Path) -> None:
@@ -148,6 +148,6 @@ def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(sh
 
 def test_what_differs_from_pytorch_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "_difference", lambda *_: 0.1)
-    with pytest.raises(GunileoError, match="differs from PyTorch's output by 0.1"):
+    with pytest.raises(GunileoError, match="differs from PyTorch's output"):
         export_model("labial-wide", tmp_path / "out.onnx")
     assert not list(tmp_path.iterdir())

@@ -72,15 +72,30 @@ def rounded(model: LabialCNN) -> LabialCNN:
     return copied
 
 
-class _Traced(nn.Module):
-    """LabialCNN's way without lengths, and without its memory layout, which ONNX has no word for."""
+class _Planar(nn.Module):
+    """LabialCNN's way without lengths, its convolutions over three frames written as ones over a picture.
+
+    The three frames' channels are stacked to one picture's, which gives the same sums. ONNX Runtime has fast code for
+    convolutions of two dimensions alone: a third less time.
+    """
 
     def __init__(self, model: LabialCNN) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.recur(self.model.convolve(x))[0]
+        clips, _, frames = x.shape[:3]
+        x = x.transpose(1, 2).flatten(0, 1)
+        if self.model.config.shrink > 1:
+            x = nn.functional.avg_pool2d(x, self.model.config.shrink)
+        for block in self.model.convolutions:
+            conv = block[0]  # type: ignore[index]
+            padded = nn.functional.pad(x.reshape(clips, frames, *x.shape[1:]), (0, 0, 0, 0, 0, 0, 1, 1))
+            stacked = torch.cat([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], 2).flatten(0, 1)
+            weight = conv.weight.transpose(1, 2).flatten(1, 2)
+            x = nn.functional.conv2d(stacked, weight, conv.bias, conv.stride[1:], conv.padding[1:])
+            x = nn.functional.max_pool2d(x, 2).relu()
+        return self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))[0]
 
 
 def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:
@@ -110,7 +125,7 @@ def _trace(model: LabialCNN, path: Path) -> None:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)  # checks of sizes that are always equal
         torch.onnx.export(
-            _Traced(model),
+            _Planar(model),
             (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
             str(path),
             input_names=["regions"],
