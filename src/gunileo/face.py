@@ -8,7 +8,9 @@ face_landmark graphs.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 import cv2
@@ -57,6 +59,20 @@ class _Model:
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
 
 
+class _Models(threading.local):
+    """Both models, loaded once a thread: that takes as long as eight frames, and no two threads may run one."""
+
+    def __init__(self) -> None:
+        self.detector = _Model("face_detection_short_range.tflite")
+        self.mesh = _Model("face_landmark.tflite")
+
+
+@cache
+def _models() -> _Models:
+    return _Models()
+
+
+@cache
 def _anchors() -> Array:
     """The detector's 896 anchor centres, [896, 2] in 0-1: two a cell of 16x16, then six a cell of 8x8."""
     centres = []
@@ -74,9 +90,7 @@ class FaceTracker:
     """
 
     def __init__(self) -> None:
-        self._detector = _Model("face_detection_short_range.tflite")
-        self._mesh = _Model("face_landmark.tflite")
-        self._anchors = _anchors()
+        _models()  # a damaged installation is told before the first frame
         self._crop: Box | None = None  # where the mesh looks next
         self._seen: Box | None = None  # where the face was last
 
@@ -118,12 +132,12 @@ class FaceTracker:
             [[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * _DETECTOR_SIDE) / 2]]
         )
         image = _warp(frame, to_image, _DETECTOR_SIDE)
-        regressors, scores = self._detector(image / np.float32(127.5) - 1)
+        regressors, scores = _models().detector(image / np.float32(127.5) - 1)
         sure = np.flatnonzero(scores[:, 0] > _MIN_LOGIT)
         boxes: list[Box] = []
         for i in sure[np.argsort(-scores[sure, 0])]:
             points = regressors[i].reshape(8, 2) / _DETECTOR_SIDE  # centre, size, then six key points
-            points[[0, 2, 3, 4, 5, 6, 7]] += self._anchors[i]
+            points[[0, 2, 3, 4, 5, 6, 7]] += _anchors()[i]
             pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
             right, left = pixels[2], pixels[3]
             angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
@@ -144,7 +158,7 @@ class FaceTracker:
         turn = scale * np.array([[np.cos(crop.angle), -np.sin(crop.angle)], [np.sin(crop.angle), np.cos(crop.angle)]])
         shift = np.array([crop.x, crop.y]) - turn @ np.full(2, _MESH_SIDE / 2)
         image = _warp(frame, np.column_stack([turn, shift]), _MESH_SIDE)
-        mesh, score = self._mesh(image / np.float32(255))
+        mesh, score = _models().mesh(image / np.float32(255))
         if score.item() < _MIN_LOGIT:
             return None
         points = mesh.reshape(468, 3)
