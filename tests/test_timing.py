@@ -63,6 +63,13 @@ def test_words_stay_in_the_clip_and_last_a_frame() -> None:
     assert Timing((1, 1, 0), (1, 1, 0), 9.0).apply((), 3.0) == ()
 
 
+def test_neighbours_that_overlap_meet_half_way() -> None:
+    words = tuple(Word(word, start, end, 1.0) for word, start, end in SAID)
+    moved = Timing((-0.1, 0, 0), (0.1, 0, 0), 9.0).apply(words, 3.0)
+    assert [word.start for word in moved] == pytest.approx([0.5, *(start for _, start, _ in SAID[1:])])
+    assert [word.end for word in moved] == pytest.approx([*(end for _, _, end in SAID[:-1]), 2.5])
+
+
 def test_a_long_video_is_not_drawn_together() -> None:
     timing = fit([(spread(0.0, 0.0, 0.2), TRUE)])
     assert timing.reach == pytest.approx(0.9 / 0.8)  # half of the sentence as it was decoded

@@ -44,7 +44,10 @@ class Timing:
     reach: float  # seconds, of the longest sentence that it was learnt from
 
     def apply(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
-        """The words with their times moved, within a clip of so many ``seconds``; each lasts a frame at least."""
+        """The words with their times moved, within a clip of so many ``seconds``.
+
+        Each lasts a frame at least, and neighbours that would overlap meet half-way.
+        """
         if not words:
             return ()
         middle = (words[0].start + words[-1].end) / 2
@@ -56,6 +59,11 @@ class Timing:
                 start, end = (start + end - 1 / FPS) / 2, (start + end + 1 / FPS) / 2
             start = min(max(0.0, start), max(0.0, seconds - 1 / FPS))
             moved.append(replace(word, start=start, end=min(max(end, start + 1 / FPS), seconds)))
+        for index in range(len(moved) - 1):
+            word, after = moved[index : index + 2]
+            meet = (word.end + after.start) / 2
+            if after.start < word.end and word.start + 1 / FPS <= meet <= after.end - 1 / FPS:
+                moved[index : index + 2] = replace(word, end=meet), replace(after, start=meet)
         return tuple(moved)
 
     def _moved(self, time: float, middle: float, gap: float, line: Line) -> float:
