@@ -1,7 +1,8 @@
 """Measure how fast Gunileo is on this machine: python benchmarks/speed.py [--clip FILE] [--model M]
 
-Prints a table of four figures, each beside its aim: preparing, reading with a loaded model, reading from a cold
-shell, and building a data set. Keeps to two cores. Needs the "train" extra.
+Prints a table, each figure beside its aim: reading with a loaded model, a clip and the same as 1280x720 at 30 frames a
+second; the network alone; a camera's sentence; a cold start; preparing, resuming, and building a data set. Keeps to two
+cores. Needs the "train" extra.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -26,14 +28,16 @@ from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, find_corpus
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
+from gunileo.mouth import read_regions
 from gunileo.prepare import Cache, prepare
 from gunileo.registry import DEFAULT
 from gunileo.synthetic import make_corpus
-from gunileo.video import FPS, read_frames
+from gunileo.video import FPS, read_frames, write_video
 
 CODE = "bbaf2n"  # what the synthetic clip says
 REPEATS = 9
 UTTERANCES = 5000
+MODULE = ("-m", "gunileo")
 MATRIX = 2048  # rows and columns of the matrix product, 17 GFLOP
 _PRODUCT = f"""
 import time, numpy
@@ -79,9 +83,14 @@ def main() -> None:
         try:
             clip = arguments.clip or make_corpus(folder / "corpus", [CODE])[0]
             figures = [
-                warm(clip, arguments.model),
-                cold(clip, arguments.model),
+                warm(clip, arguments.model, "read a clip", 25),
+                warm(enlarged(clip, folder / "large.mp4"), arguments.model, "read it in 1280x720, 30 a second", 8),
+                network(clip, arguments.model),
+                live(clip, arguments.model),
+                cold([*MODULE, "transcribe", str(clip), "--model", arguments.model], "transcribe, cold shell", 1),
+                cold(["-c", "import gunileo"], "import gunileo, cold shell", 0.1),
                 preparing(clip, folder / "cache"),
+                resuming(clip, folder / "cache-resume"),
                 building(folder),
             ]
         except GunileoError as error:
@@ -104,39 +113,90 @@ def keep_to_two() -> int:
     return min(2, usable_cores())
 
 
-def warm(clip: Path, model: str) -> Figure:
+def warm(clip: Path, model: str, name: str, aim: float) -> Figure:
     """Reading a clip with a loaded model, from the file to the words; the first time is not counted."""
     seconds = sum(1 for _ in read_frames(clip)) / FPS
     reader = load_model(model)
     times = timed(lambda: reader.transcribe(clip), REPEATS + 1)[1:]
-    return Figure("read a clip, model loaded", "x real time", [seconds / taken for taken in times], 8, at_least=True)
+    return Figure(name, "x real time", [seconds / taken for taken in times], aim, at_least=True)
 
 
-def cold(clip: Path, model: str) -> Figure:
-    """The command line from its start to its end; the first time, with the disk's cache empty, is counted."""
-    command = [sys.executable, "-m", "gunileo", "transcribe", str(clip), "--model", model]
+def enlarged(clip: Path, path: Path) -> Path:
+    """The same clip as a phone might film it."""
+    frames = [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in read_frames(clip)]
+    write_video(path, (frames[number * FPS // 30] for number in range(len(frames) * 30 // FPS)), fps=30)
+    return path
 
-    def read() -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not done.stdout.strip():
-            raise SystemExit(f"{' '.join(command)}: failed: {done.stderr.strip()}")
 
-    return Figure("transcribe from a cold shell", "s", timed(read, REPEATS), 2, at_least=False)
+def network(clip: Path, model: str) -> Figure:
+    """From the mouth regions of 75 frames to their log-probabilities."""
+    reader, regions = load_model(model), read_regions(clip)
+    regions = np.resize(regions, (75, *regions.shape[1:]))
+    times = timed(lambda: reader.log_probabilities(regions), REPEATS + 1)[1:]
+    return Figure("network, 75 frames", "ms", [1000 * taken for taken in times], 30, at_least=False)
+
+
+def live(clip: Path, model: str) -> Figure:
+    """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
+    reader, frames = load_model(model), list(read_frames(clip))
+    times = []
+    for _ in range(REPEATS):
+        stream = reader.live()
+        for frame in frames:
+            begun = time.perf_counter()
+            if stream.push(frame):
+                times.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        if stream.flush():
+            times.append(time.perf_counter() - begun)
+    if not times:
+        raise SystemExit(f"{clip}: no sentence is heard in it")
+    return Figure("camera, last frame to text", "ms", [1000 * taken for taken in times], 150, at_least=False)
+
+
+def cold(arguments: list[str], name: str, aim: float) -> Figure:
+    """A Python process from its start to its end; the first time, with the disk's cache empty, is counted."""
+
+    def start() -> None:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
+
+    return Figure(name, "s", timed(start, REPEATS), aim, at_least=False)
 
 
 def preparing(clip: Path, cache: Path) -> Figure:
-    """Preparing with one worker, from the file to the PNG and its line in the manifest.
+    """Preparing with two workers, from the file to the PNG and its line in the manifest.
 
-    Measured from one settled clip to the next, so that the start of the worker, once a corpus, is left out.
+    Measured from one settled clip to the next but one, so that the start of the workers, once a corpus, is left out.
     """
     settled: list[float] = []
-    clips = [Utterance(f"s1/{number}", "s1", clip, "") for number in range(REPEATS + 1)]
-    report = prepare(clips, cache, 1, lambda done, total: settled.append(time.perf_counter()))
+    clips = [Utterance(f"s1/{number}", "s1", clip, "") for number in range(4 * REPEATS)]
+    report = prepare(clips, cache, 2, lambda done, total: settled.append(time.perf_counter()))
     if report.skipped:
         raise SystemExit(report.skipped[0][1])
     frames = Cache(cache).utterances[0].frames
-    rates = [frames / (after - before) for before, after in pairwise(settled[1:])]  # the first is before any clip
-    return Figure("prepare on one core", "frames/s", rates, 150, at_least=True)
+    begun = settled[len(settled) // 4 :]  # both workers run by then
+    rates = [4 * frames / (after - before) for before, after in zip(begun[:-4:4], begun[4::4], strict=False)]
+    return Figure("prepare on two cores", "frames/s", rates, 500, at_least=True)
+
+
+def resuming(clip: Path, cache: Path) -> Figure:
+    """Preparing 5,000 clips again that are all there."""
+    clips = [Utterance(f"s1/{number}", "s1", clip, "") for number in range(UTTERANCES)]
+    prepare(clips[:1], cache, 1)
+    manifest = cache / "manifest.jsonl"
+    entry = json.loads(manifest.read_text())
+    for one in clips[1:]:
+        os.link(cache / entry["file"], cache / f"{one.id}.png")
+    lines = [json.dumps({**entry, "id": one.id, "file": f"{one.id}.png"}) for one in clips]
+    manifest.write_text("\n".join(lines) + "\n")
+
+    def resume() -> None:
+        if (report := prepare(clips, cache, 2)).kept != UTTERANCES:
+            raise SystemExit(f"{cache}: {report.kept} of {UTTERANCES} clips kept")
+
+    return Figure("resume 5,000 prepared clips", "s", timed(resume, REPEATS), 2, at_least=False)
 
 
 def building(folder: Path) -> Figure:

@@ -60,10 +60,10 @@ class Timing:
             start = min(max(0.0, start), max(0.0, seconds - 1 / FPS))
             moved.append(replace(word, start=start, end=min(max(end, start + 1 / FPS), seconds)))
         for index in range(len(moved) - 1):
-            word, after = moved[index : index + 2]
-            meet = (word.end + after.start) / 2
-            if after.start < word.end and word.start + 1 / FPS <= meet <= after.end - 1 / FPS:
-                moved[index : index + 2] = replace(word, end=meet), replace(after, start=meet)
+            one, other = moved[index : index + 2]
+            meet = (one.end + other.start) / 2
+            if other.start < one.end and one.start + 1 / FPS <= meet <= other.end - 1 / FPS:
+                moved[index : index + 2] = replace(one, end=meet), replace(other, start=meet)
         return tuple(moved)
 
     def _moved(self, time: float, middle: float, gap: float, line: Line) -> float:
