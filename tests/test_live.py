@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gunileo import transcript
 from gunileo.engine import Reader, load_model
 from gunileo.live import sentences
 from gunileo.metrics import wer
 from gunileo.mouth import MouthError, mouth_stream
 from gunileo.sentence import SLOTS
-from gunileo.transcript import Transcript, joined, to_json, to_txt
+from gunileo.transcript import Transcript, Word, joined
 from gunileo.video import FPS, Frame, read_frames, write_video
+from gunileo.writers import to_json, to_txt
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_real_sentences_one_after_the_other_are_read_as_apart(reader: Reader, sh
 
 
 def test_a_transcript_of_several_sentences() -> None:
-    words = [(transcript.Word("bin", 0.5, 0.7, 0.9),), (transcript.Word("set", 4.0, 4.2, 0.3),)]
+    words = [(Word("bin", 0.5, 0.7, 0.9),), (Word("set", 4.0, 4.2, 0.3),)]
     read = [Transcript("x", "bin", words[0], 0.9, "m"), Transcript("x", "set", words[1], 0.3, "m", sure=False)]
     whole = joined("x", "m", read)
     assert to_txt(whole) == "bin\nnot sure: set\n"

@@ -1,13 +1,20 @@
 """Transcripts as text and JSON, and files that appear whole or not at all."""
 
+import csv
+import html
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import pysubs2
 import pytest
+import webvtt
+from praatio import textgrid
 
 from gunileo.files import FileError
-from gunileo.transcript import Transcript, Word, to_json, to_txt, write_transcript
+from gunileo.transcript import Transcript, Word, joined
+from gunileo.writers import WRITERS, to_json, to_txt, write_transcript
 
 READ = Transcript(
     file="clips/bbaf2n.mpg",
@@ -62,3 +69,66 @@ def test_a_guess_is_no_reading_in_any_file() -> None:
     assert to_txt(guess) == "not sure: bin blue\n"
     assert to_txt(replace(guess, text="", words=())) == "not sure:\n"
     assert json.loads(to_json(guess))["sure"] is False
+
+
+LONG = joined(
+    "talk.mp4",
+    "labial",
+    [
+        READ,
+        replace(
+            READ,
+            text='it\'s & "q"',
+            words=(Word("it's", 61.0, 61.2, 0.1), Word('"q"', 61.2, 62.0, 0.2)),
+            sure=False,
+        ),
+        replace(READ, text="again", words=(Word("again", 3599.9996, 3600.5, 1.0),)),
+    ],
+)
+SAID = ["bin blue", 'not sure: it\'s & "q"', "again"]
+TIMES = [(200, 680), (61_000, 62_000), (3_600_000, 3_600_500)]  # milliseconds
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> dict[str, Path]:
+    return dict(zip(WRITERS, write_transcript(LONG, tmp_path / "talk", list(WRITERS)), strict=True))
+
+
+def test_srt_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    cues = pysubs2.load(str(written["srt"]), format_="srt")
+    assert [cue.plaintext for cue in cues] == SAID
+    assert [(cue.start, cue.end) for cue in cues] == TIMES
+
+
+def test_vtt_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    cues = list(webvtt.read(str(written["vtt"])))
+    assert [html.unescape(cue.raw_text) for cue in cues] == SAID
+    assert [cue.start for cue in cues] == ["00:00:00.200", "00:01:01.000", "01:00:00.000"]
+    assert [cue.end for cue in cues] == ["00:00:00.680", "00:01:02.000", "01:00:00.500"]
+
+
+def test_textgrid_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    grid = textgrid.openTextgrid(str(written["TextGrid"]), includeEmptyIntervals=False)
+    assert grid.tierNames == ("sentences", "words")
+    sentences, words = grid.getTier("sentences"), grid.getTier("words")
+    assert [entry.label for entry in sentences.entries] == SAID
+    assert [entry.label for entry in words.entries] == [word.word for word in LONG.words]
+    for entry, word in zip(words.entries, LONG.words, strict=True):
+        assert (entry.start, entry.end) == pytest.approx((word.start, word.end), abs=1e-5)
+    tiled = textgrid.openTextgrid(str(written["TextGrid"]), includeEmptyIntervals=True).getTier("words").entries
+    assert tiled[0].start == 0
+    assert all(before.end == after.start for before, after in pairwise(tiled))
+
+
+def test_tsv_is_a_table_of_words(written: dict[str, Path]) -> None:
+    with written["tsv"].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert [row["word"] for row in rows] == [word.word for word in LONG.words]
+    assert (rows[1]["start"], rows[1]["end"], rows[1]["confidence"]) == ("0.480", "0.680", "0.5000")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_clip_without_words_can_be_written(name: str) -> None:
+    nothing = Transcript("x", "", (), 0.0, "m", sure=False)
+    assert "bin" in WRITERS[name](READ)
+    assert "bin" not in WRITERS[name](nothing)

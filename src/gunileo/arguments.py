@@ -119,14 +119,18 @@ def way(
 
 
 def formats_of(given: str | None) -> list[str]:
-    """The formats that an option names; JSON if it names none."""
-    from gunileo.transcript import WRITERS
+    """The formats that an option names, in any case; JSON if it names none."""
+    from gunileo.writers import WRITERS
 
+    known = {name.lower(): name for name in WRITERS}
     names = (given or "json").lower().replace(" ", "").split(",")
+    if names == ["all"]:
+        return list(WRITERS)
     for name in names:
-        if name not in WRITERS:
-            raise typer.BadParameter(f"{name!r} is no format; use one or more of {','.join(WRITERS)}", param_hint="-f")
-    return names
+        if name not in known:
+            choices = ",".join([*WRITERS, "all"])
+            raise typer.BadParameter(f"{name!r} is no format; use one or more of {choices}", param_hint="-f")
+    return [known[name] for name in names]
 
 
 def complain(message: object) -> None:

@@ -262,7 +262,13 @@ def transcribe(
     lexicon: Annotated[Path | None, typer.Option(metavar="FILE", help="Text with all words that may be said.")] = None,
     lm: Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM model of the lexicon's words.")] = None,
     formats: Annotated[
-        str | None, typer.Option("-f", "--format", metavar="txt,json", help="Files to write; json if only -o is given.")
+        str | None,
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="txt,srt,...",
+            help="Files to write: txt, srt, vtt, json, tsv, TextGrid, or all; json if only -o is given.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Where to; this folder if only -f is given.")
@@ -273,7 +279,7 @@ def transcribe(
     Prints the text of each file on a line of its own, with the file's name before it when there are several. A
     text that is a guess and no reading, as of a face that the model doesn't know or that says nothing, has
     "not sure:" before it; the exit code doesn't tell.
-    With -o or -f also writes DIR/NAME.json or .txt; clips of a folder keep their place below it. A file that
+    With -o or -f also writes DIR/NAME.json, .srt, ...; clips of a folder keep their place below it. A file that
     can't be read is reported on standard error, the others are done, and the exit code is 1.
     """
     from gunileo.engine import load_model
@@ -367,7 +373,7 @@ def demo(
 
 
 def _read(read: Callable[[Path], Transcript], job: Job, formats: list[str], output: Path) -> str:
-    from gunileo.transcript import to_txt, write_transcript
+    from gunileo.writers import to_txt, write_transcript
 
     transcript = read(job.path)
     if formats:

@@ -1,13 +1,9 @@
-"""What was read from one clip, and the files it is written to."""
+"""What was read from one video: words, sentences, how sure."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from gunileo.files import write_whole
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -63,39 +59,3 @@ def joined(file: str, model: str, read: Sequence[Transcript]) -> Transcript:
         bool(read) and all(one.sure for one in read),
         sentences,
     )
-
-
-def to_txt(transcript: Transcript) -> str:
-    """The words alone, a line a sentence; a guess begins with ``not sure:``, so that none takes it for a reading."""
-    lines = transcript.sentences or (transcript,)
-    return "".join((one.text if one.sure else f"not sure: {one.text}".rstrip()) + "\n" for one in lines)
-
-
-def to_json(transcript: Transcript) -> str:
-    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure"}``, and for
-    a video of several ``"sentences": [{"text", "start", "end", "confidence", "sure"}]``.
-
-    Times are rounded to milliseconds, confidences to four places.
-    """
-    fields = asdict(transcript)
-    fields["confidence"] = round(transcript.confidence, 4)
-    for part in (*fields["words"], *fields["sentences"]):
-        part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
-    if not transcript.sentences:
-        del fields["sentences"]
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
-
-
-WRITERS: dict[str, Callable[[Transcript], str]] = {"txt": to_txt, "json": to_json}  # format and file suffix → writer
-
-
-def write_transcript(transcript: Transcript, stem: Path, formats: list[str]) -> list[Path]:
-    """Write ``stem.txt``, ``stem.json``, ... and return their paths; folders are made where missing.
-
-    A file appears whole or not at all: it is written beside its place and renamed into it.
-    Raises ``FileError`` when the place can't be written to.
-    """
-    paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
-    for name, path in zip(formats, paths, strict=True):
-        write_whole(path, WRITERS[name](transcript))
-    return paths
