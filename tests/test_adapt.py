@@ -77,6 +77,15 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings_from("tiny", talkers=2).anchor == 0, "that talker's clips do as much"
 
 
+def test_a_cheap_layout_learns_with_all_its_weights() -> None:
+    settings = settings_from("labial-wide")
+    assert settings.feedback
+    assert not settings.frozen
+    assert settings.word_weight > 0
+    assert settings.augmentation.join > 0
+    assert settings.anchor > settings_from("labial-wide", talkers=2).anchor
+
+
 def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
     save_model(network, tmp_path / "model.safetensors")
     settings = settings_from(tmp_path)

@@ -28,22 +28,24 @@ def settings_from(model: Path | str, talkers: int = 1) -> Settings:
 def adapting(settings: Settings, talkers: int = 1) -> Settings:
     """The same with what few clips of a new talker need.
 
-    The convolutions stay: moving them too made nothing better and took four times as long. The other weights are
-    drawn back to where they began, or the talker of before would be forgotten; so they learn less of the new one.
-    With clips of several ``talkers``, of whom the one of before should be one, they are left free.
+    The weights are drawn back to where they began, or the talker of before would be forgotten; so they learn less of
+    the new one. With clips of several ``talkers``, of whom the one of before should be one, they are left free. The
+    convolutions learn along where they are as small as with ``feedback``, and so does the head that names words; the
+    published layout's stay, as moving them made nothing better and took four times as long, and it has no such head.
 
     The last epoch is kept, as one or two validation clips can't choose one.
     """
-    return replace(
+    alone = talkers == 1
+    learning = replace(
         settings,
         epochs=10,
-        samples=60,
+        samples=60 if alone or not settings.feedback else 100,
         batch_size=10,
-        learning_rate=1e-3 if talkers > 1 else 5e-4,
+        learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
-        anchor=0.0 if talkers > 1 else 200.0,
-        word_weight=0.0,
-        augmentation=replace(settings.augmentation, join=0.0),  # as it was measured
-        frozen=True,
+        anchor=200.0 if alone else 0.0,
         keep_last=True,
     )
+    if settings.feedback:
+        return learning
+    return replace(learning, word_weight=0.0, augmentation=replace(settings.augmentation, join=0.0), frozen=True)
