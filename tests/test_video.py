@@ -1,6 +1,7 @@
 """Video files as frames: the right ones, upright, in time, one after the other."""
 
 import os
+import threading
 import weakref
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gunileo.corpus import VIDEO_SUFFIXES
-from gunileo.video import VideoError, read_frames, write_video
+from gunileo.video import VideoError, ahead, read_frames, write_video
 
 FORMATS = [".mpg", ".mp4", ".mov", ".webm", ".avi", ".mkv"]
 
@@ -200,3 +201,23 @@ def test_real_clips_come_frame_by_frame(shared: Path, talker: str, shape: tuple[
     assert frames[0].shape == shape
     for frame, original in zip(frames, decoded, strict=True):
         assert difference(frame, original) < 1
+
+
+def test_frames_decoded_ahead_are_the_same_and_so_are_errors(tmp_path: Path) -> None:
+    whole = clips.good(tmp_path / "good.mp4")
+    for one, other in zip(read_frames(whole), ahead(read_frames(whole)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    cut = clips.truncated(tmp_path / "cut.mp4", index_first=True)
+    with pytest.raises(VideoError) as plain:
+        list(read_frames(cut))
+    with pytest.raises(VideoError) as threaded:
+        list(ahead(read_frames(cut)))
+    assert str(threaded.value) == str(plain.value)
+
+
+def test_frames_decoded_ahead_may_be_left_unread(tmp_path: Path) -> None:
+    begun = threading.active_count()
+    frames = ahead(read_frames(clips.good(tmp_path / "good.mp4")))
+    next(frames)
+    frames.close()
+    assert threading.active_count() == begun

@@ -23,7 +23,7 @@ from gunileo.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, norm
 from gunileo.registry import ModelError, content_of
 from gunileo.sentence import CLASSES
 from gunileo.transcript import Transcript, joined
-from gunileo.video import FPS, read_frames
+from gunileo.video import FPS, ahead, read_frames
 
 _THREADS = 2  # more gain nothing on 75 frames
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
@@ -49,7 +49,7 @@ class Reader:
         ``decode`` is something else, or has no use for a ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
-        file, frames = str(path), mouth_stream(read_frames(path))
+        file, frames = str(path), mouth_stream(ahead(read_frames(path)))
         first = list(islice(frames, LONGEST + 1))
         regions = [region for region in first if region is not None]
         if len(first) > LONGEST:
@@ -66,7 +66,7 @@ class Reader:
         times in the video. Raises as ``transcribe`` does, after the sentences that could be read.
         """
         _decoder(decode, grammar)
-        return sentences(mouth_stream(read_frames(path)), self, str(path), decode, grammar)
+        return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)
 
     def live(self, decode: How = "grammar", grammar: Grammar | None = None) -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -52,6 +54,15 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
         if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (errno.EIO, errno.EMFILE):
             raise VideoError(f"{path}: {os.strerror(error.errno or 0)}") from error
         raise VideoError(f"{path}: not a video, or damaged; play it to check, then copy it again") from error
+
+
+def ahead(frames: Iterator[Frame], count: int = 8) -> Iterator[Frame]:
+    """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, frames, None) for _ in range(count))
+        while (frame := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, frames, None))
+            yield frame
 
 
 def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Frame]:
