@@ -71,7 +71,7 @@ class Figure:
 
 
 def main() -> None:
-    """Measure all four and print the table."""
+    """Measure all of it and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clip", type=Path, help="video of about three seconds; a synthetic one if left out")
     parser.add_argument("--model", default=DEFAULT, help="shipped model, a run's folder, or an .onnx file")

@@ -50,6 +50,8 @@ def main() -> None:
             try:
                 train(cache, validation_part(pool, count), held, run, settings, resume=True)
             except GunileoError as error:  # one that learned nothing is a point, too
+                if not (run / "model.onnx").exists():
+                    raise SystemExit(str(error)) from None
                 print(error, file=sys.stderr)
         points[count] = evaluate(load_model(run), cache, held).scores
         rates = ["{:.1%} ({:.1%} to {:.1%})".format(one.wer, *one.intervals["wer"]) for one in points[count].values()]

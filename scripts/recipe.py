@@ -76,6 +76,8 @@ def main() -> None:
             try:
                 train(cache, training, held, run, ROWS[name], resume=True)
             except GunileoError as error:  # one that learned nothing has a row, too
+                if not (run / "model.onnx").exists():
+                    raise SystemExit(str(error)) from None
                 print(error, file=sys.stderr)
             finally:
                 with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with

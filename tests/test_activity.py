@@ -68,6 +68,20 @@ def test_what_was_begun_comes_out_at_the_end() -> None:
     assert span.start + len(span.regions) == 60
 
 
+def test_what_follows_on_demand_begins_anew() -> None:
+    segmenter = Segmenter()
+    first = cut([*still(20), *moving(40)], segmenter)[0]
+    second = cut([*moving(40), *still(20)], segmenter)[0]
+    assert first.start + len(first.regions) == second.start == 60
+
+
+def test_the_last_word_after_a_cut_is_not_lost() -> None:
+    for tail in range(3, 30):
+        spans = cut([*moving(LONGEST - 21), *still(6), *moving(tail), *still(40)])
+        assert all(before.last == after.first for before, after in pairwise(spans))
+        assert spans[-1].last >= LONGEST - 15 + tail
+
+
 def test_what_never_rests_is_cut_with_an_overlap_and_each_frame_belongs_to_one_span() -> None:
     spans = cut([*still(20), *moving(3 * LONGEST)])
     assert len(spans) > 3

@@ -146,8 +146,12 @@ def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(sh
     np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(regions), exact, atol=1e-3)
 
 
-def test_what_differs_from_pytorch_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_difference", lambda *_: 0.1)
+@pytest.mark.parametrize("difference", [0.1, float("nan")])
+def test_what_differs_from_pytorch_is_not_written(
+    difference: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_difference", lambda *_: difference)
+    (tmp_path / "out.onnx").write_bytes(b"mine")
     with pytest.raises(GunileoError, match="differs from PyTorch's output"):
         export_model("labial-wide", tmp_path / "out.onnx")
-    assert not list(tmp_path.iterdir())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]

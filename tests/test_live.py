@@ -1,5 +1,7 @@
 """Reading a stream: the same sentences from a file, from frames pushed one at a time and from regions."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from gunileo.metrics import wer
 from gunileo.mouth import MouthError, mouth_stream
 from gunileo.sentence import SLOTS
 from gunileo.transcript import Transcript, Word, joined
-from gunileo.video import FPS, Frame, read_frames, write_video
+from gunileo.video import FPS, Frame, VideoError, read_frames, write_video
 from gunileo.writers import to_json, to_txt
 
 
@@ -76,6 +78,45 @@ def test_a_stretch_without_a_face_is_passed_over(reader: Reader, frames: list[Fr
     assert len(read) == 2
     assert 4 < read[0].words[0].start < 4 + quarter / FPS
     assert read[1].words[0].start > 8 + quarter / FPS
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Reads a word in every ten frames, from the number that a frame carries, if all of them are there."""
+
+    name: str = "counting"
+    timing: object = None
+
+    def transcribe_regions(self, regions: np.ndarray, file: str, *_: object) -> Transcript:
+        numbers = regions[:, 0, 0].astype(int) + 256 * regions[:, 0, 1].astype(int)
+        starts = [at for at, number in enumerate(numbers) if number % 10 == 0 and at + 8 <= len(numbers)]
+        words = tuple(Word(str(numbers[at] // 10), at / FPS, (at + 8) / FPS, 1.0) for at in starts)
+        return Transcript(file, " ".join(word.word for word in words), words, 1.0, self.name)
+
+
+def test_where_talk_is_cut_no_word_is_lost_or_twice() -> None:
+    frames = np.zeros((1000, 100, 150), np.uint8) + np.linspace(60, 200, 100).astype(np.uint8)[:, None]
+    for number, frame in enumerate(frames):
+        half = round(4 + 14 * abs(np.sin(number / 1.6)))
+        frame[60 - half : 60 + half, 45:105] = 15
+        frame[0, :2] = number % 256, number // 256
+    read = list(sentences(iter(frames), Counting(), "x", "greedy", None))  # type: ignore[arg-type]
+    assert len(read) > 4
+    assert [int(word.word) for one in read for word in one.words] == list(range(100))
+    assert all(round(word.start * FPS) == 10 * int(word.word) for one in read for word in one.words)
+
+
+def test_a_damaged_long_video_is_read_up_to_the_damage(reader: Reader, frames: list[Frame]) -> None:
+    def broken() -> Iterator[Frame]:
+        yield from frames
+        raise VideoError("x: cut short")
+
+    whole = list(sentences(mouth_stream(frames), reader, "x", "grammar", None))
+    read: list[Transcript] = []
+    stream = map(read.append, sentences(mouth_stream(broken()), reader, "x", "grammar", None))
+    with pytest.raises(VideoError, match="cut short"):
+        list(stream)
+    assert read == whole
 
 
 def test_a_long_video_without_a_face_is_an_error(reader: Reader, tmp_path: Path) -> None:

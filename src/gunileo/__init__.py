@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from gunileo.engine import Reader as Reader
     from gunileo.engine import load_model as load_model
     from gunileo.errors import GunileoError as GunileoError
+    from gunileo.live import Live as Live
     from gunileo.registry import ModelInfo as ModelInfo
     from gunileo.registry import available_models as available_models
+    from gunileo.transcript import Sentence as Sentence
     from gunileo.transcript import Transcript as Transcript
     from gunileo.transcript import Word as Word
 
@@ -21,9 +23,20 @@ _HOMES = {
     **dict.fromkeys(("Reader", "load_model"), "gunileo.engine"),
     **dict.fromkeys(("ModelInfo", "available_models"), "gunileo.registry"),
     "GunileoError": "gunileo.errors",
-    **dict.fromkeys(("Transcript", "Word"), "gunileo.transcript"),
+    "Live": "gunileo.live",
+    **dict.fromkeys(("Sentence", "Transcript", "Word"), "gunileo.transcript"),
 }
-__all__ = ["GunileoError", "ModelInfo", "Reader", "Transcript", "Word", "available_models", "load_model"]
+__all__ = [
+    "GunileoError",
+    "Live",
+    "ModelInfo",
+    "Reader",
+    "Sentence",
+    "Transcript",
+    "Word",
+    "available_models",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:

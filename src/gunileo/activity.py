@@ -59,7 +59,9 @@ class Segmenter:
     def push(self, region: Regions | None) -> Span | None:
         """Take the next region, uint8 [100, 150], or None if the face is lost; a span if a sentence ends with it."""
         if region is None:
-            return self._lose()
+            span = self.close()
+            self._start = self._first = self._start + 1
+            return span
         self._regions.append(region)
         self._levels.append(self._level(region))
         floor = _OVER_REST * float(np.percentile(self._memory, 10))
@@ -72,8 +74,13 @@ class Segmenter:
         return self._split() if len(self._regions) >= LONGEST else None
 
     def close(self) -> Span | None:
-        """The sentence that was begun, as no more will come; None if there is none."""
-        return self._take()
+        """The sentence that was begun, None if there is none; what is pushed from now on is another's."""
+        span = self._take()
+        self._forget(len(self._regions))
+        self._first = self._start
+        self._before = None
+        self._changes.clear()
+        return span
 
     def _level(self, region: Regions) -> float:
         small = np.asarray(cv2.resize(region, _SIZE, interpolation=cv2.INTER_AREA), np.float32)
@@ -88,19 +95,11 @@ class Segmenter:
     def _take(self) -> Span | None:
         """All that is held, if the mouth moved in it; the last frames are kept to begin the next sentence with."""
         end = self._start + len(self._regions)
-        span = Span(self._start, np.stack(self._regions), self._first, end) if self._moved >= _LEAST else None
+        fewest = 1 if self._first > self._start else _LEAST  # after a cut the last word's end may be all that is left
+        span = Span(self._start, np.stack(self._regions), self._first, end) if self._moved >= fewest else None
         self._moved = 0
         self._forget(len(self._regions) - _MARGIN)
         self._first = self._start
-        return span
-
-    def _lose(self) -> Span | None:
-        span = self._take()
-        self._forget(len(self._regions))
-        self._start += 1
-        self._first = self._start
-        self._before = None
-        self._changes.clear()
         return span
 
     def _split(self) -> Span:

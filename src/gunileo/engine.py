@@ -61,9 +61,11 @@ class Reader:
     def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
         """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
 
-        A sentence is what is said between two rests of the mouth of 0.4 seconds, or ten seconds without one; what
-        is cut there is joined without a word lost or twice. Frames without a face are passed over. Words have their
-        times in the video. Raises as ``transcribe`` does, after the sentences that could be read.
+        A sentence is what is said between two rests of the mouth of 0.4 seconds. After ten seconds without one it is
+        cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
+        Frames without a face are passed over, and so is what is too short for any sentence of the grammar. Words have
+        their times in the video. Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
+        read, and ``MouthError`` if there is no face in all of it.
         """
         _decoder(decode, grammar)
         return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)

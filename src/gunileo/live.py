@@ -11,7 +11,7 @@ from gunileo.activity import Segmenter, Span
 from gunileo.decode import DecodeError
 from gunileo.mouth import MouthError, MouthTracker, Regions, unreadable
 from gunileo.transcript import Transcript
-from gunileo.video import FPS, Frame
+from gunileo.video import FPS, Frame, VideoError
 
 if TYPE_CHECKING:  # which makes them
     from gunileo.engine import How, Reader
@@ -25,8 +25,8 @@ class Live:
     comes is read. Times are in seconds from the first frame.
     """
 
-    def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None, file: str = "live"):
-        self._reader, self._decode, self._grammar, self._file = reader, decode, grammar, file
+    def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None):
+        self._reader, self._decode, self._grammar = reader, decode, grammar
         self._mouths, self._segmenter = MouthTracker(), Segmenter()
 
     def push(self, frame: Frame) -> list[Transcript]:
@@ -47,7 +47,7 @@ class Live:
         return self._spoken(map(self._segmenter.push, regions))
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
-        return list(spoken(spans, self._reader, self._file, self._decode, self._grammar))
+        return list(spoken(spans, self._reader, "live", self._decode, self._grammar))
 
 
 def sentences(
@@ -55,15 +55,22 @@ def sentences(
 ) -> Iterator[Transcript]:
     """What is said in a stream of mouth regions, None for each frame without a face: a sentence at a time.
 
-    Raises ``MouthError``, naming ``file``, if there is a face in none of them.
+    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``regions`` raises, after the last
+    sentence.
     """
     segmenter = Segmenter()
     total = found = 0
-    for region in regions:
-        total += 1
-        found += region is not None
-        yield from spoken([segmenter.push(region)], reader, file, decode, grammar)
+    broken = None
+    try:
+        for region in regions:
+            total += 1
+            found += region is not None
+            yield from spoken([segmenter.push(region)], reader, file, decode, grammar)
+    except VideoError as error:
+        broken = error
     yield from spoken([segmenter.close()], reader, file, decode, grammar)
+    if broken:
+        raise broken
     if not found:
         raise MouthError(f"{file}: {unreadable(total, found)}")
 
@@ -71,12 +78,17 @@ def sentences(
 def spoken(
     spans: Iterable[Span | None], reader: Reader, file: str, decode: How, grammar: Grammar | None
 ) -> Iterator[Transcript]:
-    """The spans in which words are read, with times in the stream; a mouth also moves without a word."""
+    """The spans in which words are read, with times in the stream; a mouth also moves without a word.
+
+    Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
+    """
     for span in spans:
         if span is None:
             continue
         with suppress(DecodeError):  # too short for any sentence of the grammar
-            read = reader.transcribe_regions(span.regions, file, decode, grammar)
+            whole = (span.first, span.last) == (span.start, span.start + len(span.regions))
+            teller = reader if whole else replace(reader, timing=None)
+            read = teller.transcribe_regions(span.regions, file, decode, grammar)
             offset = span.start / FPS
             words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]
             own = tuple(word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last)

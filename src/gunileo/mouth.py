@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
 from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, FaceTracker
-from gunileo.video import FPS, Frame, read_frames
+from gunileo.video import FPS, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
@@ -84,10 +84,17 @@ def unreadable(total: int, found: int) -> str:
 
 
 def mouth_stream(frames: Iterable[Frame]) -> Iterator[Regions | None]:
-    """As ``mouth_regions``, but of any length, with None for each frame that has no face."""
+    """As ``mouth_regions``, but of any length, with None for each frame that has no face.
+
+    Raises what ``frames`` does, after the regions of all frames before.
+    """
     mouths = MouthTracker()
-    for frame in frames:
-        yield from mouths.push(frame)
+    try:
+        for frame in frames:
+            yield from mouths.push(frame)
+    except VideoError:
+        yield from mouths.close()
+        raise
     yield from mouths.close()
 
 
@@ -96,9 +103,9 @@ class MouthTracker:
 
     Follows the largest face that is steady in half a second. The region is turned along the line of the eyes, scaled
     by their distance and centred on the lips, all smoothed over time. Only every second frame is searched for
-    them, which moves no region by half a pixel, and gaps of up to half a second are interpolated. A face that is
-    missing for longer is lost: None stands for the frames without it, and the next one that comes is followed. At
-    most a second of frames is held.
+    them, which moves the region's corners by a third of a pixel on average, and gaps of up to half a second are
+    interpolated. A face that is missing for longer is lost: None stands for the frames without it, and the next one
+    that comes is followed. At most a second of frames is held.
     """
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ class Timing:
     def apply(self, words: Sequence[Word], seconds: float) -> tuple[Word, ...]:
         """The words with their times moved, within a clip of so many ``seconds``.
 
-        Each lasts a frame at least, and neighbours that would overlap meet half-way.
+        Each lasts a frame at least, and neighbours that would overlap meet half-way, where that leaves them so much.
         """
         if not words:
             return ()

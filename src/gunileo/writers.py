@@ -93,7 +93,10 @@ def _escaped(cue: Sentence) -> str:
 
 
 def _tier(name: str, intervals: Sequence[Interval], end: float) -> list[str]:
-    """One tier's lines; its intervals fill all of the time, those in which nothing is said are empty."""
+    """One tier's lines; its intervals fill all of the time, those in which nothing is said are empty.
+
+    What lies within an interval before it is left out, as a tier can't hold both.
+    """
     filled: list[Interval] = []
     time = 0.0
     for start, stop, text in intervals:
