@@ -3,7 +3,7 @@
 import hashlib
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -18,7 +18,7 @@ from gunileo import mouth
 from gunileo.face import LIPS, FaceTracker
 from gunileo.mouth import MouthError, contact_sheet, mouth_regions, normalise, read_regions
 from gunileo.quiet import quiet
-from gunileo.video import Frame, read_frames
+from gunileo.video import read_frames
 
 Pixels = NDArray[np.uint8]
 SIDES = (360, 288)  # of the talking clip, width first
@@ -275,51 +275,3 @@ def test_real_mouths_are_in_the_middle(shared: Path, talker: str) -> None:
     found = read_regions(min((shared / "grid" / talker).glob("*.m*")))
     assert found.shape[1:] == (100, 150)
     assert centre_of_motion(found) == pytest.approx((74.5, 49.5), abs=6)
-
-
-class EveryFrame(mouth.MouthTracker):
-    """Searches each frame for the face."""
-
-    _may_skip = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
-
-
-def poses(frames: Iterable[Frame], tracker: type[mouth.MouthTracker], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """Centre x, y, angle and the logarithm of a region's pixel in the frame's, of each region, [T, 4]."""
-    found = []
-    with monkeypatch.context() as patched:
-        patched.setattr(mouth, "_cut", lambda frame, pose: found.append(pose) or frame)
-        patched.setattr(mouth, "MouthTracker", tracker)
-        list(mouth_regions(frames))
-    return np.stack(found)
-
-
-def moved(frames: Sequence[Frame], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """By how many of its pixels each region's furthest corner moves when only every second frame is searched."""
-    distances = []
-    for pose, other in zip(*(poses(frames, t, monkeypatch) for t in (EveryFrame, mouth.MouthTracker)), strict=True):
-        places = []
-        for x, y, angle, scale in (pose, other):
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            square = np.array([[a, b] for a in (-75, 75) for b in (-50, 50)])
-            places.append(np.exp(scale) * square @ turn.T + np.array([x, y]))
-        distances.append(np.linalg.norm(places[0] - places[1], axis=1).max() / np.exp(pose[3]))
-    return np.array(distances)
-
-
-def test_searching_every_second_frame_moves_regions_by_less_than_half_a_pixel(
-    synthetic_corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for path in sorted((synthetic_corpus / "s1").glob("*.*"))[:2]:
-        distances = moved(list(read_frames(path)), monkeypatch)
-        assert 0 < distances.mean() < 0.5
-        assert distances.max() < 1
-
-
-def test_on_real_clips_too(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    means = []
-    for talker in ("grid/s1", "grid/s4", "grid_faces/s5"):
-        for path in sorted((shared / talker).glob("*.m*"))[:3]:
-            distances = moved(list(read_frames(path)), monkeypatch)
-            means.append(distances.mean())
-            assert distances.max() < 1, path
-    assert np.mean(means) < 0.5

@@ -102,63 +102,43 @@ class MouthTracker:
     """Mouth regions of a stream of frames that are pushed one at a time: one a frame, about half a second later.
 
     Follows the largest face that is steady in half a second. The region is turned along the line of the eyes, scaled
-    by their distance and centred on the lips, all smoothed over time. Only every second frame is searched for
-    them, which moves the region's corners by a third of a pixel on average, and gaps of up to half a second are
-    interpolated. A face that is missing for longer is lost: None stands for the frames without it, and the next one
-    that comes is followed. At most a second of frames is held.
+    by their distance and centred on the lips, all smoothed over time; gaps of up to half a second are interpolated.
+    A face that is missing for longer is lost: None stands for the frames without it, and the next one that comes is
+    followed. At most a second of frames is held.
     """
 
     def __init__(self) -> None:
         self._faces = FaceTracker()
         self._path = _Path()
-        self._waiting: list[Frame] = []  # half a second, by which the face is picked; then the newest
+        self._waiting: list[Frame] = []  # the first half second, by which the face is picked
         self._picked = False
-        self._skipped: Frame | None = None  # the one before, while the next tells where its face is
-        self._may_skip = False
 
     def push(self, frame: Frame) -> list[Regions | None]:
         """Take the next frame, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
         self._waiting.append(frame)
-        if not self._picked and len(self._waiting) <= _MAX_GAP:
-            return []
-        return self._follow(len(self._waiting) - 1)
+        return self._follow() if self._picked or len(self._waiting) > _MAX_GAP else []
 
     def close(self) -> list[Regions | None]:
         """The regions of all frames that are left, as no more of this face will come."""
-        out = [*self._follow(len(self._waiting)), *self._path.close()]
+        out = [*self._follow(), *self._path.close()]
         self._restart()
         return out
 
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked, self._skipped, self._may_skip = _Path(again), False, None, False
+        self._path, self._picked = _Path(again), False
 
-    def _follow(self, count: int) -> list[Regions | None]:
-        """Look for the face in the first ``count`` waiting frames: in every second one, and in the last of all."""
+    def _follow(self) -> list[Regions | None]:
         if not self._picked:
-            self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
+            self._faces.start(self._waiting[::4])
             self._picked = True
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        frames, self._waiting = self._waiting, []
         out: list[Regions | None] = []
-        for number, frame in enumerate(taken, 1):
-            if self._may_skip and (self._waiting or number < count):
-                self._skipped, self._may_skip = frame, False
-                continue
+        for frame in frames:
             landmarks = self._faces(frame)
-            if self._skipped is not None:
-                before = None
-                if landmarks is None:  # as if none had been skipped
-                    before, landmarks = self._faces(self._skipped), self._faces(frame)
-                out += self._settle(self._skipped, before)
-                self._skipped = None
-            self._may_skip = landmarks is not None
-            out += self._settle(frame, landmarks)
-        return out
-
-    def _settle(self, frame: Frame, landmarks: Array | None) -> list[Regions | None]:
-        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
-        out = self._path.push(grey, None if landmarks is None else _pose(landmarks))
-        if self._path.broken:
-            self._restart(again=True)
+            grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+            out += self._path.push(grey, None if landmarks is None else _pose(landmarks))
+            if self._path.broken:
+                self._restart(again=True)
         return out
 
 
