@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gunileo import cli, registry
+from gunileo import cli_model, registry
 from gunileo.confidence import Calibration
 from gunileo.export import describe_calibration
 from gunileo.model import LAYOUTS
@@ -263,8 +263,8 @@ def test_train_then_evaluate_the_run(run, cache: Path, tmp_path: Path) -> None:
 def test_train_defaults_are_the_recipes() -> None:
     from gunileo.train import Settings
 
-    parameters = inspect.signature(cli.train).parameters
-    hints = get_type_hints(cli.train, include_extras=True)
+    parameters = inspect.signature(cli_model.train).parameters
+    hints = get_type_hints(cli_model.train, include_extras=True)
     for name in ("device", "seed"):
         assert parameters[name].default == getattr(Settings(), name)
     for name in ("epochs", "batch_size", "learning_rate", "dropout"):
@@ -282,7 +282,7 @@ def test_train_by_a_layouts_name(run, cache: Path, tmp_path: Path) -> None:
     code, _, err = run("train", cache, "-o", tmp_path / "two", "--layout", "labial", "--init", "labial")
     assert code == 2
     assert "layout of its own" in err
-    assert [layout.value for layout in cli._Layout] == list(LAYOUTS)
+    assert [layout.value for layout in cli_model._Layout] == list(LAYOUTS)
 
 
 def test_train_without_the_device_asked_for(run, cache: Path, tmp_path: Path) -> None:

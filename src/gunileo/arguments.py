@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gunileo.mouth import Regions
     from gunileo.prepare import Cache
     from gunileo.transcript import Transcript
+
+Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
 
 
 class Decode(StrEnum):

@@ -1,0 +1,73 @@
+"""The verbs about corpora and caches: ``prepare``, ``sheet``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.arguments import complain, find_clips
+from gunileo.errors import GunileoError
+
+_SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
+_Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
+
+
+def prepare(
+    source: _Source,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
+) -> None:
+    """Cut the mouth regions of a corpus into a cache.
+
+    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner.
+    """
+    from gunileo.corpus import find_corpus
+    from gunileo.files import write_whole
+    from gunileo.prepare import prepare as run
+    from gunileo.progress import progress
+
+    corpus = find_corpus(source)
+    typer.echo(corpus.summary())
+    with progress("preparing") as bar:
+        report = run(corpus.utterances, output, workers, bar)
+    skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
+    write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
+    typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
+    width = max((len(name) for name, _ in skipped), default=0)
+    for name, reason in skipped:
+        complain(f"{name:{width}}  {reason}")
+    raise typer.Exit(1 if skipped else 0)
+
+
+def sheet(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
+) -> None:
+    """Show mouth regions in one picture, a row a clip."""
+    import cv2
+
+    from gunileo.files import write_whole
+    from gunileo.mouth import contact_sheet
+
+    if not source.is_dir():
+        raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
+    clips = find_clips(source)
+    if not clips:
+        raise typer.Exit(1)
+    chosen = [
+        clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
+    ]
+    rows, failed = [], False
+    for name, load in chosen:
+        try:
+            rows.append((name, load()))
+        except GunileoError as error:
+            failed = True
+            complain(error)
+    if not rows:
+        raise GunileoError(f"{source}: no clip of which a mouth can be shown")
+    write_whole(output, cv2.imencode(".png", contact_sheet(rows))[1].tobytes())
+    typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
+    raise typer.Exit(1 if failed else 0)
