@@ -36,10 +36,9 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: 1rem 0 }
 figure { margin: 0 } .scroll { overflow-x: auto; padding-bottom: .3rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .28rem 1.1rem .28rem 0; white-space: nowrap; vertical-align: top }
-th { font-weight: 600 } thead th { border-bottom: 1px solid var(--line) } td small { margin-left: .3rem }
+th { font-weight: 600 } thead th { border-bottom: 1px solid var(--line) } td small { display: block }
 small { white-space: nowrap; font-size: .78em }
-@media (max-width: 34rem) { td small { display: block; margin: 0 } th { white-space: normal }
- th, td { padding-right: .7rem } }
+@media (max-width: 34rem) { th { white-space: normal } th, td { padding-right: .7rem } }
 .clip { border-top: 1px solid var(--line); padding: .9rem 0 } .clip th { font-weight: 400; color: var(--soft) }
 .clip td { white-space: normal } .clip img { display: block; min-width: 40rem; width: 100%; border-radius: 4px }
 .key span { display: inline-block; width: .8rem; height: .8rem; border-radius: 50%; margin: 0 .35rem 0 1rem }
