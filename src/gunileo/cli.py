@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from gunileo import cli_corpus, cli_model, cli_read
+from gunileo import cli_corpus, cli_download, cli_model, cli_read
 from gunileo.arguments import complain
 from gunileo.errors import GunileoError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 for verb in (
     cli_read.transcribe,
     cli_model.models,
+    cli_download.download,
     cli_corpus.prepare,
     cli_corpus.sheet,
     cli_model.train,

@@ -1,9 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process at a time writes to."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gunileo.errors import GunileoError
@@ -37,3 +39,61 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a text, as UTF-8, or bytes as ``whole`` does."""
     with whole(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds ``folder/.lock``, so that no other process enters the same folder by this function.
+
+    The system drops the lock when the process ends, killed too; a ``.lock`` that is left then is no lock. Raises
+    ``FileError`` if another process holds it, or the folder can't be written to.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _locked(path)
+    except OSError as error:
+        raise FileError(f"{folder}: can't be written ({error.strerror}); choose another place") from error
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            path.unlink(missing_ok=True)
+        os.close(file)
+        if sys.platform == "win32":
+            with suppress(OSError):  # there no file goes that is open, in this process or in one that waits
+                path.unlink()
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the file at ``path``, made where missing, that holds its lock."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            if not _try_lock(file):
+                raise FileError(f"{path.parent}: another process is writing to it; wait for it, or end that one")
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), os.stat(path)):
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)  # the one that held it took the file away meanwhile
+
+
+def _try_lock(file: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
