@@ -1,9 +1,11 @@
-"""The models that come with the package: what they are, and their files as they were released."""
+"""The models that come with the package, with their files as they were released, and those that the user taught."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -37,6 +39,51 @@ class ModelInfo:
     trained_on: str
     licence: str
     attribution: str
+
+
+@dataclass(frozen=True)
+class TaughtModel:
+    """A model that the user taught commands; ``teach.json`` in its folder has these fields."""
+
+    name: str
+    base: str  # shipped model, or path of the run, over whose frame features it was taught
+    takes: Mapping[str, int]  # of each command
+    trained: bool  # its network too, else its takes are examples for the base's
+    right: int  # takes that the others, as examples, or the training without them, got right ...
+    tested: int  # ... of so many
+    made: str  # when, ISO 8601
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return home() / "models" / self.name
+
+
+def home() -> Path:
+    """The user's folder of taught models: ``$GUNILEO_HOME``, or the system's place for a program's data."""
+    import platformdirs
+
+    return Path(os.environ.get("GUNILEO_HOME") or platformdirs.user_data_path("gunileo"))
+
+
+def taught_models() -> list[TaughtModel]:
+    """The models that the user taught, by name. Raises ``ModelError`` if one's description is damaged."""
+    found = sorted((home() / "models").glob("*/teach.json"))
+    return [_taught(path) for path in found]
+
+
+def taught(name: Path | str) -> TaughtModel | None:
+    """The model that the user taught under this name, if there is one; ``ModelError`` if it is damaged."""
+    parts = Path(name).parts
+    path = home() / "models" / str(name) / "teach.json"
+    return _taught(path) if parts == (str(name),) and path.is_file() else None
+
+
+def _taught(path: Path) -> TaughtModel:
+    try:
+        return TaughtModel(name=path.parent.name, **json.loads(content_of(path, "check its permissions")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: can't be understood ({error}); teach {path.parent.name} again") from error
 
 
 def available_models() -> list[ModelInfo]:
