@@ -56,9 +56,15 @@ def onnx_file(model: LabialCNN, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_same_output_as_pytorch(model: LabialCNN, onnx_file: Path, clips: int, frames: int) -> None:
     regions = torch.randn(clips, 1, frames, 100, 150, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
-    (output,) = session.run(["log_probabilities"], {"regions": regions.numpy()})
+    output, *others = session.run(None, {"regions": regions.numpy()})
     with torch.no_grad():
         exact, original = rounded(model)(regions), model(regions)
+        heard = rounded(model).recur(rounded(model).convolve(regions))
+    assert [one.name for one in session.get_outputs()][1:] == ["features", "words"][: len(others)]
+    np.testing.assert_allclose(others[0], heard.features.numpy(), atol=1e-4)
+    assert (len(others) == 2) == (heard.words is not None) == model.config.feedback
+    if heard.words is not None:
+        np.testing.assert_allclose(others[1], heard.words.log_softmax(-1).numpy(), atol=1e-4)
     assert output.shape == (clips, frames, len(CLASSES))
     np.testing.assert_allclose(output, exact.numpy(), atol=1e-4)
     np.testing.assert_allclose(output, original.numpy(), atol=0.05)  # what rounding to float16 may cost

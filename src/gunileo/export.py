@@ -83,7 +83,7 @@ class _Planar(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         clips, _, frames = x.shape[:3]
         x = x.transpose(1, 2).flatten(0, 1)
         if self.model.config.shrink > 1:
@@ -95,14 +95,18 @@ class _Planar(nn.Module):
             weight = conv.weight.transpose(1, 2).flatten(1, 2)
             x = nn.functional.conv2d(stacked, weight, conv.bias, conv.stride[1:], conv.padding[1:])
             x = nn.functional.max_pool2d(x, 2).relu()
-        return self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))[0]
+        heard = self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))
+        words = () if heard.words is None else (heard.words.log_softmax(-1),)
+        return heard.log_probabilities, heard.features, *words
 
 
 def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:
     """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
 
     Input ``regions``, float32 [N, 1, T, 100, 150], as ``gunileo.mouth.normalise`` makes them; output
-    ``log_probabilities`` [N, T, 37]. N and T are free, but all clips of a batch have the same T. Weights are
+    ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of the first GRU, which tell takes of a command from those
+    of another, and of a layout that hears words ``words`` [N, T, 1 + words], natural logarithms too, of silence and
+    the configuration's words. N and T are free, but all clips of a batch have the same T. Weights are
     stored in float16, each with a cast to float32 that ONNX Runtime carries out once on loading. ``name``
     (the file's stem if left out), ``licence``, classes, frame rate, size, normalisation and configuration are
     stored as metadata.
@@ -119,6 +123,7 @@ def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, lic
 
 
 def _trace(model: LabialCNN, path: Path) -> None:
+    outputs = ["log_probabilities", "features", "words"][: 3 if model.words else 2]
     with warnings.catch_warnings():
         # The exporter warns of GRUs with a free batch size, whose first state it would fix if we gave one.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
@@ -129,8 +134,8 @@ def _trace(model: LabialCNN, path: Path) -> None:
             (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
             str(path),
             input_names=["regions"],
-            output_names=["log_probabilities"],
-            dynamic_axes={"regions": {0: "N", 2: "T"}, "log_probabilities": {0: "N", 1: "T"}},
+            output_names=outputs,
+            dynamic_axes={"regions": {0: "N", 2: "T"}, **{name: {0: "N", 1: "T"} for name in outputs}},
             opset_version=OPSET,
             dynamo=False,
         )

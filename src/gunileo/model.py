@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,6 +41,14 @@ LAYOUTS = {
     "labial": ModelConfig(),
     "labial-wide": ModelConfig(channels=(16, 32, 64), shrink=2, feedback=True),
 }
+
+
+class Heard(NamedTuple):
+    """What the recurrent layers make of clips."""
+
+    log_probabilities: Tensor  # [N, T, 37]
+    words: Tensor | None  # scores of the word in each frame, [N, T, 1 + words], if there are words
+    features: Tensor  # [N, T, 2 * hidden] of the first GRU, or of the published layout's two as one
 
 
 class _MaxPool(nn.MaxPool3d):
@@ -108,18 +116,18 @@ class LabialCNN(nn.Module):
             frames = torch.arange(regions.shape[2], device=regions.device)
             mask = (frames < lengths.to(regions.device)[:, None])[:, None, :, None, None]
         features = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d), mask)
-        return self.recur(features, lengths)
+        return self.recur(features, lengths)[:2]
 
-    def recur(self, features: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What ``heads`` returns, from the convolutions' features."""
+    def recur(self, features: Tensor, lengths: Tensor | None = None) -> Heard:
+        """What is heard in the convolutions' features."""
         x = _run(self.gru, self.feature_dropout(features.transpose(1, 2).flatten(2)), lengths)
         if self.second is None:
-            return self.log_probabilities(x), None if self.words is None else self.words(x)
+            return Heard(self.log_probabilities(x), None if self.words is None else self.words(x), x)
         assert self.words is not None
         x = self.between(x)
         words: Tensor = self.words(x)
-        x = _run(self.second, torch.cat([x, words.softmax(-1).to(x.dtype)], -1), lengths)
-        return self.log_probabilities(x), words
+        y = _run(self.second, torch.cat([x, words.softmax(-1).to(x.dtype)], -1), lengths)
+        return Heard(self.log_probabilities(y), words, x)
 
     def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
         """The convolutions' features of each frame, [N, channels, T, height, width]; ``mask`` is 0 at padding."""
