@@ -7,6 +7,7 @@ validation clips of GRID talker s1 and clips of s4, played one after the other.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -64,8 +65,7 @@ class Segmenter:
             return span
         self._regions.append(region)
         self._levels.append(self._level(region))
-        floor = _OVER_REST * float(np.percentile(self._memory, 10))
-        if self._levels[-1] > min(max(floor, _LOWEST), _HIGHEST):
+        if self._levels[-1] > _floor(self._memory):
             self._moved, self._rest = self._moved + 1, 0
         else:
             self._rest += 1
@@ -117,3 +117,21 @@ class Segmenter:
         count = max(0, count)
         self._start += count
         del self._regions[:count], self._levels[:count]
+
+
+def moving(regions: Regions) -> slice | None:
+    """The frames of a clip, uint8 [T, 100, 150], from the mouth's first movement to its last, with rest around them.
+
+    None if it moves for less than 0.4 seconds.
+    """
+    segmenter = Segmenter()
+    levels = np.array([segmenter._level(region) for region in regions])
+    moved = np.flatnonzero(levels > _floor(levels))
+    if len(moved) < _LEAST:
+        return None
+    return slice(max(0, int(moved[0]) - _MARGIN), min(len(regions), int(moved[-1]) + 1 + _MARGIN))
+
+
+def _floor(levels: Iterable[float]) -> float:
+    """What counts as movement where these levels were seen."""
+    return min(max(_OVER_REST * float(np.percentile(list(levels), 10)), _LOWEST), _HIGHEST)

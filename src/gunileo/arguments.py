@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gunileo.prepare import Cache
     from gunileo.transcript import Transcript
 
-Model = Annotated[str, typer.Option(help="Shipped model, a run's folder, or an .onnx file.")]
+Model = Annotated[str, typer.Option(help="Shipped or taught model, a run's folder, or an .onnx file.")]
 
 
 class Decode(StrEnum):

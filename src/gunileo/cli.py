@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from gunileo import cli_corpus, cli_download, cli_model, cli_read
+from gunileo import cli_corpus, cli_download, cli_model, cli_read, cli_teach
 from gunileo.arguments import complain
 from gunileo.errors import GunileoError
 
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 for verb in (
     cli_read.transcribe,
+    cli_teach.teach,
+    cli_teach.forget,
     cli_model.models,
     cli_download.download,
     cli_corpus.prepare,

@@ -166,8 +166,8 @@ def export(
 
 
 def models() -> None:
-    """List the models that come with the package."""
-    from gunileo.registry import available_models
+    """List the models that come with the package, and those that you taught."""
+    from gunileo.registry import available_models, taught_models
 
     found = available_models()
     if not found:
@@ -185,6 +185,8 @@ def models() -> None:
             f"  licence             {info.licence}\n"
             f"  attribution         {info.attribution}"
         )
+    for model in taught_models():
+        typer.echo(model.summary())
 
 
 def summary() -> None:

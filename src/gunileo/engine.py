@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,17 +13,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from gunileo import registry, timing
-from gunileo.activity import LONGEST
+from gunileo import examples, registry, timing
+from gunileo.activity import LONGEST, moving
 from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
+from gunileo.examples import Examples, Match
 from gunileo.grammar import Grammar
 from gunileo.live import Live, sentences
 from gunileo.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, normalise, unreadable
 from gunileo.registry import ModelError, content_of
 from gunileo.sentence import CLASSES
-from gunileo.transcript import Transcript, joined
+from gunileo.transcript import Transcript, Word, joined
 from gunileo.video import FPS, ahead, read_frames
 
 _THREADS = 2  # more gain nothing on 75 frames
@@ -37,12 +39,15 @@ class Reader:
     session: onnxruntime.InferenceSession = field(repr=False)
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
+    checksum: str = field(default="", repr=False)  # sha256 of the model file
+    examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
 
     def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
         """Read the lips in a video file.
 
         A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
-        are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``, of GRID's if none is given),
+        are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
+        of a taught model's commands the nearest),
         "greedy" or "beam" (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises
         ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it
         is too short for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if
@@ -88,7 +93,10 @@ class Reader:
             length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = self.decode(self.log_probabilities(regions), decode, grammar)
+            if decode == "grammar" and grammar is None and self.examples:
+                decoded = self.recognise(regions)
+            else:
+                decoded = self.decode(self.log_probabilities(regions), decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
@@ -116,11 +124,50 @@ class Reader:
 
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
         """
+        return self._output("log_probabilities", regions)
+
+    def features(self, regions: Regions) -> NDArray[np.float32]:
+        """What the first GRU makes of each frame, float32 [T, F], of regions uint8 [T, 100, 150].
+
+        Raises ``ModelError`` as ``log_probabilities`` does, and if the model's file is too old to tell.
+        """
+        if "features" not in [output.name for output in self.session.get_outputs()]:
+            raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
+        return self._output("features", regions)
+
+    def _output(self, name: str, regions: Regions) -> NDArray[np.float32]:
         clip = normalise(regions)[None, None]
-        output = np.asarray(self.session.run(["log_probabilities"], {"regions": clip})[0][0], np.float32)
+        output = np.asarray(self.session.run([name], {"regions": clip})[0][0], np.float32)
         if np.isnan(output).any():
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return output
+
+    def matches(self, regions: Regions) -> list[Match]:
+        """All commands of a taught model, the nearest to what regions [T, 100, 150] show first.
+
+        Raises ``DecodeError`` if the mouth hardly moves in them; ``ValueError`` if the model was taught no commands.
+        """
+        return self._matched(regions)[0]
+
+    def _matched(self, regions: Regions) -> tuple[list[Match], slice]:
+        if not self.examples:
+            raise ValueError(f"{self.name} was taught no commands")
+        said = moving(regions)
+        if said is None:
+            raise DecodeError("the mouth hardly moves; film a command, said aloud or mouthed")
+        return self.examples.matches(self.features(regions[said])), said
+
+    def recognise(self, regions: Regions) -> Decoded:
+        """The nearest command of a taught model, ``sure`` if it is likelier than not that it was said.
+
+        A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
+        """
+        matches, said = self._matched(regions)
+        best, words = matches[0], matches[0].text.split()
+        ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
+        times = (said.start + ends * (said.stop - said.start)) / FPS
+        spoken = (Word(word, times[i], times[i + 1], best.confidence) for i, word in enumerate(words))
+        return Decoded(best.text, tuple(spoken), best.confidence, sure=best.confidence >= 0.5)
 
 
 def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
@@ -134,10 +181,11 @@ def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
 
 
 def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
-    """Load a shipped model by name, the best if none is given, or an ONNX file of a training run or ``export_onnx``.
+    """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
+    a model that was taught, by its name; what comes first in this order.
 
-    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, or if a file
-    is no ONNX of a LabialCNN with this version's classes and input.
+    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
+    of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
     """
     if info := registry.shipped(name_or_path):
         return _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
@@ -145,9 +193,23 @@ def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
     if path.is_dir():
         path = path / "model.onnx"  # of a training run
     if not path.is_file():
-        names = registry.names()
-        raise ModelError(f"{name_or_path}: no such model; give one of the shipped ones ({names}) or an .onnx file")
+        if known := registry.taught(name_or_path):
+            return _taught(known)
+        names, yours = registry.names(), [model.name for model in registry.taught_models()]
+        taught = f", of the taught ones ({', '.join(yours)})" if yours else ""
+        raise ModelError(
+            f"{name_or_path}: no such model; give one of the shipped ones ({names}){taught} or an .onnx file"
+        )
     return _load(content_of(path, "check the file's permissions"), path, str(name_or_path))
+
+
+def _taught(model: registry.TaughtModel) -> Reader:
+    reader = load_model(model.folder / "run" if model.trained else model.base)
+    path = model.folder / "examples.npz"
+    taught = examples.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
+    if taught and taught.network != reader.checksum:
+        raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
+    return replace(reader, name=model.name, examples=taught)
 
 
 def _load(content: bytes, path: Path, name: str) -> Reader:
@@ -170,4 +232,4 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
-    return Reader(name, session, calibrations, times)
+    return Reader(name, session, calibrations, times, hashlib.sha256(content).hexdigest())

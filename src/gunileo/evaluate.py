@@ -107,11 +107,13 @@ def evaluate(
         raise ValueError("no utterances to evaluate")
     clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
-        logp = reader.log_probabilities(cache.load(utterance))
+        regions = cache.load(utterance)
+        logp = reader.log_probabilities(regions)
         read = {}
         for how in WAYS:
             try:
-                read[how] = reader.decode(logp, how)
+                taught = how == "grammar" and reader.examples  # whose commands are the grammar
+                read[how] = reader.recognise(regions) if taught else reader.decode(logp, how)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)

@@ -58,6 +58,18 @@ class TaughtModel:
         """Where its files are."""
         return home() / "models" / self.name
 
+    def summary(self) -> str:
+        """What was taught, and how well it was learnt, for a reader; a line each."""
+        commands = ", ".join(f"{text} ({count})" for text, count in self.takes.items())
+        how = f"trained from {self.base}" if self.trained else f"examples for {self.base}"
+        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one take of each"
+        return (
+            f"{self.name}\n"
+            f"  taught              {self.made}, {how}\n"
+            f"  takes               {sum(self.takes.values())} of {len(self.takes)}: {commands}\n"
+            f"  read right          {tested}"
+        )
+
 
 def home() -> Path:
     """The user's folder of taught models: ``$GUNILEO_HOME``, or the system's place for a program's data."""

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
+
+
+class Stopped(GunileoError):
+    """A run that was stopped by Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +77,24 @@ def train(
     run: Path,
     settings: Settings | None = None,
     resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Train, test after each epoch, and leave in ``run`` the best model and how it came about.
 
     ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
     model.safetensors and model.onnx of the best epoch, or the last (``keep_last``). Returns the path of
-    model.safetensors.
+    model.safetensors. ``progress`` is called with the epochs done and all of them; what it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
-    no number, or every answer is still blank at the end.
+    no number, or every answer is still blank at the end; ``Stopped`` on Ctrl-C.
     """
     settings = settings or Settings()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
+    fit.progress = progress
     _begin(run, settings, {"training": training, "validation": validation}, resume)  # what failed so far is no run
     best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
     # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
@@ -113,7 +119,7 @@ def train(
     try:
         trainer.fit(fit, ckpt_path=stopped if resume and stopped.exists() else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
-        raise GunileoError(f"{run}: stopped; go on with --resume") from None
+        raise Stopped(f"{run}: stopped; go on with --resume") from None
     return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
 
 
@@ -232,6 +238,7 @@ class Training(lightning.LightningModule):
         self.losses: dict[str, list[float]] = {"train": [], "val": []}
         self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
         self.blank = False
+        self.progress: Callable[[int, int], None] | None = None
 
     def clips(self, epoch: int) -> Clips:
         """The training clips as one epoch sees them: cut to a few words and hardly changed at first.
@@ -328,6 +335,8 @@ class Training(lightning.LightningModule):
         rows = record(self.run / "metrics.csv", row)
         draw(rows, self.run / "curve.png")
         self.losses, self.read = {"train": [], "val": []}, []
+        if self.progress:
+            self.progress(self.current_epoch + 1, self.settings.epochs)
 
 
 def begin(weights: str, config: ModelConfig) -> LabialCNN:
