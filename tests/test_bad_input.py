@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import clips
@@ -315,19 +315,6 @@ def test_a_cache_with_nothing_in_it(run: Run, model: str, tmp_path: Path) -> Non
         assert code == 1
         assert_one_line(err, re.escape(str(tmp_path)))
     assert not (tmp_path / "new").exists()
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 400 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=400k", "gunileo-test", str(folder)]
-    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can't be mounted here; that takes Linux and root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_gets_full_while_preparing(run: Run, disk: Path, good_clip: Path) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, WordTime
 from gunileo.errors import GunileoError
+from gunileo.files import alone
 from gunileo.mouth import HEIGHT, WIDTH, Regions, read_regions
 from gunileo.video import FPS
 
@@ -34,6 +35,8 @@ _MANIFEST = "manifest.jsonl"
 _ROW = 10  # regions
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
+# Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
+Engine = Callable[[Sequence[Utterance], Path, int], Iterator[tuple[Utterance, str | None]]]
 
 
 class CacheError(GunileoError):
@@ -93,22 +96,46 @@ class Cache:
 
 
 def prepare(
-    utterances: Sequence[Utterance], cache: Path | str, workers: int | None = None, progress: Progress | None = None
+    utterances: Sequence[Utterance],
+    cache: Path | str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> PrepareReport:
     """Cut out the mouth regions of utterances into a cache with ``workers`` processes (all cores if None).
 
     Goes on where an earlier run stopped: an utterance whose video has the same size and time stamp and
     whose PNG is there is kept. One that can't be prepared is reported and skipped, even where its
-    worker process dies of it.
+    worker process dies of it. ``engine`` runs the work elsewhere than in processes of this machine.
 
     Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
-    whatever was done by then stays, and nothing half-written does.
+    whatever was done by then stays, and nothing half-written does. ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
+    if cache.exists() and not cache.is_dir():
+        raise CacheError(f"{cache} is a file; name a folder for the cache")
     report = PrepareReport()
-    with _writing(cache):
-        _open(cache)
-        present = _present(cache, utterances)
+    with alone(cache):
+        with _writing(cache):
+            _open(cache)
+            present = _present(cache, utterances)
+        pending = _pending(utterances, present, report)
+        total = len(utterances)
+        if progress:
+            progress(total - len(pending), total)
+        settled = (engine or _run)(pending, cache, min(workers or usable_cores(), len(pending)))
+        for number, (utterance, reason) in enumerate(settled, total - len(pending) + 1):
+            if reason is None:
+                report.done += 1
+            else:
+                report.skipped.append((utterance.id, reason))
+            if progress:
+                progress(number, total)
+    return report
+
+
+def _pending(utterances: Sequence[Utterance], present: set[str], report: PrepareReport) -> list[Utterance]:
+    """The utterances to cut out; the others are counted."""
     pending = []
     seen: set[str] = set()
     for utterance in utterances:
@@ -120,19 +147,7 @@ def prepare(
         else:
             pending.append(utterance)
         seen.add(utterance.id)
-    total = len(utterances)
-    if progress:
-        progress(total - len(pending), total)
-    workers = min(workers or usable_cores(), len(pending))
-    settled = _run(pending, cache, workers)
-    for number, (utterance, reason) in enumerate(settled, total - len(pending) + 1):
-        if reason is None:
-            report.done += 1
-        else:
-            report.skipped.append((utterance.id, reason))
-        if progress:
-            progress(number, total)
-    return report
+    return pending
 
 
 @dataclass(frozen=True)
@@ -202,9 +217,7 @@ def _is_cache(path: Path) -> bool:
 def _open(cache: Path) -> None:
     if _is_cache(cache):
         return
-    if cache.exists() and not cache.is_dir():
-        raise CacheError(f"{cache} is a file; name a folder for the cache")
-    if cache.exists() and any(not path.name.startswith(".") for path in cache.iterdir()):
+    if any(not path.name.startswith(".") for path in cache.iterdir()):
         raise CacheError(f"{cache} is a folder with other things in it; name a new or empty folder for the cache")
     _replace(cache / "cache.json", json.dumps(_FORMAT).encode() + b"\n")
 

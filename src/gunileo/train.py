@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
 from gunileo.errors import GunileoError
@@ -114,12 +115,16 @@ def train(
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
         enable_model_summary=False,
+        plugins=[WholeCheckpoints()],
     )
-    stopped = run / "last.ckpt"
     try:
-        trainer.fit(fit, ckpt_path=stopped if resume and stopped.exists() else None, weights_only=True)
+        trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise Stopped(f"{run}: stopped; go on with --resume") from None
+    except OSError as error:
+        raise GunileoError(
+            f"{run}: can't be written ({error.strerror}); free some space, go on with --resume"
+        ) from error
     return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
 
 
@@ -161,7 +166,7 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
     """Write one epoch's model, as weights to train on and as ONNX, with its calibration and timing, to read with."""
     from gunileo.export import export_onnx
 
-    state = torch.load(kept, map_location="cpu", weights_only=True)["state_dict"]
+    state = state_of(kept)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
@@ -239,6 +244,12 @@ class Training(lightning.LightningModule):
         self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
         self.blank = False
         self.progress: Callable[[int, int], None] | None = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["blank"] = self.blank  # or a run that was stopped after its last epoch would forget
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.blank = bool(checkpoint.get("blank"))
 
     def clips(self, epoch: int) -> Clips:
         """The training clips as one epoch sees them: cut to a few words and hardly changed at first.

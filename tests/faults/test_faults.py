@@ -1,0 +1,107 @@
+"""Killed, out of space, not allowed to write, two at once: nothing is lost, and one line tells what to do.
+
+``kill.py`` beside this is the long form.
+"""
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from kill import Job, Zenodo, jobs, packed, run_of
+
+from gunileo.corpus import find_corpus
+from gunileo.download import download
+from gunileo.errors import GunileoError
+from gunileo.files import FileError, alone
+from gunileo.prepare import Cache, prepare
+from gunileo.train import Settings, train
+
+TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def short(synthetic_corpus: Path, synthetic_cache: Path) -> Iterator[dict[str, Job]]:
+    with ExitStack() as stack:
+        yield {job.name: job for job in jobs(synthetic_corpus, synthetic_cache, 2, stack)}
+
+
+@pytest.mark.parametrize(("name", "kills"), [("prepare", 2), ("train", 1), ("download", 3)])
+def test_killed_at_a_random_moment_and_resumed(name: str, kills: int, short: dict[str, Job], tmp_path: Path) -> None:
+    job, moments = short[name], random.Random(0)
+    job.undisturbed(tmp_path / "whole")
+    killed = [job.kill(tmp_path / str(number), moments.uniform(0, job.seconds)) for number in range(kills)]
+    assert any(killed)
+
+
+def trained(cache_folder: Path, run: Path, resume: bool = False) -> None:
+    cache = Cache(cache_folder)
+    try:
+        train(cache, cache.utterances[:4], cache.utterances[4:], run, TINY, resume)
+    except GunileoError as error:
+        if "still blank" not in str(error):
+            raise
+
+
+def test_a_disk_that_gets_full_while_training(disk: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(GunileoError, match=r"No space left on device\); free some space") as error:
+        trained(synthetic_cache, disk / "run")
+    assert "\n" not in str(error.value)
+    assert not [path for path in disk.rglob("*") if path.name.endswith((".ckpt", ".part", ".safetensors"))]
+    subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+    trained(synthetic_cache, disk / "run", resume=True)
+    trained(synthetic_cache, tmp_path / "undisturbed")
+    assert run_of(disk / "run") == run_of(tmp_path / "undisturbed")
+
+
+def test_a_disk_that_gets_full_while_downloading(disk: Path) -> None:
+    video = random.Random(0).randbytes(600_000)
+    files = {"s1.zip": packed({"s1/bbaf2n.mpg": video}), "alignments.zip": packed({"a/s1/bbaf2n.align": b"0 1 sil"})}
+    with Zenodo("grid", files).serving() as server:
+        with pytest.raises(FileError, match=r"No space left on device\); free some space and run the") as error:
+            download("grid", disk / "corpus", None, print, server.address)
+        assert "\n" not in str(error.value)
+        subprocess.run(["mount", "-o", "remount,size=1m", str(disk)], check=True)
+        with pytest.raises(FileError, match="No space left on device"):  # for the archive, not for what is in it
+            download("grid", disk / "corpus", None, print, server.address)
+        assert not (disk / "corpus/s1/bbaf2n.mpg").exists()
+        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+        download("grid", disk / "corpus", None, print, server.address)
+        assert [wanted is None for name, wanted in server.asked if name == "s1.zip"] == [True, False], "gone on with"
+    assert (disk / "corpus/s1/bbaf2n.mpg").read_bytes() == video
+    assert (disk / "corpus/align/s1/bbaf2n.align").exists()
+
+
+def test_a_folder_that_can_only_be_read(disk: Path, synthetic_corpus: Path, synthetic_cache: Path) -> None:
+    utterances = find_corpus(synthetic_corpus).utterances
+    server = Zenodo("grid", {})
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for use in (
+        lambda: prepare(utterances, disk / "cache"),
+        lambda: trained(synthetic_cache, disk / "run"),
+        lambda: download("grid", disk / "corpus", None, print, server.address),
+    ):
+        with pytest.raises(GunileoError, match=r"can't be written \(Read-only file system\)") as error:
+            use()
+        assert "\n" not in str(error.value)
+
+
+def test_two_at_once_prepare_into_one_cache(synthetic_corpus: Path, tmp_path: Path, run) -> None:
+    cache = tmp_path / "cache"
+    code = "import sys\nfrom gunileo.cli import main\nif __name__ == '__main__':\n    main(sys.argv[1:])\n"
+    (tmp_path / "cli.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "cli.py"), "prepare", str(synthetic_corpus), "-o", str(cache)]
+    both = [subprocess.Popen([*command, "--workers", "1"], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = [(process.communicate()[1], process.returncode) for process in both]
+    assert sorted(code for _, code in ends) == [0, 1]
+    (said,) = [error for error, code in ends if code]
+    assert said == f"{cache}: another process is writing to it; wait for it, or end that one\n"
+    lines = (cache / "manifest.jsonl").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 6
+    with alone(cache):
+        code, _, said = run(*command[2:])
+    assert (code, said) == (1, f"{cache}: another process is writing to it; wait for it, or end that one\n")
+    assert len(Cache(cache).utterances) == 6
