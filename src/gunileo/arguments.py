@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
+from traceback import print_exception
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +15,65 @@ import typer
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
-    from gunileo.engine import Reader
+    from gunileo.engine import How
+    from gunileo.grammar import Grammar as Rules
     from gunileo.mouth import Regions
     from gunileo.prepare import Cache
-    from gunileo.transcript import Transcript
 
-Model = Annotated[str, typer.Option(help="Shipped or taught model, a run's folder, or an .onnx file.")]
+verbose = False  # whether errors come with their trace; the command line's --verbose sets it
+
+
+def _model_names(incomplete: str) -> list[str]:
+    from gunileo.registry import available_models, taught_models
+
+    names = [*(info.name for info in available_models()), *(taught.name for taught in taught_models())]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _format_names(incomplete: str) -> list[str]:
+    """Ways to go on with a list of formats: txt,s becomes txt,srt."""
+    from gunileo.writers import WRITERS
+
+    before, comma, begun = incomplete.rpartition(",")
+    names = [*WRITERS, "all"] if not comma else [name for name in WRITERS if name not in before.split(",")]
+    return [f"{before}{comma}{name}" for name in names if name.lower().startswith(begun.lower())]
+
+
+Model = Annotated[
+    str, typer.Option(help="Shipped or taught model, a run's folder, or an .onnx file.", autocompletion=_model_names)
+]
+Grammar = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Sentences, one a line: turn (on|off) the [big] light. GRID's if left out."),
+]
+Lexicon = Annotated[Path | None, typer.Option(metavar="FILE", help="Text with all words that may be said.")]
+LanguageModel = Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM model of the lexicon's words.")]
+Formats = Annotated[
+    str | None,
+    typer.Option(
+        *("-f", "--format"),
+        metavar="txt,srt,...",
+        help="Files to write: txt, srt, vtt, json, tsv, TextGrid, or all; json if only -o is given.",
+        autocompletion=_format_names,
+    ),
+]
+
+
+class Face(StrEnum):
+    """Which of several faces to read, as the command line names them."""
+
+    largest = "largest"
+    left = "left"
+    right = "right"
+
+
+class Faces(StrEnum):
+    """As ``Face``, or each of them."""
+
+    largest = "largest"
+    left = "left"
+    right = "right"
+    all = "all"
 
 
 class Decode(StrEnum):
@@ -29,6 +83,16 @@ class Decode(StrEnum):
     beam = "beam"
     grammar = "grammar"
     lexicon = "lexicon"
+
+
+Way = Annotated[
+    Decode | None,
+    typer.Option(
+        "--decode",
+        help="grammar, if left out: always one of its sentences; greedy: whatever the likeliest path spells; "
+        "beam: the likeliest text; lexicon: words of a list.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -99,12 +163,8 @@ def listed(name: str) -> list[str]:
     return read_split(name)
 
 
-def way(
-    reader: Reader, decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None
-) -> Callable[[Path], Transcript]:
-    """What reads a video, as the options want it decoded."""
-    from functools import partial
-
+def way(decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None) -> tuple[How, Rules | None]:
+    """How to decode, as the options want it: the ``decode`` and ``grammar`` that a reader's methods take."""
     from gunileo.grammar import Grammar
     from gunileo.lexicon import Lexicon
 
@@ -116,8 +176,8 @@ def way(
     if lm and not lexicon:
         raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
     if lexicon:
-        return partial(reader.transcribe, decode=Lexicon.from_file(lexicon, lm).decode)
-    return partial(reader.transcribe, decode=how.value, grammar=Grammar.from_file(grammar) if grammar else None)
+        return Lexicon.from_file(lexicon, lm).decode, None
+    return how.value, Grammar.from_file(grammar) if grammar else None
 
 
 def formats_of(given: str | None) -> list[str]:
@@ -135,6 +195,8 @@ def formats_of(given: str | None) -> list[str]:
     return [known[name] for name in names]
 
 
-def complain(message: object) -> None:
-    """One line on standard error."""
-    typer.echo(" ".join(str(message).splitlines()), err=True)
+def complain(message: object, line: str = "") -> None:
+    """One line on standard error, ``line`` or the message itself; with --verbose an error's trace before it."""
+    if verbose and isinstance(message, BaseException):
+        print_exception(message)
+    typer.echo(" ".join((line or str(message)).splitlines()), err=True)

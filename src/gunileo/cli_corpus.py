@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gunileo.arguments import complain, find_clips
-from gunileo.errors import GunileoError
+from gunileo.errors import GunileoError, Stopped
 
 _SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
 _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
@@ -21,6 +21,9 @@ def prepare(
 ) -> None:
     """Cut the mouth regions of a corpus into a cache.
 
+    \b
+      gunileo prepare clips -o caches/mine
+
     Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner.
     """
     from gunileo.corpus import find_corpus
@@ -30,8 +33,11 @@ def prepare(
 
     corpus = find_corpus(source)
     typer.echo(corpus.summary())
-    with progress("preparing") as bar:
-        report = run(corpus.utterances, output, workers, bar)
+    try:
+        with progress("preparing") as bar:
+            report = run(corpus.utterances, output, workers, bar)
+    except KeyboardInterrupt:
+        raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
     write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
@@ -45,11 +51,16 @@ def sheet(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
 ) -> None:
-    """Show mouth regions in one picture, a row a clip."""
+    """Show mouth regions in one picture, a row a clip.
+
+    \b
+      gunileo sheet clips -o sheet.png
+    """
     import cv2
 
     from gunileo.files import write_whole
     from gunileo.mouth import contact_sheet
+    from gunileo.progress import progress
 
     if not source.is_dir():
         raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
@@ -60,12 +71,14 @@ def sheet(
         clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
     ]
     rows, failed = [], False
-    for name, load in chosen:
-        try:
-            rows.append((name, load()))
-        except GunileoError as error:
-            failed = True
-            complain(error)
+    with progress("looking") as bar:
+        for number, (name, load) in enumerate(chosen, 1):
+            try:
+                rows.append((name, load()))
+            except GunileoError as error:
+                failed = True
+                complain(error)
+            bar(number, len(chosen))
     if not rows:
         raise GunileoError(f"{source}: no clip of which a mouth can be shown")
     write_whole(output, cv2.imencode(".png", contact_sheet(rows))[1].tobytes())

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gunileo.arguments import Model, filled, listed
-from gunileo.errors import GunileoError
+from gunileo.arguments import Grammar, Model, filled, listed
+from gunileo.errors import GunileoError, Stopped
 from gunileo.registry import DEFAULT
 
 
@@ -68,6 +68,10 @@ def train(
 ) -> None:
     """Train LabialCNN on a cache and test it after each epoch.
 
+    \b
+      gunileo train caches/mine -o runs/mine
+      gunileo train caches/me -o runs/me --init labial-wide
+
     With --init labial that shipped model learns a face from five to twenty clips, in minutes and part of the
     way; it has settings of its own for that, where none are given.
     """
@@ -103,19 +107,27 @@ def train(
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
     kept = "last" if settings.keep_last else "best"
-    typer.echo(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")
+    try:
+        typer.echo(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")
+    except KeyboardInterrupt:
+        raise Stopped(f"{output}: stopped; go on with --resume") from None
 
 
 def evaluate(
     cache: _CacheFolder,
     model: Model = DEFAULT,
     split: _Split = None,
+    grammar: Grammar = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
     ] = None,
 ) -> None:
     """Measure a model on a cache.
+
+    \b
+      gunileo evaluate caches/s1 --split grid_s1_valid
+      gunileo evaluate caches/mine --model runs/mine --grammar commands.txt --report report
 
     Prints word and character error rates with their 95 % intervals, accuracy by place, each talker's error rates
     and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its figures.
@@ -125,8 +137,10 @@ def evaluate(
     from gunileo.evaluate import evaluate as run
     from gunileo.evaluate import to_json, to_text
     from gunileo.files import write_whole
+    from gunileo.grammar import Grammar as Rules
     from gunileo.progress import progress
 
+    rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
     utterances = opened.utterances
     if split:
@@ -136,7 +150,7 @@ def evaluate(
         if missing := set(names) - here:
             typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
     with progress("reading") as bar:
-        evaluation = run(reader, opened, utterances, bar)
+        evaluation = run(reader, opened, utterances, bar, rules)
     typer.echo(to_text(evaluation), nl=False)
     if json:
         write_whole(json, to_json(evaluation))
@@ -145,7 +159,7 @@ def evaluate(
         from gunileo.report import write_report
 
         with progress("looking closer") as bar:
-            figures = measure(evaluation, reader, opened, utterances, bar)
+            figures = measure(evaluation, reader, opened, utterances, bar, rules)
         write_report(figures, opened, report)
         typer.echo(f"{report / 'index.html'}")
 
@@ -155,6 +169,9 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
 ) -> None:
     """Write a model as an ONNX file that any ONNX runtime can use.
+
+    \b
+      gunileo export runs/mine -o mine.onnx
 
     It is checked against PyTorch. Its metadata are classes, frame rate, region size, normalisation and the model's
     card.
@@ -166,7 +183,11 @@ def export(
 
 
 def models() -> None:
-    """List the models that come with the package, and those that you taught."""
+    """List the models that come with the package and those that you taught, and what to expect of them.
+
+    \b
+      gunileo models
+    """
     from gunileo.registry import available_models, taught_models
 
     found = available_models()
@@ -190,7 +211,11 @@ def models() -> None:
 
 
 def summary() -> None:
-    """Print LabialCNN layer by layer."""
+    """Print LabialCNN layer by layer.
+
+    \b
+      gunileo summary
+    """
     import torchinfo
 
     from gunileo.model import LabialCNN
@@ -207,6 +232,9 @@ def demo(
     ),
 ) -> None:
     """Do the whole job on a made-up talking face.
+
+    \b
+      gunileo demo -o demo
 
     Makes clips of an animated portrait, prepares them, trains, tests, and reads clips that were in no training.
     """

@@ -19,6 +19,7 @@ from gunileo.confidence import Calibrations, evidence, from_json
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
 from gunileo.examples import Examples, Match
+from gunileo.face import Face
 from gunileo.grammar import Grammar
 from gunileo.live import Live, sentences
 from gunileo.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, normalise, unreadable
@@ -42,23 +43,44 @@ class Reader:
     checksum: str = field(default="", repr=False)  # sha256 of the model file
     examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
 
-    def transcribe(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Transcript:
+    def transcribe(
+        self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
+    ) -> Transcript:
         """Read the lips in a video file.
 
         A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
         are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
-        of a taught model's commands the nearest),
-        "greedy" or "beam" (whatever the network spells), or a decoder such as ``Lexicon.decode``. Raises
-        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError`` if it
-        is too short for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError`` if
-        ``decode`` is something else, or has no use for a ``grammar`` that is given.
+        of a taught model's commands the nearest), "greedy" or "beam" (whatever the network spells), or a decoder such
+        as ``Lexicon.decode``. ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a
+        place of ``find_faces``.
+
+        Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
+        if it is too short for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError``
+        if ``decode`` is something else, or has no use for a ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
-        file, frames = str(path), mouth_stream(ahead(read_frames(path)))
-        first = list(islice(frames, LONGEST + 1))
+        return self.transcribe_stream(mouth_stream(ahead(read_frames(path)), face), str(path), decode, grammar)
+
+    def transcribe_stream(
+        self,
+        stream: Iterator[Regions | None],
+        file: str,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        heard: Callable[[Transcript], None] = lambda _: None,
+    ) -> Transcript:
+        """As ``transcribe``, from what ``mouth_stream`` makes of the frames of ``file``.
+
+        ``heard`` is told each sentence of a long video as it is read.
+        """
+        first = list(islice(stream, LONGEST + 1))
         regions = [region for region in first if region is not None]
         if len(first) > LONGEST:
-            return joined(file, self.name, list(sentences(chain(first, frames), self, file, decode, grammar)))
+            read = []
+            for sentence in sentences(chain(first, stream), self, file, decode, grammar):
+                read.append(sentence)
+                heard(sentence)
+            return joined(file, self.name, read)
         if complaint := unreadable(len(first), len(regions)):
             raise MouthError(f"{file}: {complaint}")
         return self.transcribe_regions(np.stack(regions), file, decode, grammar)
@@ -75,10 +97,10 @@ class Reader:
         _decoder(decode, grammar)
         return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)
 
-    def live(self, decode: How = "grammar", grammar: Grammar | None = None) -> Live:
+    def live(self, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest") -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``."""
         _decoder(decode, grammar)
-        return Live(self, decode, grammar)
+        return Live(self, decode, grammar, face)
 
     def transcribe_regions(
         self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None

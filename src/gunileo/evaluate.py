@@ -10,6 +10,7 @@ import numpy as np
 
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
+from gunileo.grammar import Grammar
 from gunileo.labels import WordTime
 from gunileo.metrics import (
     Interval,
@@ -77,6 +78,7 @@ class Evaluation:
     cache: str
     clips: list[Clip]
     unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
+    own_grammar: bool = False  # whether the grammar is another than GRID's
     scores: dict[str, Score] = field(default_factory=dict)
     talkers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
     unsure: dict[str, float] = field(default_factory=dict)  # share of clips of which the reader is not sure
@@ -97,8 +99,11 @@ def evaluate(
     cache: Cache,
     utterances: Sequence[CachedUtterance],
     progress: Callable[[int, int], None] | None = None,
+    grammar: Grammar | None = None,
 ) -> Evaluation:
     """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
+
+    The grammar is GRID's if none is given.
 
     Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
     are no ``utterances``.
@@ -112,15 +117,16 @@ def evaluate(
         read = {}
         for how in WAYS:
             try:
-                taught = how == "grammar" and reader.examples  # whose commands are the grammar
-                read[how] = reader.recognise(regions) if taught else reader.decode(logp, how)
+                taught = how == "grammar" and reader.examples and not grammar  # whose commands are the grammar
+                given = grammar if how == "grammar" else None
+                read[how] = reader.recognise(regions) if taught else reader.decode(logp, how, given)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)
         clips.append(Clip(utterance.id, utterance.talker, utterance.text, utterance.words, read))
         if progress:
             progress(number, len(utterances))
-    return Evaluation(reader.name, str(cache.path), clips, unread)
+    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=grammar is not None)
 
 
 def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:
@@ -201,7 +207,7 @@ def to_text(evaluation: Evaluation) -> str:
         }
         lines += _table("word error rate of", rates)
     lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
-    if not scores["grammar"].places:
+    if not (scores["grammar"].places or evaluation.own_grammar):
         lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
     for how, found in scores.items():
         listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)

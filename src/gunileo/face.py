@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -38,6 +39,10 @@ class Box:
     y: float
     side: float
     angle: float
+
+
+# Which of several faces: the largest, the leftmost or rightmost in the picture, or the one at a place.
+Face = Literal["largest", "left", "right"] | Box
 
 
 class _Model:
@@ -89,27 +94,24 @@ class FaceTracker:
     near where it was, so that another person in the picture is never taken for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, face: Face = "largest") -> None:
         _models()  # a damaged installation is told before the first frame
+        self._face = face
         self._crop: Box | None = None  # where the mesh looks next
         self._seen: Box | None = None  # where the face was last
 
     def start(self, frames: list[Frame]) -> None:
-        """Pick the largest face that stays through ``frames``, whatever was followed before; if there is none, the
-        first to come.
-
-        Steadiness counts as much as size: each detection adds its area to the face whose place it shares.
+        """Pick the face that is wanted of those that stay through ``frames``, whatever was followed before; if there
+        is none, the first to come. A face at a place is waited for there, or where it was last.
         """
-        tracks: list[tuple[Box, float]] = []
-        for frame in frames:
-            for box in self.detect(frame):
-                near = next((i for i, (seen, _) in enumerate(tracks) if _same_place(seen, box)), None)
-                if near is None:
-                    tracks.append((box, box.side**2))
-                else:
-                    tracks[near] = (tracks[near][0], tracks[near][1] + box.side**2)
-        self._seen = max(tracks, key=lambda track: track[1])[0] if tracks else None
         self._crop = None
+        if isinstance(self._face, Box):
+            self._seen = self._seen or self._face
+            return
+        tracks: list[list[Box]] = []
+        for frame in frames:
+            follow(tracks, self.detect(frame))
+        self._seen = _pick(tracks, self._face)[0] if tracks else None
 
     def __call__(self, frame: Frame) -> Array | None:
         """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""
@@ -171,6 +173,26 @@ def face_box(landmarks: Array) -> Box:
     eyes = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
     x, y = (low + high) / 2
     return Box(float(x), float(y), float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
+
+
+def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
+    """Add each of a frame's faces to the track that was seen last in its place, or begin a new one with it."""
+    for box in boxes:
+        near = next((track for track in tracks if _same_place(track[-1], box)), None)
+        if near is None:
+            tracks.append([box])
+        else:
+            near.append(box)
+
+
+def _pick(tracks: list[list[Box]], face: str) -> list[Box]:
+    """The largest track, steadiness counting as much as size, or the outermost of those seen half as often."""
+    if face == "largest":
+        return max(tracks, key=lambda track: sum(box.side**2 for box in track))
+    most = max(len(track) for track in tracks)
+    steady = [track for track in tracks if len(track) >= most / 2]
+    outermost = min if face == "left" else max
+    return outermost(steady, key=lambda track: track[0].x)
 
 
 def _widened(box: Box) -> Box:

@@ -13,6 +13,7 @@ from gunileo.confidence import IMPOSTORS, OTHERS, limit, read_well
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
 from gunileo.evaluate import WAYS, Clip, Evaluation, Score, WordTimes, is_grid
+from gunileo.grammar import Grammar
 from gunileo.metrics import (
     BINS,
     DRAWS,
@@ -145,6 +146,7 @@ class Figures:
     impostors: list[Impostors]
     calibrated: list[str]  # ways to decode for which the model carries a calibration
     unread: list[str]
+    own_grammar: bool  # whether the grammar is another than GRID's
     method: Method = Method()
 
 
@@ -154,8 +156,9 @@ def measure(
     cache: Cache,
     utterances: Sequence[CachedUtterance],
     progress: Callable[[int, int], None] | None = None,
+    grammar: Grammar | None = None,
 ) -> Figures:
-    """All figures of ``evaluation``, which ``reader`` made of ``utterances`` of ``cache``.
+    """All figures of ``evaluation``, which ``reader`` made of ``utterances`` of ``cache`` with that ``grammar``.
 
     Reads some clips again, as impostors and to see what moved a few decisions; ``progress(done, total)`` after each.
     Raises ``CacheError`` if one of these can't be loaded any more.
@@ -169,7 +172,7 @@ def measure(
     for number, (clip, place) in enumerate([*((clip, None) for clip in posing), *words], 1):
         regions = cache.load(prepared[clip.id])
         if place is None:
-            _pose(reader, regions, posed)
+            _pose(reader, regions, posed, grammar)
         else:
             explained.append(explain(reader, regions, clip, place))
         if progress:
@@ -181,7 +184,7 @@ def measure(
         {how: reliabilities(clips, how) for how in WAYS},
         {how: sureness(clips, how) for how in WAYS},
         *(evaluation.word_times, worst(clips), explained, impostors(clips, posed)),
-        *(list(reader.calibrations), evaluation.unread),
+        *(list(reader.calibrations), evaluation.unread, evaluation.own_grammar),
     )
 
 
@@ -299,11 +302,11 @@ def explain(reader: Reader, regions: Regions, clip: Clip, place: int) -> Explain
     return Explained(clip.id, PLACES[place], said, word.word, word.confidence, word.start, word.end, found)
 
 
-def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]]) -> None:
+def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]], grammar: Grammar | None) -> None:
     """Add what is read from each kind of impostor made of a clip."""
     for kind, pose in _POSES.items():
         with suppress(DecodeError):  # too short a clip
-            posed[kind].append(reader.decode(reader.log_probabilities(pose(regions))))
+            posed[kind].append(reader.decode(reader.log_probabilities(pose(regions)), "grammar", grammar))
 
 
 def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Impostors]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gunileo.activity import Segmenter, Span
 from gunileo.decode import DecodeError
+from gunileo.face import Face
 from gunileo.mouth import MouthError, MouthTracker, Regions, unreadable
 from gunileo.transcript import Transcript
 from gunileo.video import FPS, Frame, VideoError
@@ -25,9 +26,9 @@ class Live:
     comes is read. Times are in seconds from the first frame.
     """
 
-    def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None):
+    def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"):
         self._reader, self._decode, self._grammar = reader, decode, grammar
-        self._mouths, self._segmenter = MouthTracker(), Segmenter()
+        self._mouths, self._segmenter = MouthTracker(face), Segmenter()
 
     def push(self, frame: Frame) -> list[Transcript]:
         """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.

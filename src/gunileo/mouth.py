@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, FaceTracker
+from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, Face, FaceTracker
 from gunileo.video import FPS, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
@@ -25,6 +25,7 @@ _RADIUS = 12  # frames on either side that the smoothing looks at
 _SMOOTHING = {"centre": 3.0, "angle": 6.0, "scale": 8.0}
 
 Regions = NDArray[np.uint8]  # [frames, 100, 150]
+Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth region, pixels [4, 2], or None
 
 
 class MouthError(GunileoError):
@@ -83,12 +84,15 @@ def unreadable(total: int, found: int) -> str:
     return ""
 
 
-def mouth_stream(frames: Iterable[Frame]) -> Iterator[Regions | None]:
+def mouth_stream(
+    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None
+) -> Iterator[Regions | None]:
     """As ``mouth_regions``, but of any length, with None for each frame that has no face.
 
+    Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its region comes out.
     Raises what ``frames`` does, after the regions of all frames before.
     """
-    mouths = MouthTracker()
+    mouths = MouthTracker(face, watch)
     try:
         for frame in frames:
             yield from mouths.push(frame)
@@ -101,15 +105,17 @@ def mouth_stream(frames: Iterable[Frame]) -> Iterator[Regions | None]:
 class MouthTracker:
     """Mouth regions of a stream of frames that are pushed one at a time: one a frame, about half a second later.
 
-    Follows the largest face that is steady in half a second. The region is turned along the line of the eyes, scaled
-    by their distance and centred on the lips, all smoothed over time; gaps of up to half a second are interpolated.
+    Follows the largest face that is steady in half a second, or the one that is asked for. The region is turned
+    along the line of the eyes, scaled by their distance and centred on the lips, all smoothed over time; gaps of up
+    to half a second are interpolated.
     A face that is missing for longer is lost: None stands for the frames without it, and the next one that comes is
     followed. At most a second of frames is held.
     """
 
-    def __init__(self) -> None:
-        self._faces = FaceTracker()
-        self._path = _Path()
+    def __init__(self, face: Face = "largest", watch: Watch | None = None) -> None:
+        self._faces = FaceTracker(face)
+        self._watch = watch
+        self._path = _Path(watch)
         self._waiting: list[Frame] = []  # the first half second, by which the face is picked
         self._picked = False
 
@@ -125,7 +131,7 @@ class MouthTracker:
         return out
 
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked = _Path(again), False
+        self._path, self._picked = _Path(self._watch, again), False
 
     def _follow(self) -> list[Regions | None]:
         if not self._picked:
@@ -154,7 +160,8 @@ def _pose(landmarks: Array) -> Array:
 class _Path:
     """Frames waiting until the frames after them have settled where their mouth is."""
 
-    def __init__(self, again: bool = False) -> None:
+    def __init__(self, watch: Watch | None, again: bool = False) -> None:
+        self._watch = watch
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
         self._frames: list[Regions] = []  # grey, not yet out
@@ -191,6 +198,9 @@ class _Path:
     def _lost(self) -> list[Regions | None]:
         lost: list[Regions | None] = [None] * len(self._frames)
         self._frames.clear()
+        if self._watch:
+            for _ in lost:
+                self._watch(None)
         return lost
 
     def _settled(self, ahead: int) -> list[Regions | None]:
@@ -199,6 +209,8 @@ class _Path:
         while len(self._poses) - self._behind > ahead:
             pose = _smooth(np.stack(self._poses[: self._behind + 1 + _RADIUS]), self._behind)
             out.append(_cut(self._frames.pop(0), pose))
+            if self._watch:
+                self._watch(_outline(pose))
             if self._behind == _RADIUS:
                 self._poses.pop(0)
             else:
@@ -214,6 +226,15 @@ def _smooth(poses: Array, at: int) -> Array:
         weights = np.exp(-0.5 * (distance / _SMOOTHING[name]) ** 2)
         smooth.append(weights @ column / weights.sum())
     return np.array(smooth, np.float32)
+
+
+def _outline(pose: Array) -> Array:
+    """The region's corners in the frame at a pose, in pixels [4, 2]: top left, top right, bottom right and left."""
+    x, y, angle, scale = (float(value) for value in pose)
+    turn = np.exp(scale) * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    half = np.array([WIDTH, HEIGHT]) / 2
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
+    return np.asarray(corners @ turn.T + (x, y), np.float32)
 
 
 def _cut(frame: Regions, pose: Array) -> Regions:

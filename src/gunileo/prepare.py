@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -268,7 +269,8 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
         if utterance is None:
             pool.shutdown(wait=False)
         else:
-            running[pool.submit(_cut_out, utterance, cache)] = pool, utterance
+            with _undisturbed():
+                running[pool.submit(_cut_out, utterance, cache)] = pool, utterance
 
     try:
         for pool in _pools(workers):
@@ -318,12 +320,27 @@ def _begin() -> None:
     Thread(target=outlive_nobody, daemon=True).start()
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A process that starts here never hears Ctrl-C, not even before ``_begin``; we hear it at the end."""
+    if sys.platform == "win32":  # which doesn't pass that on
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _pools(count: int) -> list[ProcessPoolExecutor]:
     """``count`` pools of one process each, once the first is known to start."""
     pools = [_pool() for _ in range(count)]
     try:
         for pool in pools[:1]:
-            pool.submit(os.getpid).result()
+            with _undisturbed():
+                started = pool.submit(os.getpid)
+            started.result()
     except BrokenProcessPool:
         message = "worker processes can't start; call prepare from a script, under if __name__ == '__main__':"
         raise CacheError(message) from None

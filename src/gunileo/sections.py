@@ -81,7 +81,10 @@ def rates(figures: Figures) -> str:
     table = _table(
         ["", *WAYS], [[text, *("".join(rate(figures, f"scores/{how}", name)) for how in WAYS)] for text, name in rows]
     )
-    text = "<p>Greedy is what the network spells; the grammar picks the likeliest of GRID's 64,000 sentences.</p>"
+    sentences = "those that were given" if figures["own_grammar"] else "GRID's 64,000 sentences"
+    text = f"<p>Greedy is what the network spells; the grammar picks the likeliest of {sentences}.</p>"
+    if not places and figures["own_grammar"]:
+        return text + table
     if not places:
         return f"{text}<p>No clip says one of these, so the grammar can't read them: look at greedy alone.</p>{table}"
     series = [

@@ -19,7 +19,7 @@ from gunileo import registry
 from gunileo.activity import LONGEST, moving
 from gunileo.corpus import Corpus, find_corpus, validation_part
 from gunileo.engine import Reader, load_model
-from gunileo.errors import GunileoError
+from gunileo.errors import GunileoError, Stopped
 from gunileo.evaluate import is_grid
 from gunileo.examples import Examples
 from gunileo.files import write_whole
@@ -190,7 +190,7 @@ class _Lesson(Cache):
 
 def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
     from gunileo.adapt import settings_from
-    from gunileo.train import Stopped, train
+    from gunileo.train import train
 
     kept = {one.id for one in held}
     learnt = [one for one in lesson.utterances if one.id not in kept]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader
 from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
-from gunileo.errors import GunileoError
+from gunileo.errors import GunileoError, Stopped
 from gunileo.files import write_whole
 from gunileo.history import draw, record
 from gunileo.metrics import cer, wer
@@ -30,10 +31,6 @@ from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
-
-
-class Stopped(GunileoError):
-    """A run that was stopped by Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def train(
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
-        callbacks=[best, last, _Bar(refresh_rate=5)],
+        callbacks=[best, last, _Bar(refresh_rate=5 if sys.stdout.isatty() else 0)],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts

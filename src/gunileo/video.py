@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -39,11 +40,35 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
     Raises ``VideoError`` if the file is missing, empty, has no picture, or is damaged or cut short; for the
     last two, after the frames that could be read.
     """
-    path = Path(path)
+    return _read(Path(path), str(path))
+
+
+def read_pipe() -> Iterator[Frame]:
+    """As ``read_frames``, from standard input, which Ctrl-C ends.
+
+    Formats that need no way back can be read: WebM, Matroska, MPEG, AVI, and MP4 with its index in front.
+    """
+    return _read(Path("-"), _Pipe())
+
+
+class _Pipe:
+    """Standard input as it comes; Python's own would wait for a whole buffer while there are frames to read."""
+
+    _ended = False
+
+    def read(self, count: int) -> bytes:
+        try:
+            return b"" if self._ended else os.read(0, count)
+        except KeyboardInterrupt:  # PyAV would pass over it and go on reading
+            self._ended = True
+            return b""
+
+
+def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
     try:
-        if path.stat().st_size == 0:
+        if isinstance(source, str) and path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty; copy or download it again")
-        with av.open(str(path)) as container:
+        with av.open(source, "r") as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: has sound but no picture; give a video file")
             yield from _decode(container, path)
@@ -70,8 +95,8 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
     graph: av.filter.Graph | None = None
     rotation, start, end, following = 0, 0.0, 0.0, 0
     for frame in container.decode(stream):
-        frame.pts = _time_stamp(frame, container.format.name, following)
-        following = frame.pts + _ticks(frame, stream)
+        frame.pts = time_stamp(frame, container.format.name, following)
+        following = frame.pts + ticks(frame, stream)
         if graph is None:
             rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
@@ -79,19 +104,19 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
             end = frame.time + float(frame.duration * frame.time_base)
         graph.push(frame)
         for resampled in _pull(graph):
-            yield _upright(resampled, rotation)
+            yield upright(resampled, rotation)
     if graph is None:
         raise VideoError(f"{path}: no frame can be decoded; copy or convert it again")
     graph.push(None)
     for resampled in _pull(graph):
-        yield _upright(resampled, rotation)
+        yield upright(resampled, rotation)
     promised = _promised_end(container, stream, start)
     if 0 < end < promised - _SLACK:
         there = f"{end - start:.1f} of {promised - start:.1f} seconds are there"
         raise VideoError(f"{path}: cut short, {there}; copy or download it again")
 
 
-def _time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:
+def time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:
     """When a frame is shown, in its time base; ``following`` is when the frame before it ends.
 
     AVI stores no time at all: the order of decoding is a clock that goes on by one a frame, and what FFmpeg makes
@@ -101,10 +126,17 @@ def _time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:
     return following if stamp is None else stamp
 
 
-def _ticks(frame: av.VideoFrame, stream: av.VideoStream) -> int:
+def ticks(frame: av.VideoFrame, stream: av.VideoStream) -> int:
     """How long a frame is shown, in its time base."""
     rate = stream.average_rate or FPS
     return frame.duration or (round(1 / (rate * frame.time_base)) if frame.time_base else 1)
+
+
+def length(path: Path | str) -> int:
+    """Frames that ``read_frames`` will give, by the file's header; 0 where that doesn't say, or can't be read."""
+    with suppress(av.FFmpegError, OSError), av.open(str(path)) as container:
+        return round(FPS * (container.duration or 0) / av.time_base)
+    return 0
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream, start: float) -> float:
@@ -143,7 +175,7 @@ def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
         yield frame
 
 
-def _upright(frame: av.VideoFrame, rotation: int) -> Frame:
+def upright(frame: av.VideoFrame, rotation: int) -> Frame:
     """``rotation`` is in degrees, counter-clockwise, as the file asks a player to turn the picture."""
     pixels = np.asarray(frame.to_ndarray(threads=1), np.uint8)  # its default starts a thread pool a frame
     return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90))) if rotation else pixels
