@@ -22,9 +22,10 @@ from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.grammar import Grammar
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
+from gunileo.prepare import Cache
 from gunileo.registry import ModelError, ModelInfo, available_models
 from gunileo.sentence import SLOTS
-from gunileo.timing import Timing
+from gunileo.timing import Timing, placed
 from gunileo.transcript import Word
 from gunileo.video import VideoError
 
@@ -227,6 +228,22 @@ def test_timing_travels_with_the_model_and_moves_words(model_file: Path, tmp_pat
     assert moved[-1].end == pytest.approx(min(raw[-1].end + 0.08, 40 / 25))
     describe_calibration(path, {})
     assert load_model(path).timing is None
+
+
+def test_words_stand_where_the_network_names_them(synthetic_cache: Path) -> None:
+    reader, cache = load_model(), Cache(synthetic_cache)
+    clip = cache.utterances[0]
+    logp, named = reader.hear(cache.load(clip))
+    assert named is not None
+    assert named.shape == (clip.frames, 1 + len(reader.words))
+    assert set(reader.words) == {word for slot in SLOTS for word in slot}
+    assert np.exp(named).sum(1) == pytest.approx(1, abs=1e-4)
+    read = reader.decode(logp, named=named)
+    assert read.words == placed(named, reader.words, read.words)
+    assert read.words != reader.decode(logp).words
+    spelled = reader.decode(logp, lambda _: Decoded("naive", (Word("naive", 0.4, 0.8, 0.5),), 0.5), named=named)
+    assert spelled.words == reader.decode(logp, lambda _: Decoded("naive", (Word("naive", 0.4, 0.8, 0.5),), 0.5)).words
+    assert load_model("labial").hear(cache.load(clip))[1] is None
 
 
 def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path, tmp_path: Path) -> None:

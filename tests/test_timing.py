@@ -1,5 +1,6 @@
 """Words' times: what a model's habit is, taken back."""
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from gunileo.decode import FPS
 from gunileo.labels import WordTime
 from gunileo.prepare import CachedUtterance
 from gunileo.sentence import CLASSES
-from gunileo.timing import FEWEST, Timing, fit, from_json, gaps, learn, to_json
+from gunileo.timing import FEWEST, Timing, fit, from_json, gaps, learn, placed, to_json
 from gunileo.transcript import Word
 
 SAID = [("bin", 0.6, 0.9), ("blue", 0.9, 1.3), ("at", 1.3, 1.4), ("f", 1.4, 1.7), ("two", 1.7, 2.0), ("now", 2.0, 2.4)]
@@ -123,3 +124,39 @@ def test_timing_is_learnt_from_clips_with_word_times() -> None:
     assert learn(there, there, [replace(one, words=())] * FEWEST) is None
     assert learn(there, there, [replace(one, words=times[:1])] * FEWEST) is None
     assert learn(there, there, [replace(one, text=" ".join(["bin red"] * 12), words=times * 12)] * FEWEST) is None
+
+
+def brute(scores: np.ndarray, said: list[int]) -> float:
+    """The best score of all ways to say the words, silence being 0, by trying every one."""
+    best = -np.inf
+    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
+        runs = [word for word, _ in itertools.groupby(path)]
+        if [word for word in runs if word] == said:
+            best = max(best, sum(scores[frame, word] for frame, word in enumerate(path)))
+    return best
+
+
+@pytest.mark.parametrize("said", [[1], [1, 2], [2, 1, 2]])
+def test_words_are_placed_on_the_best_way_through_the_frames(said: list[int]) -> None:
+    names = ["bin", "blue"]
+    for seed in range(20):
+        scores = np.random.default_rng(seed).normal(0, 2, (6, 3))
+        words = placed(scores, names, [Word(names[word - 1], 0.0, 0.0, 0.5) for word in said])
+        assert words is not None
+        heard = np.zeros(6, int)
+        for word, number in zip(words, said, strict=True):
+            assert word.start < word.end
+            heard[round(word.start * FPS) : round(word.end * FPS)] = number
+        assert [word.start for word in words[1:]] >= [word.end for word in words[:-1]]
+        assert sum(scores[frame, word] for frame, word in enumerate(heard)) == pytest.approx(brute(scores, said))
+
+
+def test_words_that_the_head_does_not_know_are_not_placed() -> None:
+    scores = np.zeros((4, 2))
+    word = Word("bin", 0.1, 0.2, 0.9)
+    assert placed(scores, ["bin"], [word, replace(word, word="blue")]) is None
+    assert placed(scores, ["bin"], [word] * 5) is None
+    assert placed(scores, ["bin"], []) is None
+    assert placed(scores, ["bin"], [word] * 4) == tuple(
+        Word("bin", frame / FPS, (frame + 1) / FPS, 0.9) for frame in range(4)
+    )

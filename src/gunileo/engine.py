@@ -40,6 +40,7 @@ class Reader:
     session: onnxruntime.InferenceSession = field(repr=False)
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
+    words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, of a layout that does
     checksum: str = field(default="", repr=False)  # sha256 of the model file
     examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
 
@@ -118,17 +119,21 @@ class Reader:
             if decode == "grammar" and grammar is None and self.examples:
                 decoded = self.recognise(regions)
             else:
-                decoded = self.decode(self.log_probabilities(regions), decode, grammar)
+                logp, named = self.hear(regions)
+                decoded = self.decode(logp, decode, grammar, named)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
 
-    def decode(self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+    def decode(
+        self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None, named: Floats | None = None
+    ) -> Decoded:
         """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
 
         Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's
-        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure,
-        and one that carries no timing leaves words where the network named their letters.
+        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
+        Words stand where the network named them in the frames, if ``hear`` gave ``named`` and it knows them all; else
+        where it named their letters, moved by the timing that the model carries, if any.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode, or a grammar that it has no use for.
@@ -139,14 +144,30 @@ class Reader:
         if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
             settle = calibration.apply if isinstance(how, str) else calibration.judge
             decoded = settle(raw, evidence(logp, raw, spoken))
-        return replace(decoded, words=self.timing.apply(decoded.words, len(logp) / FPS)) if self.timing else decoded
+        return replace(decoded, words=self._timed(decoded.words, len(logp), named))
+
+    def _timed(self, words: tuple[Word, ...], frames: int, named: Floats | None) -> tuple[Word, ...]:
+        placed = None if named is None else timing.placed(named, self.words, words)
+        if placed is None and self.timing:
+            return self.timing.apply(words, frames / FPS)
+        return placed or words
+
+    def hear(self, regions: Regions) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
+
+        The second is None of a model that names no words, such as the published layout.
+        """
+        if not self.words:
+            return self.log_probabilities(regions), None
+        logp, named = self._outputs(["log_probabilities", "words"], regions)
+        return logp, named
 
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
 
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
         """
-        return self._output("log_probabilities", regions)
+        return self._outputs(["log_probabilities"], regions)[0]
 
     def features(self, regions: Regions) -> NDArray[np.float32]:
         """What the first GRU makes of each frame, float32 [T, F], of regions uint8 [T, 100, 150].
@@ -155,14 +176,14 @@ class Reader:
         """
         if "features" not in [output.name for output in self.session.get_outputs()]:
             raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
-        return self._output("features", regions)
+        return self._outputs(["features"], regions)[0]
 
-    def _output(self, name: str, regions: Regions) -> NDArray[np.float32]:
+    def _outputs(self, names: list[str], regions: Regions) -> list[NDArray[np.float32]]:
         clip = normalise(regions)[None, None]
-        output = np.asarray(self.session.run([name], {"regions": clip})[0][0], np.float32)
-        if np.isnan(output).any():
+        outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
+        if any(np.isnan(output).any() for output in outputs):
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
-        return output
+        return outputs
 
     def matches(self, regions: Regions) -> list[Match]:
         """All commands of a taught model, the nearest to what regions [T, 100, 150] show first.
@@ -254,4 +275,6 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
-    return Reader(name, session, calibrations, times, hashlib.sha256(content).hexdigest())
+    answers = [output.name for output in session.get_outputs()]
+    words = json.loads(metadata["config"])["words"] if "words" in answers else ()
+    return Reader(name, session, calibrations, times, tuple(words), hashlib.sha256(content).hexdigest())

@@ -1,7 +1,8 @@
-"""When words are said: a network names letters early or late, and clips held back from training tell by how much.
+"""When words are said: by the head that names the word in each frame, or by when CTC names their letters.
 
 CTC leaves free when a symbol is named, and networks learn habits: the first words' letters come too early, the last
-ones' too late. The habit is a model's own, so it is learnt for each, and travels with it. numpy alone.
+ones' too late. The habit is a model's own, so it is learnt for each from clips held back from training, and travels
+with it. numpy alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gunileo.decode import FPS, DecodeError, align
+from gunileo.decode import FPS, DecodeError, Floats, align
 from gunileo.transcript import Word
 
 if TYPE_CHECKING:  # for their names alone
@@ -69,6 +70,40 @@ class Timing:
     def _moved(self, time: float, middle: float, gap: float, line: Line) -> float:
         distance, gap = (min(max(-self.reach, length), self.reach) for length in (time - middle, gap))
         return time + line[0] + line[1] * distance + line[2] * gap
+
+
+def placed(scores: Floats, names: Sequence[str], words: Sequence[Word]) -> tuple[Word, ...] | None:
+    """The words where a network hears them in each frame: log-probabilities [T, 1 + names], silence the first.
+
+    The best way through them that says each of the words in turn, for a frame at least, with silence or none between,
+    before and after. None if a word is not among ``names``, or there are too few frames, or no words.
+    """
+    index = {name: 1 + place for place, name in enumerate(names)}
+    if not words or len(words) > len(scores) or any(word.word not in index for word in words):
+        return None
+    states = [0, *(state for word in words for state in (index[word.word], 0))]  # silence, word, silence, word, ...
+    silent = np.arange(len(states)) % 2 == 0
+    heard = scores[:, states]
+    best = np.full(len(states), -np.inf)
+    best[:2] = heard[0, :2]
+    steps = []
+    for frame in heard[1:]:
+        one = np.concatenate([[-np.inf], best[:-1]])
+        two = np.where(silent, -np.inf, np.concatenate([[-np.inf] * 2, best[:-2]]))  # from word to word
+        coming = np.stack([best, one, two])
+        steps.append(coming.argmax(0))
+        best = coming.max(0) + frame
+    state = len(states) - 2 + int(best[-1] > best[-2])
+    path = [state]
+    for step in reversed(steps):
+        state -= int(step[state])
+        path.append(state)
+    at = np.array(path[::-1])
+    frames = [np.flatnonzero(at == 2 * place + 1) for place in range(len(words))]
+    return tuple(
+        replace(word, start=float(own[0]) / FPS, end=float(own[-1] + 1) / FPS)
+        for word, own in zip(words, frames, strict=True)
+    )
 
 
 def gaps(words: Sequence[Word]) -> list[tuple[float, float]]:
