@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gunileo.errors import Stopped
+
 
 class _Corpus(StrEnum):
     grid = "grid"
@@ -21,9 +23,15 @@ def download(
 ) -> None:
     """Get a published corpus from Zenodo, ready for 'gunileo prepare'.
 
+    \b
+      gunileo download grid -o GRID --talkers s1
+
     Run it again to go on after a break. Archives are checked by size and checksum; what is there stays.
     """
     from gunileo.download import download as run
 
-    run(corpus.value, output, [name.strip() for name in talkers.split(",")] if talkers else None, typer.echo)
+    try:
+        run(corpus.value, output, [name.strip() for name in talkers.split(",")] if talkers else None, typer.echo)
+    except KeyboardInterrupt:
+        raise Stopped(f"{output}: stopped; what is there stays, and the same command goes on") from None
     typer.echo(f"{output}: go on with 'gunileo prepare {output} -o CACHE'")

@@ -240,4 +240,7 @@ def demo(
     """
     from gunileo.demo import run
 
-    run(output)
+    try:
+        run(output)
+    except (KeyboardInterrupt, Stopped):
+        raise Stopped(f"{output}: stopped; the next demo begins anew") from None

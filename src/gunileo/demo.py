@@ -20,7 +20,7 @@ from gunileo.errors import GunileoError
 from gunileo.metrics import wer
 from gunileo.mouth import Regions, read_regions
 from gunileo.page import write_page
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import Cache, prepare, undisturbed
 from gunileo.progress import progress
 from gunileo.sentence import code_to_text
 from gunileo.synthetic import draw_codes, make_corpus
@@ -154,9 +154,15 @@ def _make(folder: Path, codes: Sequence[str]) -> None:
         ProcessPoolExecutor(usable_cores(), get_context("spawn"), _one_thread) as pool,
     ):
         done = 0
-        for future in as_completed([pool.submit(make_corpus, folder, chunk) for chunk in chunks]):
-            done += len(future.result())
-            bar(done, len(codes))
+        with undisturbed():
+            made = [pool.submit(make_corpus, folder, chunk) for chunk in chunks]
+        try:
+            for future in as_completed(made):
+                done += len(future.result())
+                bar(done, len(codes))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _one_thread() -> None:

@@ -269,7 +269,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
         if utterance is None:
             pool.shutdown(wait=False)
         else:
-            with _undisturbed():
+            with undisturbed():
                 running[pool.submit(_cut_out, utterance, cache)] = pool, utterance
 
     try:
@@ -321,9 +321,9 @@ def _begin() -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A process that starts here never hears Ctrl-C, not even before ``_begin``; we hear it at the end."""
-    if sys.platform == "win32":  # which doesn't pass that on
+def undisturbed() -> Iterator[None]:
+    """A process that is started within never hears Ctrl-C; this one hears it at the end."""
+    if sys.platform == "win32":  # which knows no such thing
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -338,7 +338,7 @@ def _pools(count: int) -> list[ProcessPoolExecutor]:
     pools = [_pool() for _ in range(count)]
     try:
         for pool in pools[:1]:
-            with _undisturbed():
+            with undisturbed():
                 started = pool.submit(os.getpid)
             started.result()
     except BrokenProcessPool:
