@@ -210,7 +210,7 @@ class Reader:
         ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
         times = (said.start + ends * (said.stop - said.start)) / FPS
         spoken = (Word(word, times[i], times[i + 1], best.confidence) for i, word in enumerate(words))
-        return Decoded(best.text, tuple(spoken), best.confidence, sure=best.confidence >= 0.5)
+        return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
 def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:

@@ -18,9 +18,9 @@ from gunileo.registry import ModelError
 
 # Constant and weights, of the distance and of its ratio to the nearest other command's, in the log-odds that a
 # command was said: learnt from takes of one talker that the networks never saw (scripts/first_take.py --learn).
-_ODDS = (3.62, -3.98, -1.64)
-_APART = 0.45  # how near takes of different commands come, where there is one command alone; from the same takes
-_NEAREST = 10  # per cent of the pairs of takes of different commands that come nearer than what counts as near
+_ODDS = (4.82, -4.33, -2.56)
+_APART = 0.41  # how near takes of different commands come, where there is one command alone; from the same takes
+NEAREST = 10  # per cent of the pairs of takes of different commands that come nearer than what counts as near
 
 Features = NDArray[np.floating]  # [T, F]
 
@@ -33,6 +33,11 @@ class Match:
     distance: float
     confidence: float
 
+    @property
+    def sure(self) -> bool:
+        """Whether it is likelier than not that it was said; if not, it is a guess."""
+        return self.confidence >= 0.5
+
 
 @dataclass
 class Examples:
@@ -41,9 +46,7 @@ class Examples:
     texts: list[str] = field(default_factory=list)
     features: list[NDArray[np.float16]] = field(default_factory=list)  # one [T, F] a take
     network: str = ""  # checksum of the network's file that heard them
-
-    def __post_init__(self) -> None:
-        self._apart: float | None = None
+    _between: NDArray[np.float64] | None = None  # distance of each take to each, once it was asked for
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -56,57 +59,37 @@ class Examples:
             raise ValueError(f"features of shape {features.shape}; [T, F] with at least one frame needed")
         self.texts.append(text)
         self.features.append(features.astype(np.float16))
-        self._apart = None
+        self._between = None
 
     def matches(self, features: Features) -> list[Match]:
         """All commands, the nearest first, for a take's features [T, F]; ``ValueError`` if there are no examples.
 
         A command is as far as the nearest of its takes. Its confidence is the chance that it was said, where as many
-        takes say something else as one of the commands: of a distance measured by how near this talker's takes of
-        different commands come, and of its ratio to the nearest other command's. Below a half it is a guess.
+        takes say something else as one of the commands. It follows from the distance, measured by how near this
+        talker's takes of different commands come, and from its ratio to the nearest other command's.
         """
         if not self.texts:
             raise ValueError("no examples to compare with; add one")
-        found = distances(features, self.features)
-        nearest = dict.fromkeys(self.commands, np.inf)
-        for text, distance in zip(self.texts, found, strict=True):
-            nearest[text] = min(nearest[text], float(distance))
-        ranked = sorted(nearest.items(), key=lambda pair: pair[1])
-        apart = self.apart()
-        others = [distance for _, distance in ranked[1:2]] + [ranked[0][1]] * (len(ranked) - 1)
-        return [
-            Match(text, distance, _chance(distance, other, apart))
-            for (text, distance), other in zip(ranked, others or [apart], strict=True)
-        ]
+        return ranked(self.texts, distances(features, self.features), self.apart())
+
+    def between(self) -> NDArray[np.float64]:
+        """How far each take is from each, [N, N]; found once and saved with them."""
+        if self._between is None:
+            self._between = np.stack([distances(one, self.features) for one in self.features])
+        return self._between
 
     def apart(self) -> float:
         """How near takes of different commands come: the distance that one in ten pairs of them is below."""
-        if self._apart is None:
-            between = [
-                distances(one, [other for text, other in pairs if text != said])
-                for said, one, pairs in self._earlier()
-                if any(text != said for text, _ in pairs)
-            ]
-            self._apart = float(np.percentile(np.concatenate(between), _NEAREST)) if between else _APART
-        return self._apart
-
-    def _earlier(self) -> list[tuple[str, Features, list[tuple[str, Features]]]]:
-        """Each take with all that were added before it."""
-        takes: list[tuple[str, Features]] = list(zip(self.texts, self.features, strict=True))
-        return [(text, one, takes[:number]) for number, (text, one) in enumerate(takes)]
+        texts = np.array(self.texts)
+        different = self.between()[texts[:, None] != texts]
+        return float(np.percentile(different, NEAREST)) if len(different) else _APART
 
     def tested(self, takes: Sequence[int]) -> tuple[int, int]:
         """How many of these takes all others recognise, and of how many: those whose command has another take."""
-        right = total = 0
-        for number in takes:
-            text = self.texts[number]
-            if self.texts.count(text) == 1:
-                continue
-            rest = [index for index in range(len(self.texts)) if index != number]
-            found = distances(self.features[number], [self.features[index] for index in rest])
-            right += self.texts[rest[int(found.argmin())]] == text
-            total += 1
-        return right, total
+        others = self.between() + np.diag(np.full(len(self.texts), np.inf))
+        tested = [take for take in takes if self.texts.count(self.texts[take]) > 1]
+        right = [self.texts[int(others[take].argmin())] == self.texts[take] for take in tested]
+        return sum(right), len(tested)
 
     def save(self, path: Path) -> None:
         """Write all as a numpy archive; ``FileError`` if it can't be written."""
@@ -115,6 +98,7 @@ class Examples:
             "lengths": np.array([len(one) for one in self.features]),
             "features": np.concatenate(self.features),
             "network": np.array(self.network),
+            "between": self.between(),
         }
         with whole(path) as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **content)
@@ -126,12 +110,26 @@ def load(path: Path) -> Examples:
         with np.load(path, allow_pickle=False) as file:
             texts, lengths = [str(text) for text in file["texts"]], file["lengths"]
             features = np.split(file["features"], np.cumsum(lengths)[:-1])
-            network = str(file["network"])
-        if [len(one) for one in features] != lengths.tolist() or len(texts) != len(features) or not lengths.all():
+            network, between = str(file["network"]), file["between"]
+        sizes = [len(one) for one in features] == lengths.tolist() and between.shape == (len(texts),) * 2
+        if not sizes or len(texts) != len(features) or not lengths.all():
             raise ValueError("takes and texts don't go together")
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelError(f"{path}: no examples, or damaged ({error}); run 'gunileo teach' again") from error
-    return Examples(texts, features, network)
+    return Examples(texts, features, network, between)
+
+
+def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], apart: float) -> list[Match]:
+    """The commands ``texts`` of examples at distances ``found``, the nearest first, each once."""
+    nearest = dict.fromkeys(texts, np.inf)
+    for text, distance in zip(texts, found, strict=True):
+        nearest[text] = min(nearest[text], float(distance))
+    order = sorted(nearest.items(), key=lambda pair: pair[1])
+    rivals = [distance for _, distance in order[1:2]] + [order[0][1]] * (len(order) - 1)
+    return [
+        Match(text, distance, _chance(distance, rival, apart))
+        for (text, distance), rival in zip(order, rivals or [apart], strict=True)
+    ]
 
 
 def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64]:
@@ -170,7 +168,11 @@ def _next(row: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([np.full((len(row), 1), np.inf), row[:, :-1]], axis=1)
 
 
-def _chance(distance: float, other: float, apart: float) -> float:
-    constant, near, rival = _ODDS
-    score = constant + near * distance / max(apart, 1e-9) + rival * distance / max(other, 1e-9)
-    return float(1 / (1 + np.exp(-score)))
+def _chance(distance: float, rival: float, apart: float) -> float:
+    score = float(np.dot(_ODDS, marks(distance, rival, apart)))
+    return float(np.exp(-np.logaddexp(0, -score)))
+
+
+def marks(distance: float, rival: float, apart: float) -> tuple[float, float, float]:
+    """What the log-odds weigh: 1, the distance by ``apart``, and by the nearest other command's distance."""
+    return 1.0, distance / max(apart, 1e-9), distance / max(rival, 1e-9)

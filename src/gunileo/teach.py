@@ -150,8 +150,12 @@ class _Lesson(Cache):
     """The usable takes of a corpus, as a cache whose clips go from the first movement to the last."""
 
     def __init__(self, corpus: Corpus, cache: Path, report: Progress) -> None:
-        named = "no text beside it; write what is said into a .txt of the same name"
-        self.skipped = [(str(video), named) for video in corpus.without_label if corpus.labels or not corpus.utterances]
+        told = {one.video for one in corpus.utterances}
+        self.skipped = [
+            (str(video), f"{video}: no text beside it; write what is said into a .txt of the same name")
+            for video in corpus.without_label
+            if video not in told
+        ]
         self.skipped += [(str(path), reason) for path, reason in corpus.rejected]
         self.skipped += prepare(
             corpus.utterances, cache, progress=lambda done, of: report("finding mouths", done, of)
@@ -189,9 +193,10 @@ class _Lesson(Cache):
 
 
 def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
-    from gunileo.adapt import settings_from
+    from gunileo.adapt import adapting, settings_from
     from gunileo.train import train
 
+    settings = settings_from(base)
     kept = {one.id for one in held}
     learnt = [one for one in lesson.utterances if one.id not in kept]
     try:
@@ -200,11 +205,13 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
             learnt,
             held or learnt[:1],  # one must be validated on; nothing is chosen by it
             run,
-            settings_from(base),
+            settings if registry.shipped(base) else adapting(settings),
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:
         raise TakeError("stopped; whatever was taught before is as it was") from None
+    for checkpoint in run.glob("*.ckpt"):
+        checkpoint.unlink()  # a taught model is taught anew, never gone on with
     return load_model(run)
 
 

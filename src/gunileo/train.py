@@ -82,7 +82,8 @@ def train(
     ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
     model.safetensors and model.onnx of the best epoch, or the last (``keep_last``). Returns the path of
-    model.safetensors. ``progress`` is called with the epochs done and all of them; what it raises ends the run.
+    model.safetensors. ``progress`` is called with the epochs done and all of them, in place
+    of what is printed otherwise; what it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
     no number, or every answer is still blank at the end; ``Stopped`` on Ctrl-C.
@@ -107,7 +108,8 @@ def train(
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
-        callbacks=[best, last, _Bar(refresh_rate=5 if sys.stdout.isatty() else 0)],
+        callbacks=[best, last] if progress else [best, last, _Bar(refresh_rate=5 if sys.stdout.isatty() else 0)],
+        enable_progress_bar=progress is None,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
@@ -167,7 +169,7 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
-    if fit.blank:
+    if fit.blank and not fit.settings.init:  # what a trained one makes of a few clips may well be nothing
         raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
     _calibrate(fit, run / "model.onnx")
     return run / "model.safetensors"
@@ -339,12 +341,13 @@ class Training(lightning.LightningModule):
         }
         self.log_dict({name: value for name, value in row.items() if name != "epoch"}, prog_bar=False)
         self.blank = not any(read)
-        _report(row, self.settings.epochs, self.read, self.blank)
+        if self.progress:
+            self.progress(self.current_epoch + 1, self.settings.epochs)
+        else:
+            _report(row, self.settings.epochs, self.read, self.blank)
         rows = record(self.run / "metrics.csv", row)
         draw(rows, self.run / "curve.png")
         self.losses, self.read = {"train": [], "val": []}, []
-        if self.progress:
-            self.progress(self.current_epoch + 1, self.settings.epochs)
 
 
 def begin(weights: str, config: ModelConfig) -> LabialCNN:

@@ -1,0 +1,290 @@
+"""Measure commands taught by few takes: python scripts/first_take.py CLIPS... [--train] [--learn]
+
+CLIPS are caches of talkers that the network never saw, with word times; more of one talker are put together. A command
+is a word, or two neighbouring words, cut out of the sentences at its times: of all words that a talker says often
+enough, one, two and three takes are drawn as examples, and all others are tested. Prints a row for each talker, kind of
+command and number of takes: the share recognised (mean over the draws, with the 95 % interval of other draws and
+other clips), by the nearest example, and by the network without teaching, of the same words as its grammar; then
+how many takes it was sure of, of those recognised, mistaken, and of a command that was never taught.
+
+What was chosen (features, distance, the odds of examples.py) was chosen by commands and colours of talker s4 alone;
+these rows are marked. --learn prints the odds as they are learnt from them. --train teaches the network, too, in one
+draw of each row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.confidence import logistic
+from gunileo.decode import DecodeError, viterbi
+from gunileo.engine import Reader, load_model
+from gunileo.examples import NEAREST, Match, distances, marks, ranked
+from gunileo.grammar import Grammar
+from gunileo.mouth import Regions
+from gunileo.prepare import Cache, CachedUtterance
+from gunileo.registry import DEFAULT
+from gunileo.sentence import SLOTS
+from gunileo.video import FPS
+
+TAKES = (1, 2, 3)
+RESAMPLED = 50  # times, the clips of each draw
+CHOSEN_BY = {"s4": {*SLOTS[0], *SLOTS[1]}}  # talker, and the words that the design was chosen by
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One take: what is said in it, the clip that it is cut out of, uint8 [T, 100, 150], and what the network hears."""
+
+    text: str
+    clip: str
+    regions: Regions
+    features: NDArray[np.float32]
+    log_probabilities: NDArray[np.float32]
+
+
+@dataclass
+class Group:
+    """The takes of a talker's commands of one kind, and how far each is from each."""
+
+    name: str
+    cuts: list[Cut]
+
+    def __post_init__(self) -> None:
+        self.texts = np.array([cut.text for cut in self.cuts])
+        self.between = between([cut.features for cut in self.cuts])
+
+
+@dataclass
+class Draw:
+    """Some takes of each command as examples, by their numbers, and all others to test."""
+
+    commands: list[str]
+    examples: NDArray[np.intp]
+    tested: list[int]
+
+
+def main() -> None:
+    """Measure all groups, a row each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("caches", type=Path, nargs="+", metavar="CLIPS", help="caches of talkers never trained on")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
+    parser.add_argument("--draws", type=int, default=40)
+    parser.add_argument("--train", action="store_true", help="teach the network too, in one draw of each row")
+    parser.add_argument("--learn", action="store_true", help="print the odds that the chosen-by rows give")
+    arguments = parser.parse_args()
+
+    groups = [Group(*one) for one in grouped(load_model(arguments.model), arguments.caches)]
+    if arguments.learn:
+        learn([group for group in groups if group.name.endswith("*")], arguments.draws)
+    elif arguments.train:
+        train_rows(groups, arguments.model)
+    else:
+        rows(groups, arguments.draws)
+
+
+def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[Cut]]]:
+    """Name and takes of each group: by talker, one word or two, and whether the design was chosen by them (*)."""
+    clips = {one.id: (cache, one) for cache in map(Cache, caches) for one in cache.utterances}
+    for talker in sorted({one.talker for _, one in clips.values()}):
+        own = [(cache, one) for cache, one in clips.values() if one.talker == talker and one.words]
+        for count, kind in ((1, "a word"), (2, "two words")):
+            chosen: dict[bool, list[Cut]] = {True: [], False: []}
+            for cache, one in own:
+                for by, cut in cuts(reader, cache.load(one), one, count):
+                    chosen[by].append(cut)
+            for by, found in chosen.items():
+                if len([text for text, said in Counter(cut.text for cut in found).items() if said > 1]) > 2:
+                    yield f"{talker}, {kind}{'*' if by else ''}", found
+
+
+def cuts(reader: Reader, regions: Regions, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
+    """All ``count`` neighbouring words of a clip, cut out before the network hears them."""
+    words = CHOSEN_BY.get(clip.talker, set())
+    for first in range(len(clip.words) - count + 1):
+        said = clip.words[first : first + count]
+        start, end = round(said[0].start * FPS), round(said[-1].end * FPS)
+        part = regions[start : max(end, start + 3)]
+        among = [word.word in words for word in said]
+        if len(part) and all(among) == any(among):
+            text = " ".join(word.word for word in said)
+            yield all(among), Cut(text, clip.id, part, reader.features(part), reader.log_probabilities(part))
+
+
+def between(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """How far each take is from each."""
+    return np.stack([distances(one, features) for one in features])
+
+
+def draws(group: Group, takes: int, count: int) -> Iterator[Draw]:
+    """Examples drawn by chance, of all commands that are said once more than that at least; none if under three are."""
+    commands = [text for text, said in sorted(Counter(group.texts.tolist()).items()) if said > takes]
+    for seed in range(count if len(commands) > 2 else 0):
+        random = np.random.default_rng(seed)
+        examples = np.concatenate(
+            [random.choice(np.flatnonzero(group.texts == text), takes, replace=False) for text in commands]
+        )
+        known, used = set(commands), set(examples.tolist())
+        yield Draw(commands, examples, [i for i, text in enumerate(group.texts) if text in known and i not in used])
+
+
+def match(
+    group: Group, between: NDArray[np.float64], examples: NDArray[np.intp], take: int
+) -> tuple[Match, list[float]]:
+    """What the examples make of a take, and the marks that its confidence follows from."""
+    texts = group.texts[examples]
+    inner = between[np.ix_(examples, examples)][texts[:, None] != texts]
+    apart = float(np.percentile(inner, NEAREST))
+    first, *others = ranked(texts.tolist(), between[take, examples], apart)
+    return first, list(marks(first.distance, others[0].distance, apart))
+
+
+def rows(groups: Sequence[Group], count: int) -> None:
+    """Print the table."""
+    head = "| talker, command | commands | takes | tested | recognised | untaught | sure: right | wrong | not taught |"
+    print(head + "\n" + "|---" * (head.count("|") - 1) + "|", flush=True)
+    for group in groups:
+        for takes in TAKES:
+            drawn = list(draws(group, takes, count))  # all of the same commands
+            if not drawn:
+                continue
+            grammar = Grammar.from_sentences(drawn[0].commands)
+            read = [spelled(cut.log_probabilities, grammar) for cut in group.cuts]
+            found, size = [measure(group, draw, read) for draw in drawn], len(drawn[0].commands)
+            print(f"| {group.name} | {size} | {takes} | {len(found[0])} | {summary(found)} |", flush=True)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What became of one take in one draw."""
+
+    clip: str
+    right: bool
+    sure: bool
+    sure_unknown: bool  # with its command left out of the examples
+    untaught: bool  # whether the network was right with the commands as its grammar
+
+
+def measure(group: Group, draw: Draw, read: Sequence[str]) -> list[Tested]:
+    """Test all takes of a draw that are no examples; ``read`` is what the untaught network makes of each take."""
+    tested = []
+    for take in draw.tested:
+        cut = group.cuts[take]
+        best, _ = match(group, group.between, draw.examples, take)
+        rest = draw.examples[group.texts[draw.examples] != cut.text]
+        stranger, _ = match(group, group.between, rest, take)
+        right = best.text == cut.text
+        tested.append(Tested(cut.clip, right, best.sure, stranger.sure, read[take] == cut.text))
+    return tested
+
+
+def spelled(log_probabilities: NDArray[np.float32], grammar: Grammar) -> str:
+    """What the network reads by a grammar; nothing if the take is too short for it."""
+    try:
+        return viterbi(log_probabilities, grammar).text
+    except DecodeError:
+        return ""
+
+
+def interval(found: Sequence[Sequence[Tested]]) -> tuple[float, float]:
+    """What 95 % of all sessions would give: other examples, and other clips of the talker to test, by bootstrap."""
+    random, rates = np.random.default_rng(0), []
+    for draw in found:
+        clips = sorted({one.clip for one in draw})
+        parts = np.array([sum(one.right for one in draw if one.clip == clip) for clip in clips])
+        wholes = np.array([sum(one.clip == clip for one in draw) for clip in clips])
+        chosen = random.integers(len(clips), size=(RESAMPLED, len(clips)))
+        rates.append(parts[chosen].sum(axis=1) / wholes[chosen].sum(axis=1))
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def summary(found: Sequence[Sequence[Tested]]) -> str:
+    """The cells of a row."""
+    tested = [one for draw in found for one in draw]
+    low, high = interval(found)
+
+    def share(of: Sequence[bool]) -> str:
+        return f"{np.mean(of):.0%}" if len(of) else "-"
+
+    right = f"{np.mean([one.right for one in tested]):.1%} ({100 * low:.0f} to {100 * high:.0f})"
+    untaught = f"{np.mean([one.untaught for one in tested]):.1%}"
+    sure = [share([one.sure for one in tested if one.right == kind]) for kind in (True, False)]
+    return " | ".join([right, untaught, *sure, share([one.sure_unknown for one in tested])])
+
+
+def learn(groups: Sequence[Group], count: int) -> None:
+    """Print the odds of examples.py: a logistic model of whether the nearest command is the one that was said."""
+    features, right, weights, apart = [], [], [], []
+    for group in groups:
+        found = []
+        for takes in TAKES:
+            for draw in draws(group, takes, count):
+                for take in draw.tested:
+                    rest = draw.examples[group.texts[draw.examples] != group.texts[take]]
+                    for examples in (draw.examples, rest):
+                        best, told = match(group, group.between, examples, take)
+                        found.append((told[1:], best.text == group.texts[take]))
+                        apart.append(best.distance / told[1])
+        features += [told for told, _ in found]
+        right += [ok for _, ok in found]
+        weights += [1000 / len(found)] * len(found)
+    odds = logistic(np.array(features), np.array(right, float), np.array(weights))
+    print(f"odds {np.round(odds, 2).tolist()}, apart {np.mean(apart):.2f}")
+
+
+def train_rows(groups: Sequence[Group], model: str) -> None:
+    """Print a row each for the network taught as ``gunileo teach --train`` does, without held-back takes."""
+    head = "| talker, command | takes of each | tested | examples | examples, trained | spelled, trained |"
+    print(head + "\n" + "|---" * (head.count("|") - 1) + "|", flush=True)
+    for group in groups:
+        for takes in TAKES:
+            for draw in draws(group, takes, 1):
+                reader = trained(group, draw, model)
+                heard = [reader.features(cut.regions) for cut in group.cuts]
+                grammar = Grammar.from_sentences(draw.commands)
+                after = between(heard)
+                score = {"before": 0, "after": 0, "spelled": 0}
+                for take in draw.tested:
+                    cut = group.cuts[take]
+                    score["before"] += match(group, group.between, draw.examples, take)[0].text == cut.text
+                    score["after"] += match(group, after, draw.examples, take)[0].text == cut.text
+                    score["spelled"] += spelled(reader.log_probabilities(cut.regions), grammar) == cut.text
+                cells = " | ".join(f"{right / len(draw.tested):.1%}" for right in score.values())
+                print(f"| {group.name} | {takes} | {len(draw.tested)} | {cells} |", flush=True)
+
+
+class _Held(Cache):
+    """Takes as a cache, for training; an utterance's id is its number."""
+
+    def __init__(self, cuts: Sequence[Cut]) -> None:
+        self.path = Path()
+        self.cuts = cuts
+
+    def load(self, utterance: CachedUtterance) -> Regions:
+        return self.cuts[int(utterance.id)].regions
+
+
+def trained(group: Group, draw: Draw, model: str) -> Reader:
+    """The network after training on a draw's examples."""
+    from gunileo.adapt import settings_from
+    from gunileo.train import train
+
+    cuts = group.cuts
+    taught = [CachedUtterance(str(i), "", len(cuts[i].regions), cuts[i].text, (), "") for i in draw.examples]
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", settings_from(model)).parent)
+
+
+if __name__ == "__main__":
+    main()
