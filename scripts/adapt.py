@@ -1,10 +1,13 @@
-"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--model labial-wide]
+"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--teach]
 
 CACHE holds a talker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new talker's clips,
 the first by a hash of their names, are tested and never taught; of the others 5, 10 and 20 are taught, drawn anew for
 each draw. 20 clips are taught once more with old clips mixed in. Prints a row each: word error rates on the ten
 (mean, lowest to highest draw) and on the old talker's validation list, the share of the ten that the model is sure
 of with the words right in these, and seconds of training. Nothing is chosen by the ten: the last epoch is kept.
+
+With --teach, clips are taught as ``gunileo teach --train`` does: by their texts alone, without word times, and with
+weights that may go anywhere. There is no row with old clips then.
 """
 
 from __future__ import annotations
@@ -13,14 +16,14 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from gunileo.adapt import settings_from
+from gunileo.adapt import settings_from, teaching
 from gunileo.arguments import listed
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import Reader, load_model
@@ -64,6 +67,7 @@ def main() -> None:
     parser.add_argument("--talker", default="s4", help="that talker's name; at least 30 clips")
     parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--teach", action="store_true", help="as gunileo teach does, instead of gunileo train --init")
     arguments = parser.parse_args()
 
     old, new = Cache(arguments.old), Cache(arguments.new)
@@ -71,6 +75,9 @@ def main() -> None:
     own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
+    begin: Callable[[str], Settings] = settings_from
+    if arguments.teach:
+        pool, begin = [replace(utterance, words=()) for utterance in pool], teaching
     if len(pool) < max(TAUGHT):
         raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
 
@@ -81,8 +88,10 @@ def main() -> None:
         lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
         _row(
             str(count),
-            [adapt(settings_from(arguments.model), seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
+            [adapt(begin(arguments.model), seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
         )
+    if arguments.teach:
+        return
     # A cache loads what lies elsewhere by its whole path.
     elsewhere = [replace(clip, file=str((old.path / clip.file).absolute())) for clip in known]
     both = Clips(new, [*pool, *elsewhere])

@@ -277,13 +277,13 @@ class _Held(Cache):
 
 def trained(group: Group, draw: Draw, model: str) -> Reader:
     """The network after training on a draw's examples."""
-    from gunileo.adapt import settings_from
+    from gunileo.adapt import teaching
     from gunileo.train import train
 
     cuts = group.cuts
     taught = [CachedUtterance(str(i), "", len(cuts[i].regions), cuts[i].text, (), "") for i in draw.examples]
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", settings_from(model)).parent)
+        return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", teaching(model)).parent)
 
 
 if __name__ == "__main__":

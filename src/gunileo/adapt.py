@@ -49,3 +49,11 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     if settings.feedback:
         return learning
     return replace(learning, word_weight=0.0, augmentation=replace(settings.augmentation, join=0.0), frozen=True)
+
+
+def teaching(model: Path | str) -> Settings:
+    """Settings by which a user's own takes are learnt: as few clips of a new talker are, but with the weights left
+    free, as nobody else is to be read any more. Raises as ``settings_from`` does.
+    """
+    settings = settings_from(model)
+    return replace(settings if registry.shipped(model) else adapting(settings), anchor=0.0)

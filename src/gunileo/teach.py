@@ -193,10 +193,9 @@ class _Lesson(Cache):
 
 
 def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
-    from gunileo.adapt import adapting, settings_from
+    from gunileo.adapt import teaching
     from gunileo.train import train
 
-    settings = settings_from(base)
     kept = {one.id for one in held}
     learnt = [one for one in lesson.utterances if one.id not in kept]
     try:
@@ -205,7 +204,7 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
             learnt,
             held or learnt[:1],  # one must be validated on; nothing is chosen by it
             run,
-            settings if registry.shipped(base) else adapting(settings),
+            teaching(base),
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:
