@@ -308,7 +308,7 @@ try:
     main(["--help"])
 except SystemExit as exit_:
     assert not exit_.code
-heavy = {"numpy", "cv2", "av", "onnxruntime", "ai_edge_litert", "torch", "lightning", "matplotlib", "rich.console"}
+heavy = {"numpy", "cv2", "av", "onnxruntime", "kornia_rs", "torch", "lightning", "matplotlib", "rich.console"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -311,7 +311,7 @@ def test_reading_lips_never_imports_pytorch(model_file: Path, tmp_path: Path) ->
     clip = clips.good(tmp_path / "a.mp4", frames=30)
     code = f"""
 import sys, gunileo
-heavy = {{"numpy", "av", "cv2", "onnxruntime", "ai_edge_litert"}} & set(sys.modules)
+heavy = {{"numpy", "av", "cv2", "onnxruntime", "kornia_rs"}} & set(sys.modules)
 assert not heavy, f"import gunileo imports {{heavy}}"
 gunileo.load_model({str(model_file)!r}).transcribe({str(clip)!r})
 assert not {{"torch", "lightning", "onnx", "matplotlib"}} & set(sys.modules)

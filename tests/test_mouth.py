@@ -155,15 +155,15 @@ def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: p
     assert asked < 50
 
 
-def test_threads_that_load_the_face_models_leave_standard_error_as_it_was() -> None:
+def test_threads_that_silence_native_code_leave_standard_error_as_it_was() -> None:
     before, entered, leave = os.fstat(2), Event(), Event()
 
-    def load() -> None:
+    def silence() -> None:
         with quiet():
             entered.set()
             leave.wait(60)
 
-    thread = Thread(target=load)
+    thread = Thread(target=silence)
     with quiet():
         thread.start()
         entered.wait(0.2)  # it must not get in meanwhile
@@ -175,7 +175,7 @@ def test_threads_that_load_the_face_models_leave_standard_error_as_it_was() -> N
 
 def test_the_face_models_are_the_ones_that_the_notice_names() -> None:
     notice = (Path(__file__).parents[1] / "NOTICE").read_text().split()
-    models = sorted(Path(mouth.__file__).with_name("landmarks").glob("*.tflite"))
+    models = sorted(Path(mouth.__file__).with_name("landmarks").glob("*.onnx"))
     assert len(models) == 2
     for model in models:
         named = notice[notice.index(f"src/gunileo/landmarks/{model.name}") + 2]

@@ -1,4 +1,4 @@
-"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by LiteRT.
+"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by ONNX Runtime.
 
 Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
 Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019). The way
@@ -8,18 +8,17 @@ face_landmark graphs.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-import cv2
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
-from gunileo.quiet import quiet
 from gunileo.video import Frame
+from gunileo.warp import warped
 
 Array = NDArray[np.float32]
 
@@ -46,35 +45,27 @@ Face = Literal["largest", "left", "right"] | Box
 
 
 class _Model:
-    """One TFLite model with one input, float32 [1, S, S, 3]; one thread, as a crop takes about 2 ms."""
+    """One face model, from a picture, uint8 [S, S, 3], to its two outputs; any thread may call it.
+
+    A call keeps to the thread that makes it, as it takes about a millisecond.
+    """
 
     def __init__(self, name: str):
-        from ai_edge_litert.interpreter import Interpreter
-
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
         content = (files("gunileo") / "landmarks" / name).read_bytes()
-        with quiet():  # LiteRT announces its delegate there and has no switch
-            self._interpreter = Interpreter(model_content=content, num_threads=1)
-            self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, image: Array) -> list[Array]:
-        self._interpreter.set_tensor(self._input, image[None])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
-
-
-class _Models(threading.local):
-    """Both models, loaded once a thread: that takes as long as eight frames, and no two threads may run one."""
-
-    def __init__(self) -> None:
-        self.detector = _Model("face_detection_short_range.tflite")
-        self.mesh = _Model("face_landmark.tflite")
+    def __call__(self, picture: NDArray[np.uint8]) -> tuple[Array, Array]:
+        first, second = self._session.run(None, {"picture": picture[None]})
+        return np.asarray(first, np.float32)[0], np.asarray(second, np.float32)[0]
 
 
 @cache
-def _models() -> _Models:
-    return _Models()
+def _models() -> tuple[_Model, _Model]:
+    """The detector and the mesh."""
+    return _Model("face_detection_short_range.onnx"), _Model("face_landmark.onnx")
 
 
 @cache
@@ -133,8 +124,8 @@ class FaceTracker:
         to_image = np.array(
             [[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * _DETECTOR_SIDE) / 2]]
         )
-        image = _warp(frame, to_image, _DETECTOR_SIDE)
-        regressors, scores = _models().detector(image / np.float32(127.5) - 1)
+        detector, _ = _models()
+        regressors, scores = detector(warped(frame, to_image, (_DETECTOR_SIDE, _DETECTOR_SIDE)))
         sure = np.flatnonzero(scores[:, 0] > _MIN_LOGIT)
         boxes: list[Box] = []
         for i in sure[np.argsort(-scores[sure, 0])]:
@@ -159,8 +150,8 @@ class FaceTracker:
         scale = crop.side / _MESH_SIDE
         turn = scale * np.array([[np.cos(crop.angle), -np.sin(crop.angle)], [np.sin(crop.angle), np.cos(crop.angle)]])
         shift = np.array([crop.x, crop.y]) - turn @ np.full(2, _MESH_SIDE / 2)
-        image = _warp(frame, np.column_stack([turn, shift]), _MESH_SIDE)
-        mesh, score = _models().mesh(image / np.float32(255))
+        _, find = _models()
+        mesh, score = find(warped(frame, np.column_stack([turn, shift]), (_MESH_SIDE, _MESH_SIDE)))
         if score.item() < _MIN_LOGIT:
             return None
         points = mesh.reshape(468, 3)
@@ -203,9 +194,3 @@ def _same_place(a: Box, b: Box) -> bool:
     """Centres closer than half a face, sizes within a factor of two."""
     near = np.hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
     return bool(near and 0.5 < a.side / b.side < 2)
-
-
-def _warp(frame: Frame, to_image: NDArray[np.float64], side: int) -> Array:
-    """The square of ``side`` pixels that ``to_image`` [2, 3] maps into the frame; black outside it."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(frame, to_image, (side, side), flags=flags).astype(np.float32)
