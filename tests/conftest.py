@@ -60,6 +60,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a ``gunileo serve`` that runs, with a home of its own."""
+    pytest.importorskip("fastapi", reason='needs the extra "serve"')
+    pytest.importorskip("uvicorn", reason='needs the extra "serve"')
+    from load import served
+
+    with served(tmp_path_factory.mktemp("server") / "tmp") as (address, _):
+        yield address
+
+
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line; gives exit code, standard output and standard error."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -305,6 +306,13 @@ def test_public_names_come_lazily() -> None:
         assert getattr(gunileo, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         gunileo.nonsense  # noqa: B018
+
+
+def test_loading_a_model_leaves_nothing_and_tells_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry would leave the number of its session there."""
+    code = "import gunileo; gunileo.load_model()"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_reading_lips_never_imports_pytorch(model_file: Path, tmp_path: Path) -> None:

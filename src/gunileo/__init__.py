@@ -4,7 +4,12 @@
 >>> reader.transcribe("bbaf2n.mpg").text
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Nothing leaves this computer: from 1.29 on, ONNX Runtime tells its makers of each model that is loaded, unless this
+# is set before it is imported. On Windows ``engine`` asks it to stop.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from gunileo.engine import Reader as Reader

@@ -11,13 +11,13 @@ import typer
 from typer.core import TyperGroup
 
 from gunileo import arguments as shared
-from gunileo import cli_corpus, cli_download, cli_live, cli_model, cli_read, cli_teach
+from gunileo import cli_corpus, cli_download, cli_live, cli_model, cli_read, cli_serve, cli_teach
 from gunileo.arguments import complain
 from gunileo.errors import GunileoError, Stopped
 
 _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Read lips": (cli_read.transcribe, cli_live.live),
+    "Read lips": (cli_read.transcribe, cli_live.live, cli_serve.serve),
     "Teach a model your own commands": (cli_teach.teach, cli_teach.forget),
     "Train a network": (
         cli_download.download,

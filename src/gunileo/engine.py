@@ -28,6 +28,8 @@ from gunileo.sentence import CLASSES
 from gunileo.transcript import Transcript, Word, joined
 from gunileo.video import FPS, ahead, read_frames
 
+onnxruntime.disable_telemetry_events()
+
 _THREADS = 2  # more gain nothing on 75 frames
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
 

@@ -23,12 +23,14 @@ class Live:
     """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
 
     It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
-    comes is read. Times are in seconds from the first frame.
+    comes is read. Times are in seconds from the first frame. ``mouth`` is the last region that was cut out, half a
+    second after its frame, or None while there is no face: it shows a talker whether they are seen.
     """
 
     def __init__(self, reader: Reader, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"):
         self._reader, self._decode, self._grammar = reader, decode, grammar
         self._mouths, self._segmenter = MouthTracker(face), Segmenter()
+        self.mouth: Regions | None = None
 
     def push(self, frame: Frame) -> list[Transcript]:
         """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.
@@ -45,7 +47,11 @@ class Live:
         return read + self._spoken([last])
 
     def _read(self, regions: Iterable[Regions | None]) -> list[Transcript]:
-        return self._spoken(map(self._segmenter.push, regions))
+        return self._spoken(map(self._take, regions))
+
+    def _take(self, region: Regions | None) -> Span | None:
+        self.mouth = region
+        return self._segmenter.push(region)
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
         return list(spoken(spans, self._reader, "live", self._decode, self._grammar))

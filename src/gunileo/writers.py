@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gunileo.files import write_whole
 from gunileo.transcript import Sentence, Transcript
@@ -33,13 +34,18 @@ def to_json(transcript: Transcript) -> str:
 
     Times are rounded to milliseconds, confidences to four places.
     """
+    return json.dumps(to_fields(transcript), indent=2, ensure_ascii=False) + "\n"
+
+
+def to_fields(transcript: Transcript) -> dict[str, Any]:
+    """What ``to_json`` writes, as a dictionary."""
     fields = asdict(transcript)
     fields["confidence"] = round(transcript.confidence, 4)
     for part in (*fields["words"], *fields["sentences"]):
         part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
     if not transcript.sentences:
         del fields["sentences"]
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+    return fields
 
 
 def to_srt(transcript: Transcript) -> str:

@@ -1,0 +1,148 @@
+"""A camera somewhere else: pictures with their times come over a WebSocket, sentences go back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gunileo.engine import Reader
+from gunileo.errors import GunileoError
+from gunileo.transcript import Transcript, Word
+from gunileo.video import FPS, MAX_SIDE, Frame
+from gunileo.writers import to_fields
+
+_LARGEST = 2**20  # bytes of a message
+_BREAK = 0.5  # seconds without a picture that end a sentence
+_SILENCE = 30  # seconds without a message that end the connection
+_SHOWN = 5  # pictures from one mouth region shown to the next
+_HEAD = struct.Struct("!d")  # a picture's time in seconds, of any clock that goes on, before its JPEG
+
+
+class FeedError(GunileoError):
+    """A message that is no picture."""
+
+
+class Feed:
+    """Reads pictures that come at any rate, as ``Live`` reads 25 a second."""
+
+    def __init__(self, reader: Reader, decode: str):
+        self._reader, self._decode = reader, decode
+        self._live = reader.live(decode)
+        self._start = 0.0  # of this Live's first frame
+        self._ticks = 0  # frames that it has had
+        self._before: tuple[float, Frame] | None = None
+        self.count = 0
+
+    def push(self, message: bytes) -> list[Transcript]:
+        """Take a time, eight bytes (a big-endian double), and a JPEG; returns the sentences that end with it.
+
+        Words have their times by the same clock. Each of 25 moments a second gets the picture nearest to it; half
+        a second without one ends a sentence. Raises ``FeedError`` if that is something else.
+        """
+        time, frame = opened(message)
+        read = []
+        if self._before and not 0 <= time - self._before[0] < _BREAK:
+            read = self.flush()
+        if self._before is None:
+            self._start, self._before = time, (time, frame)
+        while (tick := self._start + self._ticks / FPS) <= time:
+            earlier, picture = self._before
+            read += self._timed(self._live.push(picture if tick - earlier < time - tick else frame))
+            self._ticks += 1
+        self._before = (time, frame)
+        self.count += 1
+        return read
+
+    def flush(self) -> list[Transcript]:
+        """The sentence that was begun."""
+        read = self._timed(self._live.flush())
+        self._live, self._ticks, self._before = self._reader.live(self._decode), 0, None
+        return read
+
+    def mouth(self) -> str | None:
+        """The last mouth region as a link that holds a JPEG, or None while there is no face."""
+        if self._live.mouth is None:
+            return None
+        return (
+            "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", self._live.mouth)[1].tobytes()).decode()
+        )
+
+    def _timed(self, read: list[Transcript]) -> list[Transcript]:
+        def moved(word: Word) -> Word:
+            return replace(word, start=word.start + self._start, end=word.end + self._start)
+
+        return [replace(one, words=tuple(map(moved, one.words))) for one in read]
+
+
+def opened(message: bytes) -> tuple[float, Frame]:
+    """The time and the picture, RGB, in a message. Raises ``FeedError``."""
+    height, width = _size(message[_HEAD.size :])
+    if not 0 < height * width <= MAX_SIDE**2:
+        raise FeedError(f"no JPEG of up to {MAX_SIDE}x{MAX_SIDE} pixels after its time; send one a message")
+    (time,) = _HEAD.unpack_from(message)
+    picture = cv2.imdecode(np.frombuffer(message, np.uint8, offset=_HEAD.size), cv2.IMREAD_COLOR)
+    if picture is None or not np.isfinite(time):
+        raise FeedError("the picture or its time is damaged; send the next")
+    return time, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _size(jpeg: bytes) -> tuple[int, int]:
+    """Height and width by a JPEG's frame header (ITU T.81, B.2.2), before anything is decoded; 0, 0 if there is none.
+
+    A few bytes can promise a picture of gigabytes.
+    """
+    at = 2 if jpeg.startswith(b"\xff\xd8") else len(jpeg)
+    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
+        at += 2 + length
+    return 0, 0
+
+
+async def converse(socket: WebSocket, reader: Reader, decode: str) -> None:
+    """Read one camera until it leaves.
+
+    Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with
+    ``{"sentence": TRANSCRIPT}``, what is no picture with ``{"error": TEXT}``. The text ``flush`` asks for what was
+    begun. Pictures that come faster than they are read wait with their sender.
+    """
+    feed = Feed(reader, decode)
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as thread, suppress(WebSocketDisconnect, TimeoutError):
+        while True:
+            async with asyncio.timeout(_SILENCE):
+                message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            for answer in await loop.run_in_executor(thread, _answers, feed, message):
+                await socket.send_json(answer)
+
+
+def _answers(feed: Feed, message: Any) -> list[dict[str, Any]]:
+    content, text = message.get("bytes"), message.get("text")
+    try:
+        if text == "flush":
+            read = feed.flush()
+            return [*_told(read), {"flushed": len(read)}]
+        if not content or len(content) > _LARGEST:
+            raise FeedError(f"send a picture of up to {_LARGEST // 2**20} MB, or the text 'flush'")
+        read = feed.push(content)
+    except GunileoError as error:
+        return [{"error": str(error)}]
+    mouth = feed.mouth()
+    seen: dict[str, Any] = {"face": mouth is not None}
+    return [*_told(read), {**seen, "mouth": mouth} if feed.count % _SHOWN == 0 else seen]
+
+
+def _told(read: list[Transcript]) -> list[dict[str, Any]]:
+    return [{"sentence": to_fields(one)} for one in read]

@@ -1,0 +1,54 @@
+// Models: what is installed, and what each can be expected to read.
+
+import { ask } from "./api.js";
+import { find, make } from "./dom.js";
+
+let known = [];
+
+/** What the server told about a model. */
+export const modelNamed = (name) => known.find((model) => model.name === name);
+
+/** Ask for the models; fill the cards and every choice of a model. */
+export async function loadModels() {
+  const told = await (await ask("/v1/models")).json();
+  known = told.models;
+  const names = known.map((model) => model.name);
+  if (!names.includes(told.default)) names.unshift(told.default);
+  for (const select of document.querySelectorAll("select.model")) {
+    const chosen = select.value || told.default;
+    select.replaceChildren(...names.map((name) => make("option", { value: name, textContent: name, selected: name === chosen })));
+  }
+  find("cards").replaceChildren(...known.map((model) => card(model, model.name === told.default)));
+}
+
+function card(model, chosen) {
+  const title = make("h2", { textContent: model.name });
+  if (chosen) title.append(make("span", { className: "tag", textContent: "used first" }));
+  const rows = Object.entries(facts(model)).flatMap(([name, fact]) => [make("dt", { textContent: name }), make("dd", { textContent: fact })]);
+  return make("article", { className: "card" }, title, make("dl", {}, ...rows));
+}
+
+const rate = (share) => `${(100 * share).toFixed(1)} %`;
+
+function facts(model) {
+  if (model.taught) return taughtFacts(model.taught);
+  return {
+    "trained on": model.trained_on,
+    "words wrong": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
+    expect: "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Strangers come out wrong more often than right.",
+    size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
+    licence: model.licence,
+  };
+}
+
+function taughtFacts(taught) {
+  const texts = Object.keys(taught.takes);
+  const count = Object.values(taught.takes).reduce((sum, one) => sum + one, 0);
+  return {
+    taught: `${count} takes of ${texts.length} sentences`,
+    network: taught.trained ? `trained on them, from ${taught.base}` : `${taught.base}, with the takes as examples`,
+    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet: that takes two takes of a sentence",
+    expect: "What was taught, from the face that taught it; “not sure” for most else.",
+    made: new Date(taught.made).toLocaleString(),
+  };
+}

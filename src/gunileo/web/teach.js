@@ -1,0 +1,234 @@
+// Teach: sentences are prompted, recorded and looked at; takes become a model.
+
+import { ask, form } from "./api.js";
+import { closeCamera, openCamera, recording } from "./camera.js";
+import { find, make, say } from "./dom.js";
+import { loadModels } from "./models.js";
+
+const LONGEST = 10; // seconds of a take
+const PRACTICE = 10; // sentences at once
+const self = find("self");
+let lesson = null; // { name, sentences, at, stream, taking, last }
+let watching = null; // the timer that looks how training goes
+
+export function setUpTeach() {
+  find("lesson-plan").onsubmit = plan;
+  find("teach-practice").onclick = practise;
+  find("take").onclick = () => (lesson.taking ? lesson.taking.stop() : take());
+  find("retake").onclick = retake;
+  find("studio-done").onclick = finish;
+}
+
+export async function enterTeach() {
+  try {
+    await refresh();
+  } catch (error) {
+    say(find("plan-status"), error.message, true);
+  }
+}
+
+/** Leave the room: the camera goes off. What was recorded stays. */
+export function leaveTeach() {
+  clearTimeout(watching);
+  lesson?.taking?.stop();
+  closeCamera(self);
+  lesson = null;
+  find("plan").hidden = false;
+  find("studio").hidden = true;
+}
+
+const get = async (path, options) => (await ask(path, options)).json();
+const of = (name, rest = "") => `/v1/taught/${encodeURIComponent(name)}${rest}`;
+
+// What was taught
+
+async function refresh() {
+  clearTimeout(watching);
+  const { taught, can_train: canTrain, folder } = await get("/v1/taught");
+  find("teach-folder").textContent = folder;
+  const opened = document.activeElement?.dataset?.action;
+  find("taught").replaceChildren(...taught.map((one) => card(one, canTrain)));
+  if (opened) find("taught").querySelector(`[data-action="${CSS.escape(opened)}"]`)?.focus();
+  if (taught.some((one) => one.lesson?.running)) watching = setTimeout(enterTeach, 700);
+  else await loadModels();
+}
+
+function card(one, canTrain) {
+  const counts = new Map();
+  for (const { text } of one.takes) counts.set(text, (counts.get(text) ?? 0) + 1);
+  const chips = [...counts].map(([text, count]) => make("li", {}, text, make("span", { textContent: `${count}×` })));
+  const status = make("p", { className: "status" });
+  status.setAttribute("role", "status");
+  const made = make("article", { className: "card" }, make("h2", { textContent: one.name }), make("ul", { className: "chips" }, ...chips), status);
+  const buttons = make("div", { className: "row" });
+  const act = (text, action, quiet, disabled = false) => {
+    const button = make("button", { type: "button", textContent: text, className: quiet ? "quiet" : "", disabled });
+    button.dataset.action = `${text} ${one.name}`;
+    button.setAttribute("aria-label", `${text}: ${one.name}`);
+    button.onclick = async () => {
+      try {
+        await action();
+      } catch (error) {
+        say(status, error.message, true);
+      }
+    };
+    buttons.append(button);
+  };
+  const begin = (train) => async () => (await ask(of(one.name, `/lesson?train=${train}`), { method: "POST" }), await refresh());
+  const running = one.lesson?.running;
+  if (running) {
+    const bar = make("progress", { max: Math.max(1, one.lesson.of) });
+    if (one.lesson.of) bar.value = one.lesson.done;
+    bar.setAttribute("aria-label", "How far it has come");
+    made.append(bar);
+    act("Stop", async () => (await ask(of(one.name, "/lesson"), { method: "DELETE" }), await refresh()), true);
+  } else {
+    if (one.takes.length && !one.practice) act("Use these takes", begin(false), Boolean(one.model), one.model?.trained);
+    if (one.takes.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
+    if (one.model) act("Try it live", () => tryLive(one.name), false);
+    act("Record more", () => enterStudio(one.name, [...new Set([...remembered(one.name), ...counts.keys()])]), true);
+    act("Delete", () => remove(one.name), true);
+  }
+  say(status, told(one, canTrain), Boolean(one.lesson?.error));
+  made.append(buttons);
+  return made;
+}
+
+/** How a taught model stands, in a sentence. */
+function told(one, canTrain) {
+  const { lesson: going, model } = one;
+  if (going?.running) return `${going.doing === "waiting" ? "Beginning" : going.doing}${going.of ? `: ${going.done} of ${going.of}` : ""}…`;
+  if (going?.error) return going.error;
+  const skipped = going?.skipped.length ? ` Left out: ${going.skipped.join("; ")}.` : "";
+  if (!model) return one.practice ? `Recorded. Train it to read your face.${canTrain ? "" : ' That needs: pip install "gunileo[train]"'}` : "Recorded, not used yet.";
+  const kind = model.trained ? "Trained" : "Knows each take as an example";
+  const figure = model.tested ? `${model.right} of ${model.tested} read right when tested on takes it had not learnt` : "record a second take of each to see how well it does";
+  return `${kind}: ${figure}.${skipped}`;
+}
+
+function tryLive(name) {
+  find("live-model").value = name;
+  find("read-model").value = name;
+  location.hash = "live";
+}
+
+async function remove(name) {
+  if (!confirm(`Delete ${name}, its takes and its model?`)) return;
+  await ask(of(name), { method: "DELETE" });
+  await refresh();
+  find("teach-name").focus();
+}
+
+// A new one
+
+async function practise() {
+  const { sentences } = await get(`/v1/practice?count=${PRACTICE}`);
+  find("teach-text").value = sentences.join("\n");
+  if (!find("teach-name").value) find("teach-name").value = "my face";
+}
+
+async function plan(event) {
+  event.preventDefault();
+  const status = find("plan-status");
+  try {
+    const name = find("teach-name").value.trim();
+    const headers = { "Content-Type": "application/json" };
+    const text = find("teach-text").value;
+    await get(of(name)); // whether a model can be called so
+    const { sentences } = await get("/v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
+    remember(name, sentences);
+    say(status, "");
+    await enterStudio(name, sentences);
+  } catch (error) {
+    say(status, error.message, true);
+  }
+}
+
+/** The sentences of a lesson that was begun are kept in the browser, as those without a take are nowhere else. */
+function remember(name, sentences) {
+  localStorage.setItem(`gunileo ${name}`, JSON.stringify(sentences));
+}
+
+const remembered = (name) => JSON.parse(localStorage.getItem(`gunileo ${name}`) ?? "[]");
+
+// The studio
+
+async function enterStudio(name, sentences) {
+  const { takes } = await get(of(name));
+  const stream = await openCamera(self);
+  const fewest = (text) => takes.filter((take) => take.text === text).length;
+  const least = Math.min(...sentences.map(fewest));
+  lesson = { name, sentences, at: sentences.findIndex((text) => fewest(text) === least), stream, taking: null, last: null };
+  find("plan").hidden = true;
+  find("studio").hidden = false;
+  find("take-strip").hidden = find("take-choices").hidden = true;
+  say(find("take-status"), "Press Record, say it, rest your lips, press Stop.");
+  prompt();
+  find("take").focus();
+}
+
+function prompt() {
+  const { sentences, at } = lesson;
+  find("prompt").textContent = sentences[at % sentences.length];
+  find("prompt-count").textContent = `${(at % sentences.length) + 1} of ${sentences.length}${at >= sentences.length ? ", another round" : ""}`;
+}
+
+async function take() {
+  const here = lesson;
+  const button = find("take");
+  const status = find("take-status");
+  const text = here.sentences[here.at % here.sentences.length];
+  try {
+    here.taking = recording(here.stream, LONGEST);
+    button.textContent = "Stop";
+    say(status, "Recording. Say it now.");
+    const { blob, name } = await here.taking.done;
+    if (lesson !== here) return;
+    button.disabled = true;
+    say(status, "Looking at it…");
+    const parameters = new URLSearchParams({ text });
+    const kept = await get(of(here.name, `/takes?${parameters}`), { method: "POST", body: form(blob, name) });
+    if (lesson !== here) return;
+    here.last = kept;
+    find("take-image").src = kept.strip;
+    find("take-strip").hidden = find("take-choices").hidden = false;
+    here.at += 1;
+    const heard = kept.read ? ` It was taken for “${kept.read}”.` : "";
+    const round = here.at % here.sentences.length === 0 ? " That was all of them: go on for another round, or finish." : "";
+    say(status, `Kept “${kept.text}”: your mouth was seen for ${kept.seconds.toFixed(1)} s.${heard}${round}`);
+    prompt();
+  } catch (error) {
+    say(status, error.message, true);
+  } finally {
+    here.taking = null;
+    button.disabled = false;
+    button.textContent = "Record";
+    button.focus();
+  }
+}
+
+async function retake() {
+  try {
+    await ask(of(lesson.name, `/takes/${lesson.last.id}`), { method: "DELETE" });
+    lesson.at -= 1;
+    find("take-strip").hidden = find("take-choices").hidden = true;
+    say(find("take-status"), "Thrown away. Once more:");
+    prompt();
+  } catch (error) {
+    say(find("take-status"), error.message, true);
+  }
+  find("take").focus();
+}
+
+/** Back to the plan; commands are used from now on, what needs training waits for it. */
+async function finish() {
+  const { name } = lesson;
+  leaveTeach();
+  try {
+    const { takes, practice, model } = await get(of(name));
+    if (takes.length && !practice && !model?.trained) await ask(of(name, "/lesson"), { method: "POST" });
+    await refresh();
+  } catch (error) {
+    say(find("plan-status"), error.message, true);
+  }
+}

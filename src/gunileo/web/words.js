@@ -1,0 +1,35 @@
+// Words with their confidences: by colour, by the line beneath and in figures.
+
+import { make, percent } from "./dom.js";
+
+const level = (confidence) => (confidence >= 0.8 ? "high" : confidence >= 0.5 ? "some" : "low");
+
+/** Fill a list with a button a word; `jump(word)` is called when one is pressed. */
+export function showWords(list, words, jump) {
+  list.replaceChildren(
+    ...words.map((word) => {
+      const sure = percent(word.confidence);
+      const button = make("button", { type: "button" }, make("b", { textContent: word.word }), make("small", { textContent: sure }));
+      button.setAttribute("aria-label", `${word.word}, ${sure} sure, at ${word.start.toFixed(1)} seconds`);
+      button.onclick = () => jump(word);
+      return make("li", { className: level(word.confidence) }, button);
+    }),
+  );
+}
+
+/** Mark the word that is said at a time. */
+export function markWord(list, words, time) {
+  words.forEach((word, at) => list.children[at]?.firstChild.classList.toggle("now", word.start <= time && time < word.end));
+}
+
+/** What "not sure" means, in plain words. */
+export function doubt(model) {
+  const known = model?.taught ? "the commands and the face it was taught" : "one talker's face";
+  const text = (...parts) => make("p", {}, ...parts);
+  return [
+    text("This is a guess and no reading: ", make("b", { textContent: `${model?.name ?? "the model"} knows ${known}` }), ", and on what it does not know it is wrong more often than right."),
+    model?.taught
+      ? text("More takes help, ", make("a", { href: "#teach", textContent: "above all of the commands it mixes up" }), ".")
+      : text("The way out is to ", make("a", { href: "#teach", textContent: "teach it your own face and your own sentences" }), "."),
+  ];
+}
