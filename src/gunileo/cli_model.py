@@ -79,8 +79,9 @@ def train(
 
     import torch
 
-    from gunileo.adapt import settings_from
+    from gunileo.adapt import settings_from, timed
     from gunileo.corpus import training_parts
+    from gunileo.engine import load_model
     from gunileo.model import LAYOUTS
     from gunileo.train import laid_out
     from gunileo.train import train as run
@@ -100,6 +101,8 @@ def train(
         raise typer.BadParameter(f"{init} has a layout of its own; leave this out", param_hint="--layout")
     talking = {clip.talker for clip in training}
     settings = settings_from(init, len(talking)) if init else laid_out(LAYOUTS[layout or _Layout.labial])
+    if init:
+        training = timed(load_model(init), opened, training)
     typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
     if leave_out:
         typer.echo(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")
