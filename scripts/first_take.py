@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from gunileo.confidence import logistic
 from gunileo.decode import DecodeError, viterbi
 from gunileo.engine import Reader, load_model
-from gunileo.examples import NEAREST, Match, distances, marks, ranked
+from gunileo.examples import Match, apart, distances, marks, ranked
 from gunileo.grammar import Grammar
 from gunileo.mouth import Regions
 from gunileo.prepare import Cache, CachedUtterance
@@ -142,11 +142,10 @@ def match(
     group: Group, between: NDArray[np.float64], examples: NDArray[np.intp], take: int
 ) -> tuple[Match, list[float]]:
     """What the examples make of a take, and the marks that its confidence follows from."""
-    texts = group.texts[examples]
-    inner = between[np.ix_(examples, examples)][texts[:, None] != texts]
-    apart = float(np.percentile(inner, NEAREST))
-    first, *others = ranked(texts.tolist(), between[take, examples], apart)
-    return first, list(marks(first.distance, others[0].distance, apart))
+    texts = group.texts[examples].tolist()
+    near = apart(texts, between[np.ix_(examples, examples)])
+    first, *others = ranked(texts, between[take, examples], near)
+    return first, list(marks(first.distance, others[0].distance, near))
 
 
 def rows(groups: Sequence[Group], count: int) -> None:
@@ -225,7 +224,7 @@ def summary(found: Sequence[Sequence[Tested]]) -> str:
 
 def learn(groups: Sequence[Group], count: int) -> None:
     """Print the odds of examples.py: a logistic model of whether the nearest command is the one that was said."""
-    features, right, weights, apart = [], [], [], []
+    features, right, weights, near = [], [], [], []
     for group in groups:
         found = []
         for takes in TAKES:
@@ -235,12 +234,12 @@ def learn(groups: Sequence[Group], count: int) -> None:
                     for examples in (draw.examples, rest):
                         best, told = match(group, group.between, examples, take)
                         found.append((told[1:], best.text == group.texts[take]))
-                        apart.append(best.distance / told[1])
+                        near.append(best.distance / told[1])
         features += [told for told, _ in found]
         right += [ok for _, ok in found]
         weights += [1000 / len(found)] * len(found)
     odds = logistic(np.array(features), np.array(right, float), np.array(weights))
-    print(f"odds {np.round(odds, 2).tolist()}, apart {np.mean(apart):.2f}")
+    print(f"odds {np.round(odds, 2).tolist()}, apart {np.mean(near):.2f}")
 
 
 def train_rows(groups: Sequence[Group], model: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import clips
@@ -14,7 +15,8 @@ import pytest
 from gunileo import registry
 from gunileo.decode import DecodeError
 from gunileo.engine import load_model
-from gunileo.mouth import MouthError, Regions, read_regions
+from gunileo.evaluate import is_grid
+from gunileo.mouth import MouthError, Regions, mouth_regions, read_regions
 from gunileo.registry import ModelError
 from gunileo.synthetic import speak
 from gunileo.teach import Lesson, TakeError, check_take, forget, takes_folder, teach
@@ -95,8 +97,6 @@ def test_other_sentences_are_none_of_these(code: str, kitchen: Lesson) -> None:
 
 
 def regions_of(code: str, seed: int, talker: int = 1) -> Regions:
-    from gunileo.mouth import mouth_regions
-
     return np.stack(list(mouth_regions(iter(speak(code, seed, talker)[0]))))
 
 
@@ -144,9 +144,14 @@ def test_taught_again_with_another_take_only_that_is_cut_out(own: Path, takes: P
     (more / "second.txt").write_text("lights on")
     seen: list[tuple[str, int, int]] = []
     lesson = teach(more, "kitchen", progress=lambda *step: seen.append(step))
-    assert lesson.model.takes["lights on"] == 2
-    assert (lesson.model.right, lesson.model.tested) == (2, 2)
     assert registry.taught("kitchen") == lesson.model
+    assert lesson.model.takes["lights on"] == 2
+    cut = own / "regions" / "kitchen"
+    assert len(list(cut.glob("*.png"))) == 5
+    (more / "second.mp4").unlink()
+    teach(more, "kitchen")
+    assert len(list(cut.glob("*.png"))) == 4, "nothing of a deleted take is kept"
+    assert (lesson.model.right, lesson.model.tested) == (2, 2)
     assert {what for what, _, _ in seen} == {"finding mouths", "comparing takes"}
     assert seen[-1][1:] == (4, 4)
 
@@ -172,6 +177,11 @@ def test_names_that_no_model_can_have(name: str, own: Path, takes: Path) -> None
     with pytest.raises(TakeError):
         forget(name)
     assert (own / "models" / "kitchen").is_dir()
+
+
+def test_a_taught_model_is_no_base(own: Path, takes: Path) -> None:
+    with pytest.raises(TakeError, match="kitchen: was taught itself"):
+        teach(takes, "kitchen", base="kitchen")
 
 
 def test_nothing_usable_is_told(own: Path, tmp_path: Path) -> None:
@@ -226,7 +236,7 @@ def test_the_command_line(
         (folder / f"{text}.txt").write_text(text)
     code, out, err = run("teach", folder, "-o", "kitchen")
     assert (code, err) == (0, "")
-    assert "3 of 3: lights off (1), lights on (1), play music (1)" in out
+    assert "3, of 3 sentences: lights off (1), lights on (1), play music (1)" in out
     code, out, err = run("transcribe", "--model", "kitchen", again["play music"])
     assert (code, out.removeprefix("not sure: "), err) == (0, "play music\n", "")
     assert "examples for labial-wide" in run("models")[1]
@@ -246,3 +256,53 @@ def test_the_command_line(
     code, _, err = run("transcribe", "--model", "kitchen", again["play music"])
     assert code == 1
     assert "kitchen: no such model" in err
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A finished run of a small network, and one short epoch to learn from it."""
+    import torch
+
+    from gunileo import adapt
+    from gunileo.export import export_onnx
+    from gunileo.model import LabialCNN, ModelConfig, save_model
+
+    torch.manual_seed(0)
+    network = LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8))
+    (tmp_path / "run").mkdir()
+    save_model(network, tmp_path / "run" / "model.safetensors")
+    export_onnx(network, tmp_path / "run" / "model.onnx")
+    teaching = adapt.teaching
+    short = {"epochs": 1, "samples": 4, "batch_size": 2, "workers": 0, "precision": "32-true", "device": "cpu"}
+    monkeypatch.setattr(adapt, "teaching", lambda model: replace(teaching(model), **short))
+    return str(tmp_path / "run")
+
+
+def test_the_network_learns_from_the_takes_and_they_are_its_examples(
+    quick: str, own: Path, takes: Path, again: dict[str, Path], tmp_path: Path
+) -> None:
+    for text, path in again.items():
+        (tmp_path / "takes" / text).mkdir(parents=True)
+        for number, video in enumerate((takes / f"{text}.mp4", path)):
+            shutil.copy(video, tmp_path / "takes" / text / f"{number}.mp4")
+            (tmp_path / "takes" / text / f"{number}.txt").write_text(text)
+    seen: list[tuple[str, int, int]] = []
+    model = teach(tmp_path / "takes", "hall", quick, train=True, progress=lambda *step: seen.append(step)).model
+    assert ("training", 1, 1) in seen
+    assert (model.trained, model.base, model.tested) == (True, quick, 1)
+    assert json.loads((model.folder / "run" / "settings.json").read_text())["anchor"] == 0
+    trained_on = json.loads((model.folder / "run" / "clips.json").read_text())
+    assert len(trained_on["training"]) == 5
+    assert set(trained_on["validation"]).isdisjoint(trained_on["training"])
+    assert not [path for path in model.folder.rglob("*") if path.suffix in (".ckpt", ".pkl", ".pt")]
+    reader = load_model("hall")
+    assert reader.checksum != load_model(quick).checksum
+    assert reader.recognise(read_regions(again["lights on"])).text == "lights on", "as it is one of the takes"
+
+
+def test_practice_of_grids_sentences_makes_a_reader_of_grid(quick: str, own: Path, synthetic_corpus: Path) -> None:
+    model = teach(synthetic_corpus, "me", quick, train=True).model
+    assert (sum(model.takes.values()), model.tested) == (6, 6), "words of the one sentence held back"
+    reader = load_model("me")
+    assert reader.examples is None
+    assert is_grid(reader.transcribe(next(synthetic_corpus.rglob("*.mp4"))).text)

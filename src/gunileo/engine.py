@@ -58,8 +58,9 @@ class Reader:
         place of ``find_faces``.
 
         Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
-        if it is too short for a sentence; each names the file. ``ModelError`` if the model is broken, ``ValueError``
-        if ``decode`` is something else, or has no use for a ``grammar`` that is given.
+        if it is too short for a sentence, or says no command as the mouth hardly moves; each names the file.
+        ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is something else, or has no use for a
+        ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
         return self.transcribe_stream(mouth_stream(ahead(read_frames(path)), face), str(path), decode, grammar)

@@ -18,9 +18,8 @@ from gunileo.registry import ModelError
 
 # Constant and weights, of the distance and of its ratio to the nearest other command's, in the log-odds that a
 # command was said: learnt from takes of one talker that the networks never saw (scripts/first_take.py --learn).
-_ODDS = (4.82, -4.33, -2.56)
-_APART = 0.41  # how near takes of different commands come, where there is one command alone; from the same takes
-NEAREST = 10  # per cent of the pairs of takes of different commands that come nearer than what counts as near
+_ODDS = (4.84, -3.80, -2.81)
+_APART = 0.37  # what ``apart`` is where there is one command alone: its mean over the same takes
 
 Features = NDArray[np.floating]  # [T, F]
 
@@ -65,8 +64,8 @@ class Examples:
         """All commands, the nearest first, for a take's features [T, F]; ``ValueError`` if there are no examples.
 
         A command is as far as the nearest of its takes. Its confidence is the chance that it was said, where as many
-        takes say something else as one of the commands. It follows from the distance, measured by how near this
-        talker's takes of different commands come, and from its ratio to the nearest other command's.
+        takes say something else as one of the commands. It follows from the distance, measured by how near other
+        commands come among this talker's takes, and from its ratio to the nearest other command's.
         """
         if not self.texts:
             raise ValueError("no examples to compare with; add one")
@@ -79,10 +78,8 @@ class Examples:
         return self._between
 
     def apart(self) -> float:
-        """How near takes of different commands come: the distance that one in ten pairs of them is below."""
-        texts = np.array(self.texts)
-        different = self.between()[texts[:, None] != texts]
-        return float(np.percentile(different, NEAREST)) if len(different) else _APART
+        """How near other commands come: the mean distance of a take to the nearest one of another command."""
+        return apart(self.texts, self.between()) if len(self.commands) > 1 else _APART
 
     def tested(self, takes: Sequence[int]) -> tuple[int, int]:
         """How many of these takes all others recognise, and of how many: those whose command has another take."""
@@ -119,6 +116,15 @@ def load(path: Path) -> Examples:
     return Examples(texts, features, network, between)
 
 
+def apart(texts: Sequence[str], between: NDArray[np.float64]) -> float:
+    """The mean distance of takes to the nearest one of another command, of ``texts`` that are ``between`` [N, N] apart.
+
+    That is how near a take comes that is of none of the commands: the nearer, the more takes there are.
+    """
+    said = np.array(texts)
+    return float(np.where(said[:, None] != said, between, np.inf).min(axis=1).mean())
+
+
 def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], apart: float) -> list[Match]:
     """The commands ``texts`` of examples at distances ``found``, the nearest first, each once."""
     nearest = dict.fromkeys(texts, np.inf)
@@ -142,10 +148,11 @@ def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64
     query = _unit(query)
     rows = np.arange(len(query))
     lengths = np.array([len(other) for other in others])
-    costs = np.full((len(others), len(query) + int(lengths.max()) - 1, len(query)), np.inf)  # by antidiagonals
+    costs = np.full((len(others), len(query) + int(lengths.max()) - 1, len(query)), np.inf, np.float32)
+    # Of an antidiagonal, [N, query], each cell follows from the two antidiagonals before.
     for cost, other in zip(costs, others, strict=True):
         cost[rows[:, None] + np.arange(len(other)), rows[:, None]] = 1 - query @ _unit(other).T
-    last = before = np.full((len(others), len(query)), np.inf)
+    last = before = np.full((len(others), len(query)), np.inf, np.float32)
     ends = np.empty(costs.shape[:2])
     for step in range(costs.shape[1]):
         cost = costs[:, step]
@@ -155,7 +162,7 @@ def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64
         ends[:, step] = now[:, -1]
         before, last = last, now
     together = len(query) + lengths
-    return np.asarray(ends[np.arange(len(others)), together - 2] / together)
+    return np.asarray(ends[np.arange(len(others)), together - 2] / together, np.float64)
 
 
 def _unit(features: Features) -> NDArray[np.float64]:
@@ -163,9 +170,9 @@ def _unit(features: Features) -> NDArray[np.float64]:
     return np.asarray(features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-9))
 
 
-def _next(row: NDArray[np.float64]) -> NDArray[np.float64]:
+def _next(row: NDArray[np.floating]) -> NDArray[np.floating]:
     """Each frame of the query's gets the value of the one before it."""
-    return np.concatenate([np.full((len(row), 1), np.inf), row[:, :-1]], axis=1)
+    return np.concatenate([np.full((len(row), 1), np.inf, np.float32), row[:, :-1]], axis=1)
 
 
 def _chance(distance: float, rival: float, apart: float) -> float:

@@ -49,7 +49,7 @@ class TaughtModel:
     base: str  # shipped model, or path of the run, over whose frame features it was taught
     takes: Mapping[str, int]  # of each command
     trained: bool  # its network too, else its takes are examples for the base's
-    right: int  # takes that the others, as examples, or the training without them, got right ...
+    right: int  # takes that the others recognise, held back where the network was trained; or words of practice ...
     tested: int  # ... of so many
     made: str  # when, ISO 8601
 
@@ -66,7 +66,7 @@ class TaughtModel:
         return (
             f"{self.name}\n"
             f"  taught              {self.made}, {how}\n"
-            f"  takes               {sum(self.takes.values())} of {len(self.takes)}: {commands}\n"
+            f"  takes               {sum(self.takes.values())}, of {len(self.takes)} sentences: {commands}\n"
             f"  read right          {tested}"
         )
 

@@ -105,6 +105,8 @@ def teach(
     ``train``; ``CorpusError`` if there are no clips, ``ModelError`` if there is no such base.
     """
     name, report = checked_name(name), progress or (lambda *_: None)
+    if registry.taught(base) and not Path(base).exists():
+        raise TakeError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
     corpus = find_corpus(takes)
     lesson = _Lesson(corpus, registry.home() / "regions" / name, report)
@@ -125,23 +127,24 @@ def teach(
             right, tested = _exemplified(lesson, held, reader, new / "examples.npz", report)
         counts = dict(Counter(one.text for one in lesson.utterances))
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        model = TaughtModel(name, _lasting(base), counts, train, right, tested, now)
+        lasting = base if registry.shipped(base) else str(Path(base).absolute())
+        model = TaughtModel(name, lasting, counts, train, right, tested, now)
         fields = {field: value for field, value in asdict(model).items() if field != "name"}
         write_whole(new / "teach.json", json.dumps(fields, indent=1) + "\n")
         _replace(place / name, new, Path(folder) / "old")
     return Lesson(model, lesson.skipped)
 
 
-def _lasting(base: str) -> str:
-    """A base's name that means the same wherever it is asked for."""
-    return base if registry.shipped(base) or registry.taught(base) else str(Path(base).absolute())
-
-
 def _replace(place: Path, new: Path, old: Path) -> None:
     try:
         if place.exists():
             place.rename(old)
-        new.rename(place)
+        try:
+            new.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
     except OSError as error:
         raise ModelError(f"{place}: can't be replaced ({error.strerror}); close what uses it, and try again") from error
 
@@ -164,6 +167,9 @@ class _Lesson(Cache):
         left = {name for name, _ in self.skipped}
         wanted = {one.id: str(one.video) for one in corpus.utterances if one.id not in left}
         whole = [one for one in self.utterances if one.id in wanted]
+        for one in self.utterances:
+            if one.id not in wanted:
+                (cache / one.file).unlink(missing_ok=True)  # whoever deletes a take wants nothing of it kept
         self.practice = bool(whole) and all(is_grid(one.text) for one in whole)
         self.spans: dict[str, tuple[CachedUtterance, slice]] = {}
         for one in whole:
@@ -177,7 +183,7 @@ class _Lesson(Cache):
             reasons = f"; the first: {self.skipped[0][1]}" if self.skipped else ""
             raise TakeError(f"no take can be used{reasons}")
         self.utterances = [
-            replace(one, frames=span.stop - span.start, words=()) if not self.practice else one
+            replace(one, talker="", frames=span.stop - span.start, words=one.words if self.practice else ())
             for one, span in self.spans.values()
         ]
 

@@ -8,6 +8,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def _calibrate(fit: Training, onnx: Path) -> None:
     from gunileo.timing import learn
 
     reader = load_model(onnx)
-    with progress("calibrating") as bar:
+    with nullcontext() if fit.progress else progress("calibrating") as bar:  # one bar at a time
         calibrations = calibrate(reader, fit.cache, fit.val_part, bar)
     times = learn(reader, fit.cache, fit.val_part)
     if fit.settings.init and (begun := Path(fit.settings.init).with_suffix(".onnx")).exists():
