@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gunileo.errors import GunileoError
+from gunileo.quiet import quiet
 from gunileo.video import FPS, Frame
 
 _WAITING = 4 * FPS  # frames that may wait while a sentence is read
@@ -76,7 +77,8 @@ class Camera:
             raise CameraError('a camera needs OpenCV; run: pip install "gunileo[live]"') from error
         self.dropped = 0
         self._name = f"camera {number}"
-        self._camera: Any = cv2.VideoCapture(number)
+        with quiet():  # OpenCV tells each way in which it was tried
+            self._camera: Any = cv2.VideoCapture(number)
         if not self._camera.isOpened():
             raise CameraError(
                 f"{self._name}: not there, or in use by another program; plug it in, or name another with --camera"

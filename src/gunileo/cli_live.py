@@ -64,7 +64,7 @@ def live(
     from gunileo.video import FPS
     from gunileo.writers import marked
 
-    command = _command(run) if run else []
+    command = [] if run is None else _command(run)
     how = way(decode, grammar, lexicon, lm)
     lips = load_model(model).live(*how, cast("Which", face.value))
     running: list[Thread] = []

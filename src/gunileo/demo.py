@@ -17,10 +17,11 @@ from gunileo.corpus import find_grid
 from gunileo.dataset import Augmentation
 from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError
+from gunileo.interrupt import undisturbed
 from gunileo.metrics import wer
 from gunileo.mouth import Regions, read_regions
 from gunileo.page import write_page
-from gunileo.prepare import Cache, prepare, undisturbed
+from gunileo.prepare import Cache, prepare
 from gunileo.progress import progress
 from gunileo.sentence import code_to_text
 from gunileo.synthetic import draw_codes, make_corpus

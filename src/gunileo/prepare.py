@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +26,7 @@ from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, WordTime
 from gunileo.errors import GunileoError
 from gunileo.files import alone
+from gunileo.interrupt import undisturbed
 from gunileo.mouth import HEIGHT, WIDTH, Regions, read_regions
 from gunileo.video import FPS
 
@@ -318,19 +318,6 @@ def _begin() -> None:
             os._exit(1)
 
     Thread(target=outlive_nobody, daemon=True).start()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """A process that is started within never hears Ctrl-C; this one hears it at the end."""
-    if sys.platform == "win32":  # which knows no such thing
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pools(count: int) -> list[ProcessPoolExecutor]:

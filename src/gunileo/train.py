@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import lightning
@@ -27,6 +28,7 @@ from gunileo.decode import greedy
 from gunileo.errors import GunileoError, Stopped
 from gunileo.files import write_whole
 from gunileo.history import draw, record
+from gunileo.interrupt import heard
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.prepare import Cache, CachedUtterance
@@ -118,7 +120,8 @@ def train(
         plugins=[WholeCheckpoints()],
     )
     try:
-        trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
+        with heard(fit.ended):
+            trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise Stopped(f"{run}: stopped; go on with --resume") from None
     except OSError as error:
@@ -243,6 +246,7 @@ class Training(lightning.LightningModule):
         self.losses: dict[str, list[float]] = {"train": [], "val": []}
         self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
         self.blank = False
+        self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -271,6 +275,10 @@ class Training(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:
             self.model.convolutions.eval()  # the normalisation's running means stay, too
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if self.ended.is_set():
+            raise KeyboardInterrupt
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips = self.clips(self.current_epoch)

@@ -1,0 +1,41 @@
+"""Ctrl-C, where a worker process or Python itself would not do with it what a user means."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """A process that is started within never hears Ctrl-C; this one hears it at the end."""
+    if sys.platform == "win32":  # which knows no such thing
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def heard(ended: Event) -> Iterator[None]:
+    """Sets ``ended`` on Ctrl-C, besides; Python drops it while an object is deleted, as PyTorch's loaders often are."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears it
+        yield
+        return
+
+    def end(*_: object) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
