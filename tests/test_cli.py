@@ -228,6 +228,19 @@ def test_evaluate_prints_and_writes(run, cache: Path, model: str, tmp_path: Path
     assert out.startswith(f"1 of the 2 that are listed are not in {cache}\n3 clips")
 
 
+def test_evaluate_by_a_grammar_of_ones_own(run, cache: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("bin blue at f two now\nturn (on|off) the light\n")
+    files = ("--json", tmp_path / "e.json", "--report", tmp_path / "report")
+    code, out, err = run("evaluate", cache, "--model", model, "--grammar", tmp_path / "own.txt", *files)
+    assert (code, err) == (0, "")
+    assert "so its grammar can't read them" not in out
+    read = {clip["read"]["grammar"]["text"] for clip in json.loads((tmp_path / "e.json").read_text())["clips"]}
+    assert read <= {"bin blue at f two now", "turn on the light", "turn off the light"}
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "the likeliest of those that were given" in page
+    assert "64,000" not in page
+
+
 def test_evaluate_refuses_with_one_line(run, cache: Path, model: str, tmp_path: Path) -> None:
     for arguments in ((tmp_path / "none",), (cache, "--split", "grid_s1_valid"), (cache, "--split", tmp_path / "no")):
         code, out, err = run("evaluate", *arguments, "--model", model)
