@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from gunileo.mouth import Regions
+from gunileo.mouth import HEIGHT, WIDTH, Regions
 from gunileo.video import FPS
 
 LONGEST = 10 * FPS  # frames of a sentence; GRID's last 3 seconds
@@ -22,9 +21,9 @@ _REST = 10  # frames without movement that end a sentence
 _LEAST = 10  # frames of movement; less is no sentence
 _MARGIN = 10  # frames of rest before and after, as GRID's clips have
 _SMOOTH = 5  # frames, of which the median is taken: a cut to another scene is no movement
-_SIZE = (30, 20)  # pixels of the region that are compared: finer ones would show noise
-_PART = np.s_[4:, 4:26]  # of these, mouth and chin
-# Movement is the mean change of these pixels in a frame, in the region's standard deviations. What counts as
+_BLOCK = 5  # pixels a side, of which the mean is compared: finer ones would show noise
+_PART = np.s_[4:, 4:26]  # of these blocks, mouth and chin
+# Movement is the mean change of these blocks in a frame, in the region's standard deviations. What counts as
 # movement lies over that of a resting face, which light and camera make more or less noisy.
 _OVER_REST = 2.3
 _LOWEST, _HIGHEST = 0.045, 0.09
@@ -83,7 +82,8 @@ class Segmenter:
         return span
 
     def _level(self, region: Regions) -> float:
-        small = np.asarray(cv2.resize(region, _SIZE, interpolation=cv2.INTER_AREA), np.float32)
+        blocks = region.reshape(HEIGHT // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK)
+        small = blocks.mean((1, 3), dtype=np.float32).round()  # grey levels, for which the limits were found
         if self._before is not None:
             change = np.abs(small - self._before)[_PART].mean() / (small.std() + 1)
             self._changes.append(float(change))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn
@@ -68,7 +67,6 @@ def _gunileo(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a damaged picture gets a line of ours
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--verbose" in given:  # it may come after the verb, too
         given = ["--verbose", *(argument for argument in given if argument != "--verbose")]

@@ -56,10 +56,9 @@ def sheet(
     \b
       gunileo sheet clips -o sheet.png
     """
-    import cv2
-
     from gunileo.files import write_whole
     from gunileo.mouth import contact_sheet
+    from gunileo.picture import to_png
     from gunileo.progress import progress
 
     if not source.is_dir():
@@ -81,6 +80,6 @@ def sheet(
             bar(number, len(chosen))
     if not rows:
         raise GunileoError(f"{source}: no clip of which a mouth can be shown")
-    write_whole(output, cv2.imencode(".png", contact_sheet(rows))[1].tobytes())
+    write_whole(output, to_png(contact_sheet(rows)))
     typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
     raise typer.Exit(1 if failed else 0)

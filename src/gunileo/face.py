@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from gunileo.picture import warped
 from gunileo.video import Frame
-from gunileo.warp import warped
 
 Array = NDArray[np.float32]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
 from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, Face, FaceTracker
+from gunileo.picture import grey, warped
 from gunileo.video import FPS, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
@@ -21,8 +21,10 @@ _LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libr
 _REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
 _RADIUS = 12  # frames on either side that the smoothing looks at
-# Standard deviations in frames. Syllables come at 4-5 a second: the centre follows the head, not the lips.
-_SMOOTHING = {"centre": 3.0, "angle": 6.0, "scale": 8.0}
+# Standard deviations in frames, of centre x and y, angle and scale. Syllables come at 4-5 a second: the centre follows
+# the head, not the lips.
+_SMOOTHING = np.array([[3.0], [3.0], [6.0], [8.0]])
+_WEIGHTS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SMOOTHING) ** 2)  # [4, 25]
 
 Regions = NDArray[np.uint8]  # [frames, 100, 150]
 Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth region, pixels [4, 2], or None
@@ -141,8 +143,7 @@ class MouthTracker:
         out: list[Regions | None] = []
         for frame in frames:
             landmarks = self._faces(frame)
-            grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
-            out += self._path.push(grey, None if landmarks is None else _pose(landmarks))
+            out += self._path.push(frame, None if landmarks is None else _pose(landmarks))
             if self._path.broken:
                 self._restart(again=True)
         return out
@@ -164,12 +165,12 @@ class _Path:
         self._watch = watch
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
-        self._frames: list[Regions] = []  # grey, not yet out
+        self._frames: list[Frame] = []  # not yet out
         self._poses: list[Array] = []  # from those kept of frames that are out on
         self._behind = 0  # poses kept of frames that are out already
         self._gap = 0  # frames at the end without a pose
 
-    def push(self, frame: Regions, pose: Array | None) -> list[Regions | None]:
+    def push(self, frame: Frame, pose: Array | None) -> list[Regions | None]:
         """Take a frame, and its pose if it has one; what is settled by it comes out."""
         self._frames.append(frame)
         if pose is None and self._again and not self._poses:
@@ -220,12 +221,8 @@ class _Path:
 
 def _smooth(poses: Array, at: int) -> Array:
     """The pose at index ``at`` as Gaussian means over its neighbours [n, 4]."""
-    distance = np.arange(len(poses)) - at
-    smooth = []
-    for column, name in zip(poses.T, ("centre", "centre", "angle", "scale"), strict=True):
-        weights = np.exp(-0.5 * (distance / _SMOOTHING[name]) ** 2)
-        smooth.append(weights @ column / weights.sum())
-    return np.array(smooth, np.float32)
+    weights = _WEIGHTS[:, _RADIUS - at : _RADIUS - at + len(poses)]
+    return np.asarray((weights * poses.T).sum(1) / weights.sum(1), np.float32)
 
 
 def _outline(pose: Array) -> Array:
@@ -237,24 +234,36 @@ def _outline(pose: Array) -> Array:
     return np.asarray(corners @ turn.T + (x, y), np.float32)
 
 
-def _cut(frame: Regions, pose: Array) -> Regions:
-    """The 100x150 region of a grey frame at a pose; the frame's edge is continued outwards."""
+def _cut(frame: Frame, pose: Array) -> Regions:
+    """The grey 100x150 region of a frame at a pose; the frame's edge is continued outwards."""
     x, y, angle, scale = (float(value) for value in pose)
-    scale = np.exp(scale)
-    if scale > 1.5:  # shrunk by area first: bilinear samples alone would skip pixels
-        shrink = 1 / scale
-        frame = np.asarray(cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
-        x, y, scale = x * shrink, y * shrink, 1.0
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    shift = np.array([x, y]) - turn @ np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
-    matrix = np.column_stack([turn, shift])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    region = cv2.warpAffine(frame, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    # Where a pixel of the region is over 1.5 of the frame, it is the mean of several: one alone would skip some.
+    fine = max(1, int(np.ceil(np.exp(scale) / 1.5)))
+    step = np.exp(scale) / fine
+    height, width = HEIGHT * fine, WIDTH * fine
+    turn = step * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre, reach = np.array([x, y]), np.abs(turn) @ [width / 2, height / 2]
+    shift = centre - turn @ [(width - 1) / 2, (height - 1) / 2]
+    first, last = np.floor(centre - reach).astype(int), np.ceil(centre + reach).astype(int) + 1
+    region = warped(grey(_piece(frame, first, last)), np.column_stack([turn, shift - first]), (height, width))
+    if fine > 1:
+        region = np.rint(region.reshape(HEIGHT, fine, WIDTH, fine).mean((1, 3)))
     return np.asarray(region, np.uint8)
+
+
+def _piece(frame: Frame, first: NDArray[np.int_], last: NDArray[np.int_]) -> Frame:
+    """The part of a frame from x and y ``first`` up to ``last``, beyond its edges too."""
+    if (first >= 0).all() and (last <= frame.shape[1::-1]).all():
+        return frame[first[1] : last[1], first[0] : last[0]]
+    rows = np.arange(first[1], last[1]).clip(0, frame.shape[0] - 1)
+    columns = np.arange(first[0], last[0]).clip(0, frame.shape[1] - 1)
+    return np.asarray(frame[rows][:, columns], np.uint8)
 
 
 def contact_sheet(clips: Sequence[tuple[str, Regions]], columns: int = 8) -> Regions:
     """One picture, uint8 [H, W]: a row a clip with its name and ``columns`` regions spread over its length."""
+    import cv2  # for its letters
+
     rows = []
     for name, regions in clips:
         pick = np.linspace(0, len(regions) - 1, columns).round().astype(int)

@@ -8,11 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from gunileo.metrics import cer
 from gunileo.mouth import Regions
+from gunileo.picture import to_jpeg
 
 if TYPE_CHECKING:
     from gunileo.demo import Reading, Story
@@ -102,7 +102,7 @@ def marked(said: str, read: str) -> str:
 def strip(regions: Regions) -> bytes:
     """Regions, uint8 [T, 100, 150], spread over the middle two thirds, where a clip speaks, side by side as JPEG."""
     pick = np.linspace(len(regions) / 6, len(regions) * 5 / 6 - 1, _STRIP).round().astype(int)
-    return bytes(cv2.imencode(".jpg", np.concatenate(list(regions[pick]), axis=1))[1])
+    return to_jpeg(np.concatenate(list(regions[pick]), axis=1))
 
 
 def uri(content: bytes, kind: str) -> str:

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import cv2
-
 from gunileo import charts
 from gunileo.evaluate import WAYS
 from gunileo.metrics import Bin
 from gunileo.mouth import Regions
 from gunileo.page import marked, strip, uri
+from gunileo.picture import to_jpeg
 from gunileo.video import FPS
 
 Figures = Mapping[str, Any]
@@ -267,7 +266,7 @@ def _word(figures: Figures, number: int, regions: Regions) -> str:
     one, path = figures["explained"][number], f"explained/{number}"
     found = one["saliency"]
     middles = [regions[(first + last - 1) // 2] for first, last in found["windows"]]
-    pictures = [uri(bytes(cv2.imencode(".jpg", region)[1]), "image/jpeg") for region in middles]
+    pictures = [uri(to_jpeg(region), "image/jpeg") for region in middles]
     begins = [f"{first / FPS:.2f} s" for first, _ in found["windows"]]
     what = "as was said" if one["read"] == one["said"] else f"but <i>{escape(one['said'])}</i> was said"
     chart = charts.covered(pictures, begins, found["frames"], found["patches"], f"what spoke for {one['read']}")

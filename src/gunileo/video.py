@@ -158,7 +158,7 @@ def _resampler(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
     graph.link_nodes(
         graph.add_buffer(template=stream),
         graph.add("fps", str(FPS)),
-        graph.add("scale", f"{size}:flags=area" if shrink < 1 else size),
+        graph.add("scale", f"{size}:flags=area"),
         graph.add("format", "rgb24"),
         graph.add("buffersink"),
     ).configure()
