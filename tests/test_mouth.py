@@ -139,7 +139,7 @@ def test_a_longer_gap_is_refused_with_the_share(tmp_path: Path) -> None:
 
 
 def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mouth, "_LONGEST", 20)
+    monkeypatch.setattr(mouth, "LONGEST", 20)
     assert len(read_regions(clips.good(tmp_path / "right.mp4", 20))) == 20
     asked = 0
 

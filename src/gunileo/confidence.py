@@ -77,7 +77,7 @@ def from_json(text: str) -> Calibrations:
     """The reverse of ``to_json``; ``ValueError`` if ``text`` is anything else."""
     try:
         return {how: _calibration(entry) for how, entry in json.loads(text).items()}
-    except (TypeError, AttributeError, KeyError) as error:
+    except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"no calibration: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -31,6 +32,9 @@ from gunileo.video import FPS, ahead, read_frames
 onnxruntime.disable_telemetry_events()
 
 _THREADS = 2  # more gain nothing on 75 frames
+# How an ONNX file names another that holds its weights (onnx.proto: external_data, key "location"); none of ours does,
+# and one from elsewhere could name any file of the working folder.
+_OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
 
 
@@ -183,7 +187,15 @@ class Reader:
 
     def _outputs(self, names: list[str], regions: Regions) -> list[NDArray[np.float32]]:
         clip = normalise(regions)[None, None]
-        outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
+        try:
+            outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
+        except Exception as error:  # as in ``_load``
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{self.name}: the model can't be run ({reason}); train or export it again") from error
+        sizes = {"log_probabilities": len(CLASSES), "words": 1 + len(self.words)}
+        for name, output in zip(names, outputs, strict=True):
+            if output.shape != (len(regions), sizes.get(name, output.shape[-1])):
+                raise ModelError(f"{self.name}: the model answers {output.shape}; train or export it again")
         if any(np.isnan(output).any() for output in outputs):
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return outputs
@@ -259,6 +271,8 @@ def _taught(model: registry.TaughtModel) -> Reader:
 
 
 def _load(content: bytes, path: Path, name: str) -> Reader:
+    if _OUTSIDE.search(content):
+        raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(_THREADS, usable_cores())
     options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses

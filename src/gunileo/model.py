@@ -204,6 +204,7 @@ def load_weights(path: Path | str) -> LabialCNN:
         config |= {name: tuple(value) for name, value in config.items() if isinstance(value, list)}
         model = LabialCNN(ModelConfig(**config))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise GunileoError(f"{path}: no LabialCNN weights ({error}); give a file written by gunileo train") from error
+    except Exception as error:  # a damaged configuration can make torch raise any
+        reason = " ".join(str(error).split())[:200]
+        raise GunileoError(f"{path}: no LabialCNN weights ({reason}); give a file written by gunileo train") from error
     return model.eval()

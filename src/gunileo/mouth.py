@@ -16,7 +16,7 @@ from gunileo.video import FPS, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
-_LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libraries refuse much higher pictures
+LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libraries refuse much higher pictures
 
 _REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
@@ -42,11 +42,11 @@ def read_regions(path: Path | str) -> Regions:
     than ten minutes are read.
     """
     try:
-        regions = list(islice(mouth_regions(read_frames(path)), _LONGEST + 1))
+        regions = list(islice(mouth_regions(read_frames(path)), LONGEST + 1))
     except MouthError as error:
         raise MouthError(f"{path}: {error}") from None
-    if len(regions) > _LONGEST:
-        raise MouthError(f"{path}: over {_LONGEST // FPS // 60} minutes long; cut it into sentences")
+    if len(regions) > LONGEST:
+        raise MouthError(f"{path}: over {LONGEST // FPS // 60} minutes long; cut it into sentences")
     return np.stack(regions)
 
 

@@ -26,8 +26,9 @@ from gunileo.corpus import Utterance, WordTime
 from gunileo.errors import GunileoError
 from gunileo.files import alone
 from gunileo.interrupt import undisturbed
-from gunileo.mouth import HEIGHT, WIDTH, Regions, read_regions
+from gunileo.mouth import HEIGHT, LONGEST, WIDTH, Regions, read_regions
 from gunileo.picture import PictureError, from_png, to_png
+from gunileo.sentence import encode
 from gunileo.video import FPS
 
 VERSION = 1
@@ -171,14 +172,19 @@ class _Entry:
 
 
 def _entry(line: bytes) -> _Entry:
-    """Raises ``ValueError``, ``KeyError`` or ``TypeError`` if the line isn't of this format."""
+    """Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``RecursionError`` if the line isn't of this format."""
     content = json.loads(line)
-    words = tuple(WordTime(word, start, end) for word, start, end in content["words"])
-    name, frames = content["id"], content["frames"]
-    if not _is_safe(name) or content["file"] != f"{name}.png" or not isinstance(frames, int) or frames < 1:
+    words = tuple(WordTime(str(word), float(start), float(end)) for word, start, end in content["words"])
+    name, talker, text, frames = (content[key] for key in ("id", "talker", "text", "frames"))
+    if not isinstance(name, str) or not isinstance(talker, str) or not _is_safe(name):
         raise ValueError(line)
-    utterance = CachedUtterance(name, content["talker"], frames, content["text"], words, content["file"])
-    return _Entry(utterance, content["source"], content["bytes"], content["mtime"])
+    if content["file"] != f"{name}.png" or type(frames) is not int or not 0 < frames <= LONGEST:
+        raise ValueError(line)
+    if not all(0 <= word.start <= word.end < LONGEST for word in words):
+        raise ValueError(line)
+    encode(text)
+    utterance = CachedUtterance(name, talker, frames, text, words, content["file"])
+    return _Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]))
 
 
 def _read_manifest(cache: Path) -> tuple[dict[str, _Entry], bool]:
@@ -191,7 +197,7 @@ def _read_manifest(cache: Path) -> tuple[dict[str, _Entry], bool]:
     for number, line in enumerate(whole.splitlines(), 1):
         try:
             entry = _entry(line)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             message = f"{path}: line {number} is damaged; delete that line and run the same 'gunileo prepare' again"
             raise CacheError(message) from None
         entries[entry.utterance.id] = entry
@@ -205,7 +211,7 @@ def _is_cache(path: Path) -> bool:
         found = json.loads(marker.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CacheError(f"{marker} is damaged; prepare the corpus again into a new folder") from None
     if found != _FORMAT:
         raise CacheError(

@@ -122,7 +122,7 @@ def from_json(text: str) -> Timing:
     try:
         entry = json.loads(text)
         timing = Timing(_three(entry["start"]), _three(entry["end"]), float(entry["reach"]))
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"no timing: {error}") from error
     if not all(map(math.isfinite, (*timing.start, *timing.end, timing.reach))):
         raise ValueError("a timing is not a number")

@@ -20,6 +20,8 @@ from gunileo.errors import GunileoError
 
 FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
+MAX_PIXELS = 7680 * 4320  # 8K; a few bytes of a file can ask for a picture of gigabytes
+MAX_STILL = 10.0  # seconds that one picture may stand; a jump in the time stamps would be filled with hours of copies
 _SLACK = 0.1  # seconds that a header may promise too much
 _WRITTEN = (".mp4", ".m4v", ".mov", ".mkv")
 
@@ -35,7 +37,7 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
 
     Frames come at 25 a second whatever the file's own rate, chosen by time stamp (FFmpeg's ``fps`` filter,
     nearest frame), turned upright by the file's rotation, and shrunk so that no side is over 1280 pixels.
-    One frame is held at a time.
+    One frame is held at a time. Over 8K, or with a picture that stands for over ten seconds, a file is refused.
 
     Raises ``VideoError`` if the file is missing, empty, has no picture, or is damaged or cut short; for the
     last two, after the frames that could be read.
@@ -68,9 +70,14 @@ def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
     try:
         if isinstance(source, str) and path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty; copy or download it again")
-        with av.open(source, "r") as container:
+        largest = {"max_pixels": str(MAX_PIXELS)}
+        with av.open(source, "r", options=largest) as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: has sound but no picture; give a video file")
+            codec = container.streams.video[0].codec_context
+            if not 0 < codec.width * codec.height <= MAX_PIXELS:
+                raise VideoError(f"{path}: its pictures are damaged, or larger than 8K; convert it to a smaller size")
+            codec.options = largest
             yield from _decode(container, path)
     except (av.FFmpegError, OSError) as error:
         # Errors of the file system are both; FFmpeg's own have numbers outside errno's.
@@ -101,6 +108,9 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
             rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
         if frame.time is not None and frame.time_base is not None:
+            if end and frame.time - end > MAX_STILL:
+                still = f"one picture stands for {frame.time - end:.0f} seconds"
+                raise VideoError(f"{path}: {still}, as damaged time stamps say; convert it, or cut that out")
             end = frame.time + float(frame.duration * frame.time_base)
         graph.push(frame)
         for resampled in _pull(graph):
