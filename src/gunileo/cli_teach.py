@@ -18,7 +18,7 @@ def teach(
         str, typer.Option(metavar="MODEL|RUN", help="Shipped model or finished run to build on.")
     ] = DEFAULT,
     train: Annotated[
-        bool, typer.Option("--train", help="Train the network too: better from two takes a command on; minutes.")
+        bool, typer.Option("--train", help="Train the network too, in minutes: it recognises more.")
     ] = False,
 ) -> None:
     """Teach a model your own commands, on your own face.

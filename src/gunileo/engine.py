@@ -224,7 +224,7 @@ class Reader:
         best, words = matches[0], matches[0].text.split()
         ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
         times = (said.start + ends * (said.stop - said.start)) / FPS
-        spoken = (Word(word, times[i], times[i + 1], best.confidence) for i, word in enumerate(words))
+        spoken = (Word(word, float(times[i]), float(times[i + 1]), best.confidence) for i, word in enumerate(words))
         return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
