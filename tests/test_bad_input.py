@@ -17,6 +17,7 @@ from gunileo import registry
 from gunileo.corpus import find_corpus
 from gunileo.mouth import read_regions
 from gunileo.prepare import Cache, prepare
+from gunileo.video import write_video
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -89,6 +90,19 @@ def test_transcribe_reports_each_bad_clip_and_reads_the_others(
         assert re.match(re.escape(f"{shelf / name}: ") + BAD[name], line), line
     assert files(tmp_path) == {f"out/{Path(name).stem}.json" for name in GOOD}
     assert files(shelf) == before
+
+
+def test_what_was_read_of_a_long_video_before_its_damage_is_kept(run: Run, model: str, tmp_path: Path) -> None:
+    talk = list(clips.talking()[0])
+    write_video(tmp_path / "whole.mkv", (talk + talk[::-1]) * 3)
+    data = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 3 // 4])
+    code, out, err = run("transcribe", tmp_path / "cut.mkv", "--model", model, "-f", "txt,json", "-o", tmp_path / "o")
+    assert code == 1
+    assert_one_line(err, r"cut\.mkv: cut short, 1\d\.\d of 18\.0 seconds are there")
+    assert 3 <= len(out.splitlines()) <= 5
+    assert (tmp_path / "o" / "cut.txt").read_text() == out
+    assert len(json.loads((tmp_path / "o" / "cut.json").read_text())["sentences"]) == len(out.splitlines())
 
 
 def test_prepare_skips_each_bad_clip_and_keeps_the_others(run: Run, shelf: Path, tmp_path: Path) -> None:

@@ -186,10 +186,12 @@ def export(
 
 
 def models() -> None:
-    """List the models that come with the package and those that you taught, and what to expect of them.
+    """List the models that are here, and what to expect of them.
 
     \b
       gunileo models
+
+    They are those that come with the package, and those that you taught.
     """
     from gunileo.registry import available_models, taught_models
 

@@ -110,7 +110,7 @@ class _Work:
     def do(self, job: Job, number: int, bar: Bar) -> bool:
         """Read a file, its ``number`` counted from one; whether one of several faces failed."""
         film = self.output / f"{job.stem}.mp4"
-        if self.burn and film.exists() and film.samefile(job.path):
+        if self.burn and job.path.exists() and film.exists() and film.samefile(job.path):
             raise GunileoError(f"{job.path}: would be written over; name another folder with -o")
         title = f"{number}/{self.jobs} {job.path.name}" if self.jobs > 1 else job.path.name
         faces = self._faces(job.path, title, bar)

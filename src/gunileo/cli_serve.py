@@ -23,6 +23,9 @@ def serve(
 ) -> None:
     """Serve a page that reads lips, and an HTTP API, until Ctrl-C.
 
+    \b
+      gunileo serve
+
     On an address other than this machine's own it makes a token and prints it; page and API then ask for it.
     Browsers give a page the camera on localhost or over https alone.
     """

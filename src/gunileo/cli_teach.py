@@ -23,6 +23,9 @@ def teach(
 ) -> None:
     """Teach a model your own commands, on your own face.
 
+    \b
+      gunileo teach takes -o mine
+
     One take of a command is enough for it to be recognised. Clips of GRID's sentences teach the network to read
     your face, with --train. Then use --model NAME anywhere. Run it again when takes were added or changed. A clip that
     can't be used is reported on standard error, the others are taught, and the exit code is 1.
@@ -41,7 +44,13 @@ def teach(
 def forget(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught models.")],
 ) -> None:
-    """Remove models that you taught, with the takes that 'gunileo serve' recorded for them."""
+    """Remove models that you taught.
+
+    \b
+      gunileo forget mine
+
+    The takes that 'gunileo serve' recorded for them go too.
+    """
     from gunileo.teach import forget as remove
 
     for name in names:

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _QUICK = 2.0  # seconds
 
@@ -26,23 +26,35 @@ def progress(title: str) -> Iterator[Bar]:
 
     Lines that are printed meanwhile appear above it.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # What goes to the same terminal has to pass by the bar; what goes to a file or a pipe must not.
-    bar = Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty())
-    task, begun, shown = bar.add_task(title, total=None), time.monotonic(), False
+    shown: Progress | None = None
+    begun = time.monotonic()
 
-    def update(done: int, total: int, title: str = "") -> None:
+    def update(done: int, total: int, title: str = title) -> None:
         nonlocal shown
-        if title and bar.tasks[0].description != title:
-            bar.reset(task, description=title)
-        bar.update(task, completed=done, total=total or None)
-        if not shown and console.is_terminal and time.monotonic() > begun + _QUICK:
-            shown = True
-            bar.start()
+        if shown is None:
+            if not sys.stderr.isatty() or time.monotonic() < begun + _QUICK:
+                return
+            shown = _shown(title)
+        task = shown.tasks[0]
+        if task.description != title:
+            shown.reset(task.id, description=title)
+        shown.update(task.id, completed=done, total=total or None)
 
     try:
         yield update
     finally:
         if shown:
-            bar.stop()
+            shown.stop()
+
+
+def _shown(title: str) -> Progress:
+    # What is done in two seconds needn't wait for these.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # What goes to the same terminal has to pass by the bar; what goes to a file or a pipe must not.
+    bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty())
+    bar.add_task(title, total=None)
+    bar.start()
+    return bar
