@@ -357,6 +357,9 @@ def test_a_full_disk_takes_no_half_transcript(run: Run, disk: Path, good_clip: P
     code, out, err = run(*line)
     assert (code, out) == (1, "")
     assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); free some space or choose")
+    code, _, err = run("transcribe", good_clip, "--model", model, "--burn", "-o", disk / "out")
+    assert code == 1
+    assert_one_line(err, r"out/good\.mp4: can't be written \(No space left on device\); free some space or choose")
     code, _, err = run("sheet", good_clip.parent, "-o", disk / "sheet.png")
     assert code == 1
     assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); free some space or choose")

@@ -33,8 +33,8 @@ def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None =
     """Write ``source`` to ``target``, an .mp4, with what was read from each of its faces, given from left to right.
 
     Size, frame rate and time stamps stay, a turned video is upright; one frame is held at a time. Each face has its
-    share of the width for its words. ``bar`` is told seconds. Returns whether all sound came along;
-    sound that is damaged ends there. Raises ``FileError`` if ``target`` can't be written.
+    share of the width for its words. ``bar`` is told seconds. Returns whether all sound came along; sound that is
+    damaged ends there. Raises ``FileError`` if ``target`` can't be written.
     """
     try:
         with (
@@ -111,9 +111,7 @@ class _Sound:
         if source.streams.audio:
             heard = source.streams.audio[0]
             layout = "mono" if heard.channels == 1 else "stereo"
-            self._stream = film.add_stream(
-                "aac", rate=48000, layout=layout
-            )  # a rate that AAC has; GRID's 25000 is none
+            self._stream = film.add_stream("aac", rate=48000, layout=layout)  # AAC hasn't every rate
             self._frames = source.decode(heard)
             self._next = self._decoded()
 
