@@ -6,8 +6,8 @@ each draw. 20 clips are taught once more with old clips mixed in. Prints a row e
 (mean, lowest to highest draw) and on the old talker's validation list, the share of the ten that the model is sure
 of with the words right in these, and seconds of training. Nothing is chosen by the ten: the last epoch is kept.
 
-With --teach, clips are taught as ``gunileo teach --train`` does: by their texts alone, without word times, and with
-weights that may go anywhere. There is no row with old clips then.
+Word times that the new talker's clips came with are left aside. With --teach, clips are taught as ``gunileo teach
+--train`` does, with weights that may go anywhere. There is no row with old clips then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.adapt import settings_from, teaching
+from gunileo.adapt import settings_from, teaching, timed
 from gunileo.arguments import listed
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import Reader, load_model
@@ -75,9 +75,9 @@ def main() -> None:
     own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
-    begin: Callable[[str], Settings] = settings_from
-    if arguments.teach:
-        pool, begin = [replace(utterance, words=()) for utterance in pool], teaching
+    # As users have them: with a text, and word times by the model that is adapted.
+    pool = timed(load_model(arguments.model), new, [replace(utterance, words=()) for utterance in pool])
+    begin: Callable[[str], Settings] = teaching if arguments.teach else settings_from
     if len(pool) < max(TAUGHT):
         raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
 

@@ -19,9 +19,10 @@ from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.origin import begin, blend
 from gunileo.prepare import Cache
 from gunileo.registry import ModelError, ModelInfo
-from gunileo.train import Settings, Training, begin, evenly, train
+from gunileo.train import Settings, Training, evenly, train
 
 LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
@@ -182,7 +183,10 @@ def test_adapting_moves_what_is_not_frozen_and_keeps_the_last_epoch(
     last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 1
     weights = {name.removeprefix("model."): value for name, value in last["state_dict"].items()}
-    assert all(torch.equal(weights[name], value) for name, value in adapted.state_dict().items())
+    begun = load_weights(shelf / "tiny.safetensors").state_dict()
+    for name, value in adapted.state_dict().items():
+        kept = begun[name] + settings.learnt * (weights[name] - begun[name]) if value.is_floating_point() else value
+        assert torch.allclose(value, kept, atol=1e-5), name
 
 
 def test_frozen_normalisation_keeps_its_means(network: LabialCNN, synthetic_cache: Path, tmp_path: Path) -> None:
@@ -207,6 +211,26 @@ def test_an_anchor_pulls_back(shelf: Path, synthetic_cache: Path, tmp_path: Path
             )
         )
     assert moved[0] > moved[1] > moved[2] == 0
+
+
+def test_a_result_keeps_a_part_of_what_it_began_with(network: LabialCNN, tmp_path: Path) -> None:
+    weights = str(tmp_path / "begun.safetensors")
+    save_model(network, Path(weights))
+    before = load_weights(weights).state_dict()
+    learnt = begin(weights, LAYOUT)
+    for value in learnt.state_dict().values():
+        if value.is_floating_point():
+            value += 1.0
+    blend(learnt, weights, 0.75)
+    for name, value in learnt.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, before[name] + 0.75, atol=1e-5), name
+    other = begin(weights, replace(LAYOUT, words=("stop",)))
+    fresh = {name: value.clone() for name, value in other.state_dict().items()}
+    blend(other, weights, 0.75)
+    assert all(torch.equal(value, fresh[name]) for name, value in other.state_dict().items()), (
+        "another head: left whole"
+    )
 
 
 def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(

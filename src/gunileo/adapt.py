@@ -37,7 +37,8 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     """The same with what few clips of a new talker need.
 
     The weights are drawn back to where they began, or the talker of before would be forgotten; so they learn less of
-    the new one. With clips of several ``talkers``, of whom the one of before should be one, they are left free. The
+    the new one. With clips of several ``talkers``, of whom the one of before should be one, they are left free. Either
+    way the result keeps a part of what they were, which forgets less and reads the new talker no worse. The
     convolutions learn along where they are as small as with ``feedback``, and so does the head that names words; the
     published layout's stay, as moving them made nothing better and took four times as long, and it has no such head.
 
@@ -52,6 +53,7 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
         learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
         anchor=200.0 if alone else 0.0,
+        learnt=0.8 if alone else 0.6,
         keep_last=True,
     )
     if settings.feedback:
@@ -64,7 +66,7 @@ def teaching(model: Path | str) -> Settings:
     free, as nobody else is to be read any more. Raises as ``settings_from`` does.
     """
     settings = settings_from(model)
-    return replace(settings if registry.shipped(model) else adapting(settings), anchor=0.0)
+    return replace(settings if registry.shipped(model) else adapting(settings), anchor=0.0, learnt=1.0)
 
 
 def timed(reader: Reader, cache: Cache, utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -31,6 +31,7 @@ from gunileo.history import draw, record
 from gunileo.interrupt import heard
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.origin import begin, blend
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
@@ -60,6 +61,7 @@ class Settings:
     samples: int = 0  # of every talker in an epoch; each clip once if 0
     frozen: bool = False  # the convolutions stay as they begin
     anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
+    learnt: float = 1.0  # share of the learnt weights in the result's; the rest is those begun with
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
@@ -171,6 +173,8 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
 
     state = state_of(kept)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    if fit.settings.learnt < 1:
+        blend(fit.model, fit.settings.init, fit.settings.learnt)
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank and not fit.settings.init:  # what a trained one makes of a few clips may well be nothing
@@ -357,30 +361,6 @@ class Training(lightning.LightningModule):
         rows = record(self.run / "metrics.csv", row)
         draw(rows, self.run / "curve.png")
         self.losses, self.read = {"train": [], "val": []}, []
-
-
-def begin(weights: str, config: ModelConfig) -> LabialCNN:
-    """A model of ``config`` that begins with the weights of a safetensors file.
-
-    The head that names words is taken over if it has all of the new words, and fresh if it has not, or if the file
-    has none, as published layouts shipped. Raises ``GunileoError`` if the file can't be used or has another layout.
-    """
-    begun = load_weights(weights)
-    config = replace(config, hidden=begun.config.hidden)
-    if (config.words or config.feedback) and set(config.words) <= set(begun.config.words):
-        config = replace(config, words=begun.config.words)
-    dropped = {name: getattr(config, name) for name in ("dropout", "feature_dropout", "words")}
-    if replace(begun.config, **dropped) != config:
-        raise GunileoError(f"{weights}: has another layout than this run's settings; leave it out, or give its own")
-    model = LabialCNN(config)
-    fresh = model.state_dict()
-    for name, value in begun.state_dict().items():
-        if begun.config.words == config.words or not name.startswith(("words.", "second.weight_ih")):
-            fresh[name] = value
-        elif name.startswith("second"):  # what it hears of the first GRU stays; what of the words begins anew
-            fresh[name][:, : 2 * config.hidden] = value[:, : 2 * config.hidden]
-    model.load_state_dict(fresh)
-    return model
 
 
 def evenly(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:

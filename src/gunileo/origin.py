@@ -1,0 +1,51 @@
+"""The weights that a run begins with, and what its result keeps of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from gunileo.errors import GunileoError
+from gunileo.model import LabialCNN, ModelConfig, load_weights
+
+
+def begin(weights: str, config: ModelConfig) -> LabialCNN:
+    """A model of ``config`` that begins with the weights of a safetensors file.
+
+    The head that names words is taken over if it has all of the new words, and fresh if it has not, or if the file
+    has none, as published layouts shipped. Raises ``GunileoError`` if the file can't be used or has another layout.
+    """
+    begun = load_weights(weights)
+    config = replace(config, hidden=begun.config.hidden)
+    if (config.words or config.feedback) and set(config.words) <= set(begun.config.words):
+        config = replace(config, words=begun.config.words)
+    dropped = {name: getattr(config, name) for name in ("dropout", "feature_dropout", "words")}
+    if replace(begun.config, **dropped) != config:
+        raise GunileoError(f"{weights}: has another layout than this run's settings; leave it out, or give its own")
+    model = LabialCNN(config)
+    fresh = model.state_dict()
+    for name, value in begun.state_dict().items():
+        if begun.config.words == config.words or not name.startswith(("words.", "second.weight_ih")):
+            fresh[name] = value
+        elif name.startswith("second"):  # what it hears of the first GRU stays; what of the words begins anew
+            fresh[name][:, : 2 * config.hidden] = value[:, : 2 * config.hidden]
+    model.load_state_dict(fresh)
+    return model
+
+
+def blend(model: LabialCNN, weights: str, share: float) -> None:
+    """Make a model's weights ``share`` of what they are, and the rest of the file's that it began with.
+
+    Between both lie networks that know the new about as well and have forgotten less: M. Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022. A head that names other words than the file's began anew, and what it
+    learnt is left whole, as all is then. Raises ``GunileoError`` if the file can't be used.
+    """
+    begun = load_weights(weights)
+    if begun.config.words != model.config.words:
+        return
+    with torch.no_grad():
+        before = begun.state_dict()
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(before[name].to(value.device), 1 - share)
