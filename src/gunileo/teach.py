@@ -203,7 +203,9 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
     from gunileo.train import train
 
     kept = {one.id for one in held}
-    learnt = timed(load_model(base), lesson, [one for one in lesson.utterances if one.id not in kept])
+    learnt = [one for one in lesson.utterances if one.id not in kept]
+    if lesson.practice:  # commands are of words that the network can't place
+        learnt = timed(load_model(base), lesson, learnt)
     try:
         train(
             lesson,
