@@ -16,7 +16,7 @@ import pytest
 
 from gunileo.corpus import Utterance, WordTime, find_grid
 from gunileo.mouth import read_regions
-from gunileo.prepare import Cache, CacheError, _cut_out, _enter, _Entry, prepare
+from gunileo.prepare import Cache, CacheError, Entry, cut_out, enter, prepare
 
 
 @pytest.fixture(scope="session")
@@ -201,11 +201,11 @@ def test_a_clip_that_was_being_cut_when_the_disk_got_full_is_kept(tmp_path: Path
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
 def test_a_picture_without_room_for_its_line_is_taken_away(tmp_path: Path, utterances: list[Utterance]) -> None:
-    entry = _cut_out(utterances[0], tmp_path)
-    assert isinstance(entry, _Entry)
+    entry = cut_out(utterances[0], tmp_path)
+    assert isinstance(entry, Entry)
     (tmp_path / "manifest.jsonl").symlink_to("/dev/full")
     with pytest.raises(CacheError, match="the disk is full"):
-        _enter(tmp_path, entry)
+        enter(tmp_path, entry)
     assert files(tmp_path) == {"manifest.jsonl"}
 
 

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ModuleNotFoundError as error:
         if (error.name or "gunileo").startswith("gunileo"):
             raise
-        complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[train]"')
+        extra = "ray" if error.name == "ray" else "train"
+        complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[{extra}]"')
     except Exception as error:
         complain(error, f"{type(error).__name__}: {error}; a fault of gunileo's: report what --verbose shows of it")
     sys.exit(1)

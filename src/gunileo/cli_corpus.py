@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,12 @@ import typer
 
 from gunileo.arguments import complain, find_clips
 from gunileo.errors import GunileoError, Stopped
+
+
+class _Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
 
 _SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
 _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
@@ -18,6 +25,10 @@ def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
+    engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
+    ] = None,
 ) -> None:
     """Cut the mouth regions of a corpus into a cache.
 
@@ -31,11 +42,18 @@ def prepare(
     from gunileo.prepare import prepare as run
     from gunileo.progress import progress
 
+    if address and engine != _Engine.ray:
+        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+    elsewhere = None
+    if engine == _Engine.ray:
+        from gunileo.cluster import on_ray
+
+        elsewhere = on_ray(address, workers)
     corpus = find_corpus(source)
     typer.echo(corpus.summary())
     try:
         with progress("preparing") as bar:
-            report = run(corpus.utterances, output, workers, bar)
+            report = run(corpus.utterances, output, workers, bar, elsewhere)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]

@@ -83,6 +83,7 @@ def train(
     from gunileo.corpus import training_parts
     from gunileo.engine import load_model
     from gunileo.model import LAYOUTS
+    from gunileo.parallel import is_first
     from gunileo.train import laid_out
     from gunileo.train import train as run
 
@@ -103,15 +104,20 @@ def train(
     settings = settings_from(init, len(talking)) if init else laid_out(LAYOUTS[layout or _Layout.labial])
     if init:
         training = timed(load_model(init), opened, training)
-    typer.echo(f"{len(training)} clips to train on, {len(validation)} to validate on")
+
+    def say(line: str) -> None:
+        if is_first():
+            typer.echo(line)
+
+    say(f"{len(training)} clips to train on, {len(validation)} to validate on")
     if leave_out:
-        typer.echo(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")
+        say(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
     kept = "last" if settings.keep_last else "best"
     try:
-        typer.echo(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")
+        say(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; go on with --resume") from None
 

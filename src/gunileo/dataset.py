@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, overload
@@ -270,11 +270,15 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class CutsApart(Sampler[list[int]]):
-    """Shuffled batches in which word cuts and whole sentences are not mixed, as that would be mostly padding."""
+    """Shuffled batches in which word cuts and whole sentences are not mixed, as that would be mostly padding.
 
-    def __init__(self, clips: Clips, batch_size: int):
+    Of each batch, the part that ``own`` names.
+    """
+
+    def __init__(self, clips: Clips, batch_size: int, own: Callable[[list[int]], list[int]] = list):
         self.clips = clips
         self.batch_size = batch_size
+        self.own = own
 
     def _groups(self) -> list[int]:
         return [len(self.clips.cuts), len(self.clips) - len(self.clips.cuts)]
@@ -289,4 +293,4 @@ class CutsApart(Sampler[list[int]]):
         for group in ([i for i in order if i in self.clips.cuts], [i for i in order if i not in self.clips.cuts]):
             batches += [group[i : i + self.batch_size] for i in range(0, len(group), self.batch_size)]
         for index in random.permutation(len(batches)):
-            yield batches[index]
+            yield self.own(batches[index])

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from gunileo.errors import GunileoError
 from gunileo.files import whole
 from gunileo.mouth import HEIGHT, WIDTH
+from gunileo.parallel import BatchNorm
 from gunileo.sentence import CLASSES
 
 
@@ -86,7 +87,7 @@ class LabialCNN(nn.Module):
             stride = 2 if index == 0 else 1
             block: list[nn.Module] = [nn.Conv3d(inputs, outputs, (3, 5, 5), (1, stride, stride), (1, 2, 2))]
             if config.normalise:
-                block.append(nn.BatchNorm3d(outputs))
+                block.append(BatchNorm(outputs))
             # The maximum of ReLUs is the ReLU of the maximum, at a quarter of the cost.
             self.convolutions.append(nn.Sequential(*block, _MaxPool((1, 2, 2)), nn.ReLU(inplace=True)))
             height, width = ((size + stride - 1) // stride // 2 for size in (height, width))

@@ -153,7 +153,7 @@ def _pending(utterances: Sequence[Utterance], present: set[str], report: Prepare
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A line of the manifest: the utterance and the video that it was cut from."""
 
     utterance: CachedUtterance
@@ -171,7 +171,7 @@ class _Entry:
         return json.dumps(content) + "\n"
 
 
-def _entry(line: bytes) -> _Entry:
+def entry_of(line: bytes) -> Entry:
     """Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``RecursionError`` if the line isn't of this format."""
     content = json.loads(line)
     words = tuple(WordTime(str(word), float(start), float(end)) for word, start, end in content["words"])
@@ -184,10 +184,10 @@ def _entry(line: bytes) -> _Entry:
         raise ValueError(line)
     encode(text)
     utterance = CachedUtterance(name, talker, frames, text, words, content["file"])
-    return _Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]))
+    return Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]))
 
 
-def _read_manifest(cache: Path) -> tuple[dict[str, _Entry], bool]:
+def _read_manifest(cache: Path) -> tuple[dict[str, Entry], bool]:
     """The entries by id, and whether the manifest ends in a line torn by a killed run, which is left out."""
     path = cache / _MANIFEST
     if not path.exists():
@@ -196,7 +196,7 @@ def _read_manifest(cache: Path) -> tuple[dict[str, _Entry], bool]:
     entries = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            entry = _entry(line)
+            entry = entry_of(line)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             message = f"{path}: line {number} is damaged; delete that line and run the same 'gunileo prepare' again"
             raise CacheError(message) from None
@@ -252,7 +252,7 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
     return present
 
 
-def _is_fresh(cache: Path, utterance: Utterance, entry: _Entry) -> bool:
+def _is_fresh(cache: Path, utterance: Utterance, entry: Entry) -> bool:
     try:
         source = utterance.video.stat()
         picture = (cache / entry.utterance.file).stat()
@@ -268,7 +268,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
     dies takes no other utterance with it and it is known which one it was.
     """
     waiting = iter(utterances)
-    running: dict[Future[_Entry | str], tuple[ProcessPoolExecutor, Utterance]] = {}
+    running: dict[Future[Entry | str], tuple[ProcessPoolExecutor, Utterance]] = {}
 
     def start(pool: ProcessPoolExecutor) -> None:
         utterance = next(waiting, None)
@@ -276,7 +276,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
             pool.shutdown(wait=False)
         else:
             with undisturbed():
-                running[pool.submit(_cut_out, utterance, cache)] = pool, utterance
+                running[pool.submit(cut_out, utterance, cache)] = pool, utterance
 
     try:
         for pool in _pools(workers):
@@ -287,8 +287,8 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
                 reason = None
                 try:
                     entry = future.result()
-                    if isinstance(entry, _Entry):
-                        _enter(cache, entry)
+                    if isinstance(entry, Entry):
+                        enter(cache, entry)
                     else:
                         reason = entry
                 except BrokenProcessPool:
@@ -302,9 +302,9 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
             pool.shutdown()  # once its clip is done
             last = None if future.exception() else future.result()
             # No picture without its line; one that got none, for a full disk, is gone already.
-            if isinstance(last, _Entry) and (cache / last.utterance.file).exists():
+            if isinstance(last, Entry) and (cache / last.utterance.file).exists():
                 with suppress(CacheError):
-                    _enter(cache, last)
+                    enter(cache, last)
 
 
 def _pool() -> ProcessPoolExecutor:
@@ -339,7 +339,7 @@ def _pools(count: int) -> list[ProcessPoolExecutor]:
     return pools
 
 
-def _cut_out(utterance: Utterance, cache: Path) -> _Entry | str:
+def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     """Writes one PNG, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
@@ -354,7 +354,7 @@ def _cut_out(utterance: Utterance, cache: Path) -> _Entry | str:
     with _writing(cache):
         _replace(cache / file, _picture(regions))
     cached = CachedUtterance(utterance.id, utterance.talker, len(regions), utterance.text, utterance.words, file)
-    return _Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)
+    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)
 
 
 def _picture(regions: Regions) -> bytes:
@@ -365,7 +365,7 @@ def _picture(regions: Regions) -> bytes:
     return to_png(cells.reshape(rows, _ROW, HEIGHT, WIDTH).swapaxes(1, 2).reshape(rows * HEIGHT, _ROW * WIDTH))
 
 
-def _enter(cache: Path, entry: _Entry) -> None:
+def enter(cache: Path, entry: Entry) -> None:
     """Appends a line to the manifest, or takes the utterance's PNG away again."""
     try:
         with _writing(cache), open(cache / _MANIFEST, "ab", buffering=0) as manifest:

@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from gunileo import parallel
 from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
@@ -99,16 +100,22 @@ def train(
     lightning.seed_everything(settings.seed, verbose=False)
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
     fit.progress = progress
-    _begin(run, settings, {"training": training, "validation": validation}, resume)  # what failed so far is no run
+    if parallel.is_first():  # what failed so far is no run
+        _begin(run, settings, {"training": training, "validation": validation}, resume)
     best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
     # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
     last = ModelCheckpoint(run, "last", enable_version_counter=False)
     device = settings.device
     if device == "auto":  # not Apple's, which has no CTC loss
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    here, machines = parallel.launched()
     trainer = lightning.Trainer(
         accelerator=device,
-        devices=1,
+        devices=here,
+        num_nodes=machines,
+        # A batch without words' times leaves the head that names words unused.
+        strategy="ddp_find_unused_parameters_true" if here * machines > 1 else "auto",
+        use_distributed_sampler=False,  # it knows no batches such as ours, which share themselves out
         precision=_precision(settings.precision, device),  # type: ignore[arg-type]
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
@@ -127,9 +134,10 @@ def train(
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise Stopped(f"{run}: stopped; go on with --resume") from None
     except OSError as error:
-        raise GunileoError(
-            f"{run}: can't be written ({error.strerror}); free some space, go on with --resume"
-        ) from error
+        reason = f"can't be written ({error.strerror}); free some space and go on with --resume"
+        raise GunileoError(f"{run}: {reason}") from error
+    if not parallel.is_first():
+        return run / "model.safetensors"
     return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
 
 
@@ -247,8 +255,8 @@ class Training(lightning.LightningModule):
             self.model.convolutions.requires_grad_(False)
         self.begun = [parameter.detach().clone() for parameter in self.model.parameters()] if settings.anchor else []
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
-        self.losses: dict[str, list[float]] = {"train": [], "val": []}
-        self.read: list[tuple[str, str]] = []  # said and read, of the validation clips
+        self.losses: list[float] = []  # of the batches trained on
+        self.tested: dict[int, tuple[float, list[tuple[str, str]]]] = {}  # loss, said and read, of each test batch
         self.blank = False
         self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
@@ -286,13 +294,18 @@ class Training(lightning.LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips = self.clips(self.current_epoch)
-        return self._loader(clips, batch_sampler=CutsApart(clips, self.settings.batch_size))
+        return self._loader(clips, CutsApart(clips, self.settings.batch_size, parallel.own))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader(Clips(self.cache, self.val_part, self.words), batch_size=self.settings.batch_size)
+        clips = Clips(self.cache, self.val_part, self.words)
+        return self._loader(clips, list(self._test_batches().values()))
 
-    def _loader(self, clips: Clips, **batches: Any) -> DataLoader[Any]:
-        return DataLoader(clips, collate_fn=collate, num_workers=self.settings.workers, **batches)
+    def _test_batches(self) -> dict[int, list[int]]:
+        places, size = list(range(len(self.val_part))), self.settings.batch_size
+        return parallel.own_batches([places[start : start + size] for start in range(0, len(places), size)])
+
+    def _loader(self, clips: Clips, batches: Any) -> DataLoader[Any]:
+        return DataLoader(clips, batch_sampler=batches, collate_fn=collate, num_workers=self.settings.workers)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
@@ -306,15 +319,22 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Dropout draws the same in a batch whether or not the run was stopped before it.
-        torch.manual_seed(self.settings.seed + 1_000_003 * self.current_epoch + batch_idx)
+        draw_of = 1_000_003 * self.current_epoch + batch_idx + 999_983_000_000 * parallel.number()
+        torch.manual_seed(self.settings.seed + draw_of)
+        batch = parallel.as_long_as_all(batch)
         log_probabilities, words = self.model.heads(batch.regions, batch.lengths)
-        loss = self._ctc(log_probabilities, batch)
-        self.losses["train"].append(loss.item())
-        self.log("loss", loss.detach(), prog_bar=True)
-        if words is not None and bool((batch.words != NO_WORD).any()):
-            loss = loss + self.settings.word_weight * torch.nn.functional.cross_entropy(
-                words.float().flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
+        ctc = self._ctc(log_probabilities, batch)
+        clips, frames = len(batch.texts), int((batch.words != NO_WORD).sum())
+        # Gradients are averaged over processes: each loss counts by its share of all clips, or of all frames.
+        all_clips, all_ctc, all_frames = parallel.summed(clips, clips * ctc.item(), frames, device=self.device)
+        self.losses.append(all_ctc / all_clips)
+        self.log("loss", ctc.detach(), prog_bar=True)
+        loss = ctc * (parallel.processes() * clips / all_clips)
+        if words is not None and all_frames:
+            named = torch.nn.functional.cross_entropy(
+                words.float().flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD, reduction="sum"
             )
+            loss = loss + self.settings.word_weight * named * (parallel.processes() / all_frames)
         if not math.isfinite(loss.item()):
             raise GunileoError(
                 f"{self.run}: the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}; "
@@ -339,28 +359,32 @@ class Training(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         log_probabilities = self.model(batch.regions, batch.lengths)
-        self.losses["val"].append(self._ctc(log_probabilities, batch).item())
-        for text, scores, length in zip(batch.texts, log_probabilities.cpu().numpy(), batch.lengths, strict=True):
-            self.read.append((text, greedy(scores[: int(length)]).text))
+        loss = self._ctc(log_probabilities, batch).item()
+        scores = zip(log_probabilities.cpu().numpy(), batch.lengths, strict=True)
+        read = [greedy(own[: int(length)]).text for own, length in scores]
+        self.tested[list(self._test_batches())[batch_idx]] = loss, list(zip(batch.texts, read, strict=True))
 
     def on_validation_epoch_end(self) -> None:
-        said, read = [pair[0] for pair in self.read], [pair[1] for pair in self.read]
+        tested = [batch for _, batch in sorted(parallel.gathered(self.tested).items())]
+        pairs = [pair for _, own in tested for pair in own]
+        said, read = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         row = {
             "epoch": self.current_epoch + 1,
-            "train_loss": float(np.mean(self.losses["train"])),
-            "val_loss": float(np.mean(self.losses["val"])),
+            "train_loss": float(np.mean(self.losses)),
+            "val_loss": float(np.mean([loss for loss, _ in tested])),
             "val_wer": wer(said, read),
             "val_cer": cer(said, read),
         }
         self.log_dict({name: value for name, value in row.items() if name != "epoch"}, prog_bar=False)
         self.blank = not any(read)
-        if self.progress:
-            self.progress(self.current_epoch + 1, self.settings.epochs)
-        else:
-            _report(row, self.settings.epochs, self.read, self.blank)
-        rows = record(self.run / "metrics.csv", row)
-        draw(rows, self.run / "curve.png")
-        self.losses, self.read = {"train": [], "val": []}, []
+        if parallel.is_first():
+            if self.progress:
+                self.progress(self.current_epoch + 1, self.settings.epochs)
+            else:
+                _report(row, self.settings.epochs, pairs, self.blank)
+            rows = record(self.run / "metrics.csv", row)
+            draw(rows, self.run / "curve.png")
+        self.losses, self.tested = [], {}
 
 
 def evenly(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
