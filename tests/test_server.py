@@ -4,14 +4,17 @@ import json
 import re
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import clips
-import cv2
 import numpy as np
 import pytest
 import webvtt
+from PIL import Image
 
 pytest.importorskip("fastapi", reason='needs the extra "serve"')
 from fastapi.testclient import TestClient
@@ -21,7 +24,8 @@ from gunileo import cli_serve, load_model
 from gunileo.feed import Feed, FeedError, opened
 from gunileo.reading import Limits
 from gunileo.server import create_app
-from gunileo.video import read_frames
+from gunileo.synthetic import speak
+from gunileo.video import read_frames, write_video
 from gunileo.writers import to_json
 
 HOME = "http://127.0.0.1:8000"
@@ -268,7 +272,9 @@ def test_a_taken_port_is_one_line(run, client: TestClient) -> None:  # type: ign
 
 
 def message(frame: np.ndarray, time: float) -> bytes:
-    return struct.pack("!d", time) + cv2.imencode(".jpg", frame[:, :, ::-1])[1].tobytes()
+    jpeg = BytesIO()
+    Image.fromarray(frame).save(jpeg, "jpeg", quality=90)
+    return struct.pack("!d", time) + jpeg.getvalue()
 
 
 def test_a_camera_is_read_live(client: TestClient) -> None:
@@ -329,8 +335,77 @@ def test_pictures_at_any_rate_are_read_as_25_a_second() -> None:
 def test_what_is_no_picture_is_refused_before_it_is_decoded() -> None:
     good = message(clips.clock(0), 0.0)
     at = good.index(b"\xff\xc0") + 5
-    bomb = good[:at] + b"\xff\xff\xff\xff" + good[at + 4 :]
-    for bad in (b"", b"12345678", good[:20], bomb, good[8:], struct.pack("!d", float("nan")) + good[8:]):
+    bomb, large = (good[:at] + size + good[at + 4 :] for size in (b"\xff\xff\xff\xff", b"\x08\x00\x08\x00"))
+    for bad in (b"", b"12345678", good[:20], bomb, large, good[8:], struct.pack("!d", float("nan")) + good[8:]):
         with pytest.raises(FeedError):
             opened(bad)
     assert opened(good)[1].shape == (64, 96, 3)
+
+
+# Teach
+
+
+def test_a_command_is_taught_and_its_takes_are_plain_files(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "takes" / "mine"
+    with TestClient(create_app(), base_url=HOME) as client:
+        assert client.get("/v1/taught").json()["taught"] == []
+        for code, text in (("bbaf2n", "turn on the light"), ("lwws9a", "stop")):
+            write_video(tmp_path / f"{code}.mp4", speak(code)[0])
+            kept = post(client, tmp_path / f"{code}.mp4", to="taught/mine/takes", text=text.upper()).json()
+            assert kept["text"] == text
+            assert 1 < kept["seconds"] < 3
+        black = post(client, clips.black(tmp_path / "black.mp4"), to="taught/mine/takes", text="stop")
+        assert black.json()["error"].startswith("black.mp4: no face found")
+        assert sorted(path.name for path in folder.iterdir()) == [
+            f"take-000{number}.{suffix}" for number in (1, 2) for suffix in ("mp4", "txt")
+        ]
+        assert (folder / "take-0002.txt").read_text() == "stop\n"
+
+        assert client.post("/v1/taught/mine/lesson").json()["lesson"]["running"]
+        assert client.post("/v1/taught/mine/lesson").status_code == 503, "one lesson at a time"
+        mine = over(client)
+        assert mine["model"]["takes"] == {"turn on the light": 1, "stop": 1}
+        read = post(client, tmp_path / "lwws9a.mp4", model="mine").json()
+        assert (read["text"], read["model"], read["sure"]) == ("stop", "mine", True)
+        names = [model["name"] for model in client.get("/v1/models").json()["models"]]
+        assert names == ["labial-wide", "labial", "mine"]
+
+        assert len(client.delete("/v1/taught/mine/takes/take-0002").json()["takes"]) == 1
+        assert client.delete("/v1/taught/mine/takes/take-0002").status_code == 422
+        client.post("/v1/taught/mine/lesson?train=true")
+        assert client.delete("/v1/taught/mine/lesson").json()["lesson"]["running"] is False
+        assert over(client)["model"]["takes"] == mine["model"]["takes"], "stopped, it is as it was"
+        assert client.delete("/v1/taught/mine").json() == {"removed": True}
+        assert client.get("/v1/taught").json()["taught"] == []
+        assert not folder.exists()
+        assert post(client, tmp_path / "lwws9a.mp4", model="mine").status_code == 422
+
+
+def over(client: TestClient) -> dict[str, Any]:
+    """The model once its lesson is over."""
+    while (told := client.get("/v1/taught/mine").json())["lesson"]["running"]:
+        time.sleep(0.1)
+    assert told["lesson"]["error"] is None
+    return dict(told)
+
+
+def test_what_can_not_be_taught(client: TestClient) -> None:
+    def said(text: str) -> dict[str, Any]:
+        return dict(client.post("/v1/sentences", json={"text": text}).json())
+
+    assert said("b\nTurn (on|off) [now]\nb") == {
+        "sentences": ["b", "turn on", "turn on now", "turn off", "turn off now"]
+    }
+    assert said("stop\nturn (on")["error"].startswith("your sentences: line 2: '(' is never closed")
+    assert said("# nothing")["error"].startswith("no sentence there")
+    assert said("[a] [b] [c] [d] [e] [f] [g] [h]")["error"].startswith("over 200 sentences")
+    assert client.post("/v1/sentences", json={}).status_code == 422
+    for name in ("labial", "..", "a%2Fb", ".hidden", "x" * 99):
+        answer = client.post(f"/v1/taught/{name}/lesson")
+        assert answer.status_code in (404, 405, 422), name
+        assert "error" in answer.json()
+    assert client.delete("/v1/taught/none").status_code == 422
+    assert all(len(text.split()) == 6 for text in client.get("/v1/practice?count=3").json()["sentences"])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gunileo.engine import Reader
@@ -72,9 +74,9 @@ class Feed:
         """The last mouth region as a link that holds a JPEG, or None while there is no face."""
         if self._live.mouth is None:
             return None
-        return (
-            "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", self._live.mouth)[1].tobytes()).decode()
-        )
+        content = BytesIO()
+        Image.fromarray(self._live.mouth).save(content, "jpeg")
+        return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
     def _timed(self, read: list[Transcript]) -> list[Transcript]:
         def moved(word: Word) -> Word:
@@ -84,29 +86,18 @@ class Feed:
 
 
 def opened(message: bytes) -> tuple[float, Frame]:
-    """The time and the picture, RGB, in a message. Raises ``FeedError``."""
-    height, width = _size(message[_HEAD.size :])
-    if not 0 < height * width <= MAX_SIDE**2:
-        raise FeedError(f"no JPEG of up to {MAX_SIDE}x{MAX_SIDE} pixels after its time; send one a message")
-    (time,) = _HEAD.unpack_from(message)
-    picture = cv2.imdecode(np.frombuffer(message, np.uint8, offset=_HEAD.size), cv2.IMREAD_COLOR)
-    if picture is None or not np.isfinite(time):
-        raise FeedError("the picture or its time is damaged; send the next")
-    return time, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    """The time and the picture, RGB, in a message. Raises ``FeedError``.
 
-
-def _size(jpeg: bytes) -> tuple[int, int]:
-    """Height and width by a JPEG's frame header (ITU T.81, B.2.2), before anything is decoded; 0, 0 if there is none.
-
-    A few bytes can promise a picture of gigabytes.
+    A few bytes can promise a picture of gigabytes, so its size is looked at before it is decoded.
     """
-    at = 2 if jpeg.startswith(b"\xff\xd8") else len(jpeg)
-    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
-        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
-        at += 2 + length
-    return 0, 0
+    try:
+        (time,) = _HEAD.unpack_from(message)
+        with Image.open(BytesIO(message[_HEAD.size :]), formats=["JPEG"]) as picture:
+            if picture.width * picture.height > MAX_SIDE**2 or not math.isfinite(time):
+                raise FeedError(f"pictures have up to {MAX_SIDE}x{MAX_SIDE} pixels, and their times are numbers")
+            return time, np.asarray(picture.convert("RGB"), np.uint8)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise FeedError("no time and JPEG, or damaged; send the next") from error
 
 
 async def converse(socket: WebSocket, reader: Reader, decode: str) -> None:

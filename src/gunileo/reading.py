@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
+from PIL import Image
 
 from gunileo import registry
 from gunileo.activity import LONGEST
@@ -141,7 +142,9 @@ def _alternatives(reader: Reader, regions: list[Regions]) -> tuple[tuple[str, fl
 def tiled(regions: Sequence[Regions] | Regions) -> bytes:
     """A PNG of mouth regions spread evenly over these, side by side."""
     middles = ((np.arange(_TILES) + 0.5) / _TILES * (len(regions) - 1)).round().astype(int)
-    return bytes(cv2.imencode(".png", np.concatenate([regions[at] for at in middles], axis=1))[1])
+    content = BytesIO()
+    Image.fromarray(np.concatenate([regions[at] for at in middles], axis=1)).save(content, "png")
+    return content.getvalue()
 
 
 class _Watched:

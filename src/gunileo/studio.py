@@ -22,19 +22,19 @@ _WRONG = errors(s403="Host or Origin are not this server's.", s422="The name or 
 _BUSY = errors(s503="Another lesson goes on.")
 
 
-@router.get("/practice", responses=_WRONG)
+@router.get("/practice", summary="Sentences to practise", responses=_WRONG)
 async def practice(count: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, list[str]]:
     """Sentences of GRID's kind, by chance, to teach a model one's face."""
     return {"sentences": takes.practice(count)}
 
 
-@router.post("/sentences", responses=_WRONG)
+@router.post("/sentences", summary="What rules say", responses=_WRONG)
 async def sentences(text: Annotated[str, Body(embed=True, max_length=20_000)]) -> dict[str, list[str]]:
     """All sentences that rules say, one rule a line: `turn (on|off) the [big] light`."""
     return {"sentences": await asyncio.to_thread(takes.sentences, text)}
 
 
-@router.get("/taught")
+@router.get("/taught", summary="What was taught")
 async def taught(desk: AnyDesk) -> dict[str, Any]:
     """All that was recorded and taught, and whether the network can be trained here."""
     names = dict.fromkeys([*takes.recorded(), *(model.name for model in registry.taught_models())])
@@ -45,13 +45,13 @@ async def taught(desk: AnyDesk) -> dict[str, Any]:
     }
 
 
-@router.get("/taught/{name}", responses=_WRONG)
+@router.get("/taught/{name}", summary="What was taught under a name", responses=_WRONG)
 async def one(name: str, desk: AnyDesk) -> dict[str, Any]:
     """The takes, the model and the lesson of one name; the first is empty where nothing was recorded."""
     return _described(desk, name)
 
 
-@router.post("/taught/{name}/takes", openapi_extra=FORM, responses=REFUSED)
+@router.post("/taught/{name}/takes", summary="Record a take", openapi_extra=FORM, responses=REFUSED)
 async def record(
     name: str, upload: AnyUpload, desk: AnyDesk, text: Annotated[str, Query(max_length=500)]
 ) -> dict[str, Any]:
@@ -65,14 +65,14 @@ async def record(
     return {**asdict(take), "seconds": seen.seconds, "strip": strip, "read": seen.read}
 
 
-@router.delete("/taught/{name}/takes/{take}", responses=_WRONG)
+@router.delete("/taught/{name}/takes/{take}", summary="Remove a take", responses=_WRONG)
 async def drop(name: str, take: str, desk: AnyDesk) -> dict[str, Any]:
     """Remove one take."""
     await asyncio.to_thread(takes.drop, name, take)
     return _described(desk, name)
 
 
-@router.post("/taught/{name}/lesson", responses={**_WRONG, **_BUSY}, status_code=202)
+@router.post("/taught/{name}/lesson", summary="Begin a lesson", responses={**_WRONG, **_BUSY}, status_code=202)
 async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]:
     """Begin to make a model of the takes: each an example, in seconds; with `train` the network learns too."""
     if not takes.listed(name):
@@ -84,7 +84,7 @@ async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]
     return _described(desk, name)
 
 
-@router.delete("/taught/{name}/lesson", responses=_WRONG)
+@router.delete("/taught/{name}/lesson", summary="Stop a lesson", responses=_WRONG)
 async def stop(name: str, desk: AnyDesk) -> dict[str, Any]:
     """Stop the lesson that goes on; the model stays as it was before."""
     if checked_name(name) in desk.lessons:
@@ -92,7 +92,7 @@ async def stop(name: str, desk: AnyDesk) -> dict[str, Any]:
     return _described(desk, name)
 
 
-@router.delete("/taught/{name}", responses=_WRONG)
+@router.delete("/taught/{name}", summary="Forget what was taught", responses=_WRONG)
 async def remove(name: str, desk: AnyDesk) -> dict[str, bool]:
     """Remove the model and all its takes."""
     if checked_name(name) in desk.lessons:

@@ -13,7 +13,10 @@ for (const [path, methods] of Object.entries(api.paths))
   for (const [method, route] of Object.entries(methods)) {
     const list = (entries) => make("dl", {}, ...entries.flatMap(([name, parts]) => [make("dt", {}, make("code", { textContent: name })), make("dd", {}, ...parts)]));
     const parameters = (route.parameters ?? []).map((one) => [one.name, [`${one.in}: `, ...prose(one.description ?? kind(one.schema))]]);
-    if (route.requestBody) parameters.push(["file", ["form (multipart/form-data): the video"]]);
+    for (const [type, { schema }] of Object.entries(route.requestBody?.content ?? {})) {
+      const { properties } = schema.$ref ? schema.$ref.split("/").slice(1).reduce((part, key) => part[key], api) : schema;
+      for (const name of Object.keys(properties)) parameters.push([name, [`body, ${type}`]]);
+    }
     const answers = Object.entries(route.responses).map(([status, answer]) => [status, [...prose(answer.description), " ", ...Object.keys(answer.content ?? {}).join(", ")]]);
     find("routes").append(
       make("article", { className: "card" },

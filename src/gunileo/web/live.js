@@ -3,11 +3,13 @@
 import { closeCamera, openCamera } from "./camera.js";
 import { find, make, percent, say } from "./dom.js";
 
-const WIDTH = 480; // pixels of a picture that is sent
+const WIDTH = 480; // pixels of a picture that is sent, at most
+const FEWEST = 14; // pictures a second; with fewer, lips seem to rest between them
 const FULL = 500_000; // bytes that wait to be sent; more means that reading can't keep up
 const RATE = 25;
 const mirror = find("mirror");
 let socket = null;
+let trouble = ""; // why nothing can be read, if that is so
 
 export function setUpLive() {
   find("live-start").onclick = () => (socket ? leaveLive() : start());
@@ -50,7 +52,7 @@ function hear(told, opened) {
     send(opened);
   } else if (told.sentence) {
     show(told.sentence);
-  } else if ("face" in told && !status.classList.contains("behind")) {
+  } else if ("face" in told && !trouble) {
     const text = told.face ? "Your mouth is seen. Speak." : "No face yet. Look into the camera, in good light.";
     if (status.textContent !== text) say(status, text);
     if (told.mouth) find("live-mouth").src = told.mouth;
@@ -62,19 +64,26 @@ function hear(told, opened) {
 
 /** Send what the camera shows, 25 times a second, each picture after its time. */
 function send(opened) {
-  const canvas = make("canvas", { width: WIDTH, height: Math.round((WIDTH * mirror.videoHeight) / mirror.videoWidth) });
-  const context = canvas.getContext("2d", { alpha: false });
+  const width = Math.min(WIDTH, mirror.videoWidth);
+  const canvas = make("canvas", { width, height: Math.round((width * mirror.videoHeight) / mirror.videoWidth) });
+  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const times = []; // of the pictures sent last
   let last = -1;
   let busy = false;
   const tick = () => {
     if (socket !== opened || opened.readyState !== WebSocket.OPEN) return clearInterval(timer);
     const behind = opened.bufferedAmount > FULL;
-    find("live-status").classList.toggle("behind", behind);
-    if (behind) return say(find("live-status"), "This computer is too slow to read along; pictures are left out.", true);
-    if (busy || mirror.currentTime === last) return;
+    const rate = times.length / (times.at(-1) - times[0]);
+    trouble = behind ? "This computer is too slow to read along; pictures are left out." : "";
+    if (times.length === 2 * RATE && rate < FEWEST)
+      trouble = `Only ${rate.toFixed(0)} pictures a second come from the camera, too few to read. More light or fewer open programs help.`;
+    if (trouble) say(find("live-status"), trouble, true);
+    if (behind || busy || mirror.currentTime === last) return;
     busy = true;
     last = mirror.currentTime;
     const time = performance.now() / 1000;
+    times.push(time);
+    if (times.length > 2 * RATE) times.shift();
     context.drawImage(mirror, 0, 0, canvas.width, canvas.height);
     canvas.toBlob(
       async (blob) => {

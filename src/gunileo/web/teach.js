@@ -83,9 +83,10 @@ function card(one, canTrain) {
     made.append(bar);
     act("Stop", async () => (await ask(of(one.name, "/lesson"), { method: "DELETE" }), await refresh()), true);
   } else {
-    if (one.takes.length && !one.practice) act("Use these takes", begin(false), Boolean(one.model), one.model?.trained);
-    if (one.takes.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
+    const known = JSON.stringify(Object.entries(one.model?.takes ?? {}).sort()) === JSON.stringify([...counts].sort());
     if (one.model) act("Try it live", () => tryLive(one.name), false);
+    if (one.takes.length && !one.practice && !one.model?.trained && !known) act("Use these takes", begin(false), Boolean(one.model));
+    if (one.takes.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
     act("Record more", () => enterStudio(one.name, [...new Set([...remembered(one.name), ...counts.keys()])]), true);
     act("Delete", () => remove(one.name), true);
   }
