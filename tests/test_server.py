@@ -401,7 +401,7 @@ def test_what_can_not_be_taught(client: TestClient) -> None:
     }
     assert said("stop\nturn (on")["error"].startswith("your sentences: line 2: '(' is never closed")
     assert said("# nothing")["error"].startswith("no sentence there")
-    assert said("[a] [b] [c] [d] [e] [f] [g] [h]")["error"].startswith("over 200 sentences")
+    assert said("now [a] [b] [c] [d] [e] [f] [g] [h]")["error"].startswith("over 200 sentences")
     assert client.post("/v1/sentences", json={}).status_code == 422
     for name in ("labial", "..", "a%2Fb", ".hidden", "x" * 99):
         answer = client.post(f"/v1/taught/{name}/lesson")

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gunileo.engine import Reader
 from gunileo.errors import GunileoError
+from gunileo.picture import to_jpeg
 from gunileo.transcript import Transcript, Word
 from gunileo.video import FPS, MAX_SIDE, Frame
 from gunileo.writers import to_fields
@@ -74,9 +75,7 @@ class Feed:
         """The last mouth region as a link that holds a JPEG, or None while there is no face."""
         if self._live.mouth is None:
             return None
-        content = BytesIO()
-        Image.fromarray(self._live.mouth).save(content, "jpeg")
-        return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+        return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(self._live.mouth)).decode()
 
     def _timed(self, read: list[Transcript]) -> list[Transcript]:
         def moved(word: Word) -> Word:

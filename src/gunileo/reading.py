@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 from gunileo import registry
 from gunileo.activity import LONGEST
@@ -20,6 +18,7 @@ from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError
 from gunileo.grammar import Grammar
 from gunileo.mouth import HEIGHT, WIDTH, Regions, mouth_stream
+from gunileo.picture import to_png
 from gunileo.transcript import Transcript
 from gunileo.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video
 from gunileo.worker import Tell
@@ -142,9 +141,7 @@ def _alternatives(reader: Reader, regions: list[Regions]) -> tuple[tuple[str, fl
 def tiled(regions: Sequence[Regions] | Regions) -> bytes:
     """A PNG of mouth regions spread evenly over these, side by side."""
     middles = ((np.arange(_TILES) + 0.5) / _TILES * (len(regions) - 1)).round().astype(int)
-    content = BytesIO()
-    Image.fromarray(np.concatenate([regions[at] for at in middles], axis=1)).save(content, "png")
-    return content.getvalue()
+    return to_png(np.concatenate([regions[at] for at in middles], axis=1))
 
 
 class _Watched:

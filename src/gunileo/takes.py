@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-
-import numpy as np
 
 from gunileo import registry
 from gunileo.corpus import VIDEO_SUFFIXES
@@ -20,8 +19,7 @@ from gunileo.grammar import Grammar
 from gunileo.labels import CorpusError, read_text
 from gunileo.mouth import Regions
 from gunileo.reading import Limits, check, named, reader_of, tiled
-from gunileo.sentence import code_to_text
-from gunileo.synthetic import draw_codes
+from gunileo.sentence import SLOTS
 from gunileo.teach import Lesson, TakeError, check_take, takes_folder, teach
 from gunileo.video import FPS
 from gunileo.worker import Tell
@@ -75,7 +73,7 @@ def _said(grammar: Grammar, place: int) -> Iterator[str]:
 
 def practice(count: int) -> list[str]:
     """Sentences of GRID's kind, by chance."""
-    return [code_to_text(code) for code in draw_codes(count, seed=int(np.random.default_rng().integers(2**31)))]
+    return [" ".join(map(random.choice, SLOTS)) for _ in range(count)]
 
 
 def recorded() -> list[str]:
