@@ -45,7 +45,8 @@ def serve(
     load_model(model)  # a wrong name is told now
     bound = _bind(host, port)
     token = None if host in LOOPBACK else secrets.token_urlsafe(16)
-    shown = f"[{host}]" if ":" in host else host
+    everywhere = host in ("0.0.0.0", "::")
+    shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
     link = f"http://{shown}:{bound.getsockname()[1]}/"
     typer.echo(f"{link}{f'?token={token}' if token else ''}  (Ctrl-C ends it)")
     config = uvicorn.Config(create_app(model, token=token), log_level="warning", ws_max_size=2**21)

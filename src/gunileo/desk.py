@@ -84,6 +84,7 @@ class Desk:
     worker: Worker  # reads them
     teacher: Worker  # trains, which takes longer
     cameras: int = 0  # that are read live now
+    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # one take after the other gets its number
     lessons: dict[str, tuple[Going, asyncio.Task[None]]] = field(default_factory=dict)  # the last of each name
 
     def named(self, model: str | None) -> str:

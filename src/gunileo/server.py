@@ -89,6 +89,7 @@ def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, toke
     app.add_exception_handler(GunileoError, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _other)
+    app.add_exception_handler(Exception, _broken)
     app.add_middleware(Guard, token=token)
     return app
 
@@ -151,7 +152,7 @@ async def live(socket: WebSocket, model: str | None = None, decode: Decode = "gr
     await socket.accept()
     try:
         if desk.cameras >= desk.limits.cameras:
-            raise Busy(10)
+            raise Busy(f"{desk.cameras} cameras are being read", 10)
         reader = await asyncio.to_thread(reading.reader_of, desk.named(model))
     except GunileoError as error:
         await socket.send_json({"error": str(error)})
@@ -262,3 +263,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _other(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": f"{error.detail}; see /docs"}, error.status_code, error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "the server has a fault here; the terminal where it runs shows more"}, 500)

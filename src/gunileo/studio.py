@@ -18,7 +18,11 @@ from gunileo.teach import TakeError, checked_name, forget
 from gunileo.worker import Busy
 
 router = APIRouter(prefix="/v1")
-_WRONG = errors(s403="Host or Origin are not this server's.", s422="The name or the content can't be used.")
+_WRONG = errors(
+    s403="Host or Origin are not this server's.",
+    s413="The body is too large.",
+    s422="The name or the content can't be used.",
+)
 _BUSY = errors(s503="Another lesson goes on.")
 
 
@@ -60,7 +64,8 @@ async def record(
     if others:
         raise TakeError(f"a take says one sentence, and {text[:80]!r} is {1 + len(others)}")
     seen: Look = await desk.worker.run(takes.look, upload.path, upload.name, checked_name(name), desk.limits)
-    take = await asyncio.to_thread(takes.keep, upload.path, name, said)
+    async with desk.keeping:
+        take = await asyncio.to_thread(takes.keep, upload.path, name, said)
     strip = "data:image/png;base64," + base64.b64encode(seen.strip).decode()
     return {**asdict(take), "seconds": seen.seconds, "strip": strip, "read": seen.read}
 
@@ -78,7 +83,7 @@ async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]
     if not takes.listed(name):
         raise TakeError(f"{name}: nothing was recorded for it; record a take first")
     if any(going.running for going, _ in desk.lessons.values()):
-        raise Busy(5)
+        raise Busy("another lesson goes on", 5)
     going = Going(name, train)
     desk.lessons[name] = going, asyncio.create_task(_lesson(going, desk))
     return _described(desk, name)

@@ -79,7 +79,8 @@ def practice(count: int) -> list[str]:
 def recorded() -> list[str]:
     """The names under which takes were recorded."""
     folder = registry.home() / "takes"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir() and not path.name.startswith("."))
 
 
 def listed(name: str) -> list[Take]:
@@ -122,12 +123,15 @@ def keep(path: Path, name: str, text: str) -> Take:
 
 
 def drop(name: str, take: str) -> None:
-    """Remove one take; raises ``TakeError`` if there is none of that number."""
+    """Remove one take; raises ``TakeError`` if there is none of that number, or it can't be removed."""
     paths = [path for path in takes_folder(name).glob("take-*") if path.stem == take]
     if not paths:
         raise TakeError(f"{take[:80]}: no such take of {name}")
-    for path in sorted(paths, key=lambda path: path.suffix == ".txt"):  # the clip first: see ``keep``
-        path.unlink(missing_ok=True)
+    try:
+        for path in sorted(paths, key=lambda path: path.suffix == ".txt"):  # the clip first: see ``keep``
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise TakeError(f"{error.filename}: can't be removed ({error.strerror})") from error
 
 
 def can_train() -> bool:

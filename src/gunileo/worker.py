@@ -38,10 +38,10 @@ class _Stop(Exception):
 
 
 class Busy(GunileoError):
-    """The line is full; ``seconds`` is when to come again."""
+    """No room for more; ``seconds`` is when to come again."""
 
-    def __init__(self, seconds: int):
-        super().__init__(f"too much is waiting to be read; come again in {seconds} s")
+    def __init__(self, why: str, seconds: int):
+        super().__init__(f"{why}; come again in {seconds} s")
         self.seconds = seconds
 
 
@@ -65,7 +65,7 @@ class Worker:
     async def place(self) -> AsyncIterator[None]:
         """A place in the line, to be had before a file is taken in. Raises ``Busy`` if there is none."""
         if self._taken >= self._places:
-            raise Busy(max(1, round(self._usual * self._taken)))
+            raise Busy("too much is waiting to be read", max(1, round(self._usual * self._taken)))
         self._taken += 1
         try:
             yield
@@ -116,7 +116,7 @@ class Worker:
                 if stopping and time.monotonic() > end:
                     raise WorkError("stopped")
                 if time.monotonic() > end:
-                    raise WorkError(f"not done after {self._seconds:.0f} s; cut the video into shorter ones")
+                    raise WorkError(f"not done after {self._seconds:.0f} s; give it less at once")
                 if not connection.poll(_LOOK):
                     continue
                 kind, content = connection.recv()
