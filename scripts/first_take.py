@@ -1,7 +1,7 @@
 """Measure commands taught by few takes: python scripts/first_take.py CLIPS... [--train] [--learn]
 
 CLIPS are caches of talkers that the network never saw, with word times; more of one talker are put together. A command
-is a word, or two neighbouring words, cut out of the sentences at its times: of all words that a talker says often
+is a word, or two words, cut out of the sentences at its times: of all words that a talker says often
 enough, one, two and three takes are drawn as examples, and all others are tested. Prints a row for each talker, kind of
 command and number of takes: the share recognised (mean over the draws, with the 95 % interval of other draws and
 other clips), by the nearest example, and by the network without teaching, of the same words as its grammar; then
@@ -109,9 +109,9 @@ def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[
 
 
 def cuts(reader: Reader, regions: Regions, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
-    """All ``count`` neighbouring words of a clip, cut out before the network hears them."""
+    """A clip's words, ``count`` at a time and no frame twice, cut out before the network hears them."""
     words = CHOSEN_BY.get(clip.talker, set())
-    for first in range(len(clip.words) - count + 1):
+    for first in range(0, len(clip.words) - count + 1, count):
         said = clip.words[first : first + count]
         start, end = round(said[0].start * FPS), round(said[-1].end * FPS)
         part = regions[start : max(end, start + 3)]
