@@ -148,14 +148,15 @@ class FaceTracker:
 
     def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
         scale = crop.side / _MESH_SIDE
-        turn = scale * np.array([[np.cos(crop.angle), -np.sin(crop.angle)], [np.sin(crop.angle), np.cos(crop.angle)]])
-        shift = np.array([crop.x, crop.y]) - turn @ np.full(2, _MESH_SIDE / 2)
+        cos, sin = scale * np.cos(crop.angle), scale * np.sin(crop.angle)
+        turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, scale]])
+        shift = np.array([crop.x, crop.y, 0]) - turn @ [_MESH_SIDE / 2, _MESH_SIDE / 2, 0]
         _, find = _models()
-        mesh, score = find(warped(frame, np.column_stack([turn, shift]), (_MESH_SIDE, _MESH_SIDE)))
+        to_frame = np.column_stack([turn[:2, :2], shift[:2]])
+        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE)))
         if score.item() < _MIN_LOGIT:
             return None
-        points = mesh.reshape(468, 3)
-        return np.column_stack([points[:, :2] @ turn.T + shift, points[:, 2] * scale]).astype(np.float32)
+        return np.asarray(mesh.reshape(468, 3) @ turn.T + shift, np.float32)
 
 
 def face_box(landmarks: Array) -> Box:

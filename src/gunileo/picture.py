@@ -24,8 +24,9 @@ def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, i
 
     ``to_picture`` maps x and y of a pixel's centre; between pixels of the picture values are interpolated linearly.
     """
-    turn, shift = np.linalg.inv(to_picture[:, :2]), to_picture[:, 2]
-    inverse = np.column_stack([turn, -turn @ shift]).ravel().tolist()
+    (a, b, x), (c, d, y) = to_picture.tolist()
+    area = a * d - b * c
+    inverse = (d / area, -b / area, (b * y - d * x) / area, -c / area, a / area, (c * x - a * y) / area)
     deep = np.ascontiguousarray(picture).reshape(*picture.shape[:2], -1)
     return np.asarray(warp_affine(deep, inverse, shape, "bilinear"), np.uint8).reshape(*shape, *picture.shape[2:])
 

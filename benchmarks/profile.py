@@ -1,0 +1,105 @@
+"""Where the time of reading a clip goes: python benchmarks/profile.py CLIP... [--model M]
+
+Prints a table a clip, from the file to the words, in milliseconds of one core's time, medians of nine. The stages run
+one after the other here, where a reader decodes beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from gunileo import face, mouth
+from gunileo.engine import Reader, load_model
+from gunileo.errors import GunileoError
+from gunileo.registry import DEFAULT
+from gunileo.video import read_frames
+
+REPEATS = 9
+Spent = dict[str, float]  # milliseconds a stage
+PARTS: tuple[tuple[str, Any, str], ...] = (
+    ("warps for the face models", face, "warped"),
+    ("face models", face._Model, "__call__"),
+    ("from the mesh to landmarks", face.FaceTracker, "_landmarks"),
+    ("next crop", face, "face_box"),
+    ("pose of the mouth", mouth, "_pose"),
+    ("smooth the poses", mouth, "_smooth"),
+    ("cut the region", mouth, "_cut"),
+)
+
+
+def main() -> None:
+    """Profile each clip."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model, a run's folder, or an .onnx file")
+    arguments = parser.parse_args()
+    if sys.platform == "linux":  # where two cores share a stage, they wait for each other
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])
+    try:
+        reader = load_model(arguments.model)
+        for clip in arguments.clips:
+            report(clip, reader)
+    except GunileoError as error:
+        raise SystemExit(str(error)) from None
+
+
+def report(clip: Path, reader: Reader) -> None:
+    """Print the table of one clip."""
+    rounds = [stages(clip, reader) for _ in range(REPEATS + 1)][1:]
+    frames = next(iter(read_frames(clip)))
+    print(f"\n{clip.name}, {frames.shape[1]}x{frames.shape[0]}: milliseconds on one core")
+    for name in rounds[0]:
+        print(f"{name:28}{statistics.median(one[name] for one in rounds):8.1f}")
+    print(f"{'in all':28}{statistics.median(sum(one.values()) for one in rounds):8.1f}")
+
+
+def stages(clip: Path, reader: Reader) -> Spent:
+    """Milliseconds of each stage, in order."""
+    spent: Spent = defaultdict(float)
+    with timed(spent, "decode, to RGB at 25 a second"):
+        frames = list(read_frames(clip))
+    with ExitStack() as patches, timed(spent, "other"):
+        for name, owner, attribute in PARTS:
+            patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
+        regions = np.stack(list(mouth.mouth_regions(frames)))
+    with timed(spent, "network"):
+        logp = reader.log_probabilities(regions)
+    with timed(spent, "words, confidence, sure"):
+        reader.decode(logp)
+    return spent
+
+
+@contextmanager
+def timed(spent: Spent, name: str) -> Iterator[None]:
+    """Add the time that the block takes."""
+    start, before = time.process_time(), sum(spent.values())
+    yield
+    spent[name] += 1000 * (time.process_time() - start) - (
+        sum(spent.values()) - before
+    )  # without what is counted within
+
+
+def counted(spent: Spent, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, its time added to ``spent``."""
+
+    def run(*arguments: Any) -> Any:
+        with timed(spent, name):
+            return call(*arguments)
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
