@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,17 @@ class Desk:
         if model and model not in names:
             raise registry.ModelError(f"no model {model[:80]!r} here; use one of {', '.join(dict.fromkeys(names))}")
         return model or self.model
+
+    @contextmanager
+    def camera(self) -> Iterator[None]:
+        """Room for a camera that is read live. Raises ``Busy`` if there is none."""
+        if self.cameras >= self.limits.cameras:
+            raise Busy(f"{self.cameras} cameras are being read", 10)
+        self.cameras += 1
+        try:
+            yield
+        finally:
+            self.cameras -= 1
 
 
 def desk_of(request: Request) -> Desk:

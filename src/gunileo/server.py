@@ -151,19 +151,13 @@ async def live(socket: WebSocket, model: str | None = None, decode: Decode = "gr
     desk: Desk = socket.app.state.desk
     await socket.accept()
     try:
-        if desk.cameras >= desk.limits.cameras:
-            raise Busy(f"{desk.cameras} cameras are being read", 10)
-        reader = await asyncio.to_thread(reading.reader_of, desk.named(model))
+        with desk.camera():
+            reader = await asyncio.to_thread(reading.reader_of, desk.named(model))
+            await socket.send_json({"ready": reader.name})
+            await converse(socket, reader, decode)
     except GunileoError as error:
         await socket.send_json({"error": str(error)})
         await socket.close(1013)
-        return
-    desk.cameras += 1
-    try:
-        await socket.send_json({"ready": reader.name})
-        await converse(socket, reader, decode)
-    finally:
-        desk.cameras -= 1
 
 
 async def _story(worker: Worker, work: tuple[Any, ...]) -> AsyncIterator[str]:

@@ -19,6 +19,7 @@ from gunileo.worker import Busy
 
 router = APIRouter(prefix="/v1")
 _WRONG = errors(
+    s400="The body can't be understood.",
     s403="Host or Origin are not this server's.",
     s413="The body is too large.",
     s422="The name or the content can't be used.",

@@ -59,7 +59,8 @@ async function record() {
     say(find("read-status"), "Recording.");
     const { blob, name } = await taking.done;
     closeCamera(seen);
-    await read(blob, name, true);
+    if (find("read").hidden) begin(); // they left the room meanwhile
+    else await read(blob, name, true);
   } catch (error) {
     say(find("read-status"), error.message, true);
   } finally {
