@@ -21,7 +21,8 @@ from gunileo.registry import WEIGHTS
 WEB = WEIGHTS.parent / "web"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COOKIE = "gunileo_token"
-_BODY = 64 * 1024  # bytes of what is read into memory
+_STREAMED = ("/transcribe", "/preview", "/takes")  # these take files, with limits of their own; all else goes to memory
+_BODY = 64 * 1024  # bytes
 # Nothing from outside: a page that is made to load something elsewhere could tell it what was read.
 _POLICY = "; ".join(
     (
@@ -77,10 +78,12 @@ class Guard:
             return _error(403, "this server is used by its own page alone, not by pages of others")
         if self.token and scope["path"] != "/healthz" and not self._known(headers):
             return self._ask(scope, headers)
-        if not headers.get("content-type", "").startswith("multipart/form-data"):  # which is streamed within a limit
+        if not scope["path"].endswith(_STREAMED):
             length = headers.get("content-length", "0")
             if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _BODY:
-                return _error(413, f"only files may have over {_BODY // 1024} kB, in a form (multipart/form-data)")
+                return _error(
+                    413, f"the body has over {_BODY // 1024} kB, or doesn't say how many; send less, with its length"
+                )
         return None
 
     def _known(self, headers: Headers) -> bool:

@@ -56,6 +56,8 @@ async function refresh() {
 function card(one, canTrain) {
   const counts = new Map();
   for (const { text } of one.takes) counts.set(text, (counts.get(text) ?? 0) + 1);
+  const elsewhere = one.model && !one.takes.length; // its takes are in a folder that gunileo teach was given
+  if (elsewhere) for (const [text, count] of Object.entries(one.model.takes)) counts.set(text, count);
   const chips = [...counts].map(([text, count]) => make("li", {}, text, make("span", { textContent: `${count}×` })));
   const status = make("p", { className: "status" });
   status.setAttribute("role", "status");
@@ -87,7 +89,7 @@ function card(one, canTrain) {
     if (one.model) act("Try it live", () => tryLive(one.name), false);
     if (one.takes.length && !one.practice && !one.model?.trained && !known) act("Use these takes", begin(false), Boolean(one.model));
     if (one.takes.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
-    act("Record more", () => enterStudio(one.name, [...new Set([...remembered(one.name), ...counts.keys()])]), true);
+    if (!elsewhere) act("Record more", () => enterStudio(one.name, [...new Set([...remembered(one.name), ...counts.keys()])]), true);
     act("Delete", () => remove(one.name), true);
   }
   say(status, told(one, canTrain), Boolean(one.lesson?.error));
@@ -101,10 +103,11 @@ function told(one, canTrain) {
   if (going?.running) return `${going.doing === "waiting" ? "Beginning" : going.doing}${going.of ? `: ${going.done} of ${going.of}` : ""}…`;
   if (going?.error) return going.error;
   const skipped = going?.skipped.length ? ` Left out: ${going.skipped.join("; ")}.` : "";
-  if (!model) return one.practice ? `Recorded. Train it to read your face.${canTrain ? "" : ' That needs: pip install "gunileo[train]"'}` : "Recorded, not used yet.";
+  const needed = canTrain || model?.trained ? "" : ' To train it: pip install "gunileo[train]"';
+  if (!model) return one.practice ? `Recorded. Training makes it read your face.${needed}` : "Recorded, not used yet.";
   const kind = model.trained ? "Trained" : "Knows each take as an example";
   const figure = model.tested ? `${model.right} of ${model.tested} read right when tested on takes it had not learnt` : "record a second take of each to see how well it does";
-  return `${kind}: ${figure}.${skipped}`;
+  return `${kind}: ${figure}.${skipped}${needed}`;
 }
 
 function tryLive(name) {
@@ -135,7 +138,8 @@ async function plan(event) {
     const name = find("teach-name").value.trim();
     const headers = { "Content-Type": "application/json" };
     const text = find("teach-text").value;
-    await get(of(name)); // whether a model can be called so
+    const { model, takes } = await get(of(name)); // an error if no model can be called so
+    if (model && !takes.length) throw new Error(`${name} was taught from a folder of its own; choose another name.`);
     const { sentences } = await get("/v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
     remember(name, sentences);
     say(status, "");
