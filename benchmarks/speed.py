@@ -1,21 +1,25 @@
-"""Measure how fast Gunileo is on this machine: python benchmarks/speed.py [--clip FILE] [--model M]
+"""Measure how fast Gunileo is on this machine: python benchmarks/speed.py [--clip FILE] [--model M] [--install]
 
 Prints a table, each figure beside its aim: reading with a loaded model, a clip and the same as 1280x720 at 30 frames a
-second; the network alone; a camera's sentence; a cold start; preparing, resuming, and building a data set. Keeps to two
-cores. Needs the "train" extra.
+second; the network alone, one clip and many; a camera's sentence; a cold start; preparing, resuming, and building a
+data set; training, beside a plain loop; with --install, the size of an installation. Keeps to two cores. Needs the
+"train" extra.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,7 +32,7 @@ from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, find_corpus
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
-from gunileo.mouth import read_regions
+from gunileo.mouth import normalise, read_regions
 from gunileo.prepare import Cache, prepare
 from gunileo.registry import DEFAULT
 from gunileo.synthetic import make_corpus
@@ -37,6 +41,8 @@ from gunileo.video import FPS, read_frames, write_video
 CODE = "bbaf2n"  # what the synthetic clip says
 REPEATS = 9
 UTTERANCES = 5000
+BATCH, BATCHES = 16, 6  # clips trained on at once, and how often
+ROOT = Path(__file__).parents[1]
 MODULE = ("-m", "gunileo")
 MATRIX = 2048  # rows and columns of the matrix product, 17 GFLOP
 _PRODUCT = f"""
@@ -75,6 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clip", type=Path, help="video of about three seconds; a synthetic one if left out")
     parser.add_argument("--model", default=DEFAULT, help="shipped model, a run's folder, or an .onnx file")
+    parser.add_argument(
+        "--install", action="store_true", help="also install into a fresh environment, from the network"
+    )
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     used = keep_to_two()
@@ -86,12 +95,15 @@ def main() -> None:
                 warm(clip, arguments.model, "read a clip", 25),
                 warm(enlarged(clip, folder / "large.mp4"), arguments.model, "read it in 1280x720, 30 a second", 8),
                 network(clip, arguments.model),
+                batches(clip, arguments.model),
                 live(clip, arguments.model),
                 cold([*MODULE, "transcribe", str(clip), "--model", arguments.model], "transcribe, cold shell", 1),
                 cold(["-c", "import gunileo"], "import gunileo, cold shell", 0.1),
                 preparing(clip, folder / "cache"),
                 resuming(clip, folder / "cache-resume"),
                 building(folder),
+                *training(folder),
+                *([installing(folder)] if arguments.install else []),
             ]
         except GunileoError as error:
             raise SystemExit(str(error)) from None
@@ -134,6 +146,14 @@ def network(clip: Path, model: str) -> Figure:
     regions = np.resize(regions, (75, *regions.shape[1:]))
     times = timed(lambda: reader.log_probabilities(regions), REPEATS + 1)[1:]
     return Figure("network, 75 frames", "ms", [1000 * taken for taken in times], 30, at_least=False)
+
+
+def batches(clip: Path, model: str) -> Figure:
+    """Log-probabilities of 16 clips of 75 frames at once."""
+    reader, regions = load_model(model), read_regions(clip)
+    many = np.repeat(normalise(np.resize(regions, (75, *regions.shape[1:])))[None, None], BATCH, axis=0)
+    times = timed(lambda: reader.session.run(["log_probabilities"], {"regions": many}), REPEATS + 1)[1:]
+    return Figure(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times], 60, at_least=True)
 
 
 def live(clip: Path, model: str) -> Figure:
@@ -217,6 +237,121 @@ def building(folder: Path) -> Figure:
             raise SystemExit(f"{manifest}: the data set has {len(clips)} utterances")
 
     return Figure("data set of 5,000 utterances", "s", timed(build, REPEATS), 1, at_least=False)
+
+
+def training(folder: Path) -> list[Figure]:
+    """Training as ``gunileo train`` does, the published layout, beside a plain loop; and how long it waits for clips.
+
+    The plain loop is of the same network in PyTorch's default layout, in float32, over whole sentences that it loads
+    itself. Ours has as many word cuts among its samples as it has on average over a run.
+    """
+    cache = replicated(folder, (BATCHES + 1) * BATCH)
+    ours, waits = our_loop(cache, folder / "run")
+    plain = plain_loop(cache)
+    rates = f"{ours:.3g} and {plain:.3g} clips/s"
+    return [
+        Figure(f"training / a plain loop, {rates}", "x", [ours / plain], 3, at_least=True),
+        Figure("training, waiting for clips", "% of the time", [100 * waits], 5, at_least=False),
+    ]
+
+
+def replicated(folder: Path, count: int) -> Cache:
+    """A cache of a made-up clip with word times, so many times."""
+    corpus, path = folder / "corpus-train", folder / "cache-train"
+    make_corpus(corpus, [CODE])
+    prepare(find_corpus(corpus).utterances, path, 1)
+    manifest = path / "manifest.jsonl"
+    line = json.loads(manifest.read_text())
+    names = [f"s1/{number:04}" for number in range(count)]
+    for name in names:
+        os.link(path / line["file"], path / f"{name}.png")
+    manifest.write_text("".join(json.dumps({**line, "id": name, "file": f"{name}.png"}) + "\n" for name in names))
+    return Cache(path)
+
+
+def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
+    """Clips a second in all batches but the first, and the share of that time in which a batch was waited for."""
+    import lightning
+
+    from gunileo.dataset import Batch
+    from gunileo.train import Settings, Training, _precision
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    usual = Settings()
+    cuts = usual.curriculum * (1 + usual.cuts_at_end) / 2 + (1 - usual.curriculum) * usual.cuts_at_end
+    settings = Settings(epochs=1, curriculum=0, cuts_at_end=cuts, batch_size=BATCH)
+    begun, ended, sizes = [], [], []
+
+    class Clock(lightning.Callback):
+        def on_train_batch_start(self, trainer: object, module: object, batch: Batch, index: int) -> None:
+            begun.append(time.perf_counter())
+            sizes.append(len(batch.lengths))
+
+        def on_train_batch_end(self, *_: object) -> None:
+            ended.append(time.perf_counter())
+
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        precision=_precision("auto", "cpu"),  # type: ignore[arg-type]
+        max_epochs=1,
+        gradient_clip_val=settings.gradient_clip,
+        limit_val_batches=0,
+        logger=False,
+        callbacks=[Clock()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Training(cache, cache.utterances, cache.utterances, run, settings))
+    waited = sum(after - before for before, after in zip(ended, begun[1:], strict=False))
+    whole = ended[-1] - ended[0]
+    return sum(sizes[1:]) / whole, waited / whole
+
+
+def plain_loop(cache: Cache) -> float:
+    """Clips a second in all batches but the first."""
+    import torch
+
+    from gunileo.dataset import NO_WORD, Clips, collate
+    from gunileo.model import LabialCNN, ModelConfig
+
+    words = tuple(sorted({word.word for word in cache.utterances[0].words}))
+    model = LabialCNN(ModelConfig(words=words, normalise=True))
+    model.convolutions.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    optimiser, ctc = torch.optim.AdamW(model.parameters(), lr=1e-3), torch.nn.CTCLoss()
+    clips = Clips(cache, cache.utterances, words)
+
+    waiting = iter(range(len(clips)))
+
+    def step() -> None:
+        batch = collate([clips[number] for number in islice(waiting, BATCH)])
+        spoken, named = model.recur(model.convolve(batch.regions.contiguous()), batch.lengths)
+        assert named is not None
+        loss = ctc(spoken.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
+        loss = loss + torch.nn.functional.cross_entropy(
+            named.flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return BATCHES * BATCH / sum(timed(step, BATCHES + 1)[1:])
+
+
+def installing(folder: Path) -> Figure:
+    """What ``pip install .`` adds to a fresh environment, for reading alone."""
+    fresh = folder / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", fresh], check=True)
+    before = megabytes(fresh)
+    pip = fresh / ("Scripts" if sys.platform == "win32" else "bin") / "pip"
+    subprocess.run([pip, "install", "--quiet", ROOT], check=True)
+    return Figure("pip install .", "MB", [megabytes(fresh) - before], 350, at_least=False)
+
+
+def megabytes(folder: Path) -> float:
+    """The size of all files below a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
 
 
 def timed(job: Callable[[], object], repeats: int) -> list[float]:
