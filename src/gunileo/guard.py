@@ -22,7 +22,7 @@ WEB = WEIGHTS.parent / "web"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COOKIE = "gunileo_token"
 _STREAMED = ("/transcribe", "/preview", "/takes")  # these take files, with limits of their own; all else goes to memory
-_BODY = 64 * 1024  # bytes
+_BODY = 256 * 1024  # bytes
 # Nothing from outside: a page that is made to load something elsewhere could tell it what was read.
 _POLICY = "; ".join(
     (

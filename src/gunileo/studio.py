@@ -34,7 +34,7 @@ async def practice(count: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str,
 
 
 @router.post("/sentences", summary="What rules say", responses=_WRONG)
-async def sentences(text: Annotated[str, Body(embed=True, max_length=20_000)]) -> dict[str, list[str]]:
+async def sentences(text: Annotated[str, Body(embed=True, max_length=10_000)]) -> dict[str, list[str]]:
     """All sentences that rules say, one rule a line: `turn (on|off) the [big] light`."""
     return {"sentences": await asyncio.to_thread(takes.sentences, text)}
 
