@@ -326,11 +326,11 @@ def plain_loop(cache: Cache) -> float:
 
     def step() -> None:
         batch = collate([clips[number] for number in islice(waiting, BATCH)])
-        spoken, named = model.recur(model.convolve(batch.regions.contiguous()), batch.lengths)
-        assert named is not None
-        loss = ctc(spoken.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
+        heard = model.recur(model.convolve(batch.regions.contiguous()), batch.lengths)
+        assert heard.words is not None
+        loss = ctc(heard.log_probabilities.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
         loss = loss + torch.nn.functional.cross_entropy(
-            named.flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
+            heard.words.flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
         )
         optimiser.zero_grad()
         loss.backward()
