@@ -86,9 +86,8 @@ def timed(spent: Spent, name: str) -> Iterator[None]:
     """Add the time that the block takes."""
     start, before = time.process_time(), sum(spent.values())
     yield
-    spent[name] += 1000 * (time.process_time() - start) - (
-        sum(spent.values()) - before
-    )  # without what is counted within
+    within = sum(spent.values()) - before
+    spent[name] += 1000 * (time.process_time() - start) - within
 
 
 def counted(spent: Spent, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
