@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.adapt import settings_from, teaching, timed
+from gunileo.adapt import settings_from, teaching
 from gunileo.arguments import listed
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import Reader, load_model
@@ -75,8 +75,7 @@ def main() -> None:
     own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
-    # As users have them: with a text, and word times by the model that is adapted.
-    pool = timed(load_model(arguments.model), new, [replace(utterance, words=()) for utterance in pool])
+    pool = [replace(utterance, words=()) for utterance in pool]  # as users have them: with a text alone
     begin: Callable[[str], Settings] = teaching if arguments.teach else settings_from
     if len(pool) < max(TAUGHT):
         raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")

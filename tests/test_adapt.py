@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from gunileo import registry
-from gunileo.adapt import settings_from, timed
+from gunileo.adapt import settings_from
 from gunileo.confidence import Calibration
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
@@ -273,15 +273,3 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
     assert (settings["epochs"], settings["frozen"], settings["anchor"]) == (1, True, begun.anchor)
     assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"
-
-
-def test_clips_without_word_times_get_them_from_the_model(synthetic_cache: Path) -> None:
-    reader, cache = load_model(), Cache(synthetic_cache)
-    bare = [replace(clip, words=()) for clip in cache.utterances]
-    for clip, found in zip(cache.utterances, timed(reader, cache, bare), strict=True):
-        assert [word.word for word in found.words] == clip.text.split()
-        assert all(0 <= word.start < word.end <= clip.frames / 25 for word in found.words)
-        assert found.words[2].start == pytest.approx(clip.words[2].start, abs=0.4)
-    assert timed(reader, cache, cache.utterances) == cache.utterances, "known times stay"
-    unspelled = [replace(bare[0], text="naïve"), replace(bare[0], text="bin " * 60)]
-    assert timed(reader, cache, unspelled) == unspelled

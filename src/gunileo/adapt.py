@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gunileo import registry
-from gunileo.decode import DecodeError, align
-from gunileo.engine import Reader
-from gunileo.grammar import GrammarError
-from gunileo.labels import WordTime
 from gunileo.model import load_weights
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.train import Settings, laid_out
-from gunileo.video import FPS
 
 
 def settings_from(model: Path | str, talkers: int = 1) -> Settings:
@@ -67,22 +59,3 @@ def teaching(model: Path | str) -> Settings:
     """
     settings = settings_from(model)
     return replace(settings if registry.shipped(model) else adapting(settings), anchor=0.0, learnt=1.0)
-
-
-def timed(reader: Reader, cache: Cache, utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
-    """The same clips; each that came without word times has those at which ``reader`` finds its words.
-
-    New sentences can then be joined of them, and the head that names words learns from them, too. They come from
-    where CTC names letters: of a talker that the network doesn't know, the head places words worse. A clip of a text
-    that can't be spelled, or not in so few frames, stays as it is. Raises ``CacheError`` if a clip can't be loaded,
-    ``ModelError`` if the model is broken.
-    """
-    found = list(utterances)
-    for index, clip in enumerate(utterances):
-        with suppress(DecodeError, GrammarError):
-            if not clip.words:
-                words = align(reader.log_probabilities(cache.load(clip)), clip.text)
-                words = reader.timing.apply(words, clip.frames / FPS) if reader.timing else words
-                times = tuple(WordTime(word.word, word.start, word.end) for word in words)
-                found[index] = replace(clip, words=times)
-    return found

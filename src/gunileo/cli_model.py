@@ -79,9 +79,8 @@ def train(
 
     import torch
 
-    from gunileo.adapt import settings_from, timed
+    from gunileo.adapt import settings_from
     from gunileo.corpus import training_parts
-    from gunileo.engine import load_model
     from gunileo.model import LAYOUTS
     from gunileo.parallel import is_first
     from gunileo.train import laid_out
@@ -102,8 +101,6 @@ def train(
         raise typer.BadParameter(f"{init} has a layout of its own; leave this out", param_hint="--layout")
     talking = {clip.talker for clip in training}
     settings = settings_from(init, len(talking)) if init else laid_out(LAYOUTS[layout or _Layout.labial])
-    if init:
-        training = timed(load_model(init), opened, training)
 
     def say(line: str) -> None:
         if is_first():

@@ -199,13 +199,11 @@ class _Lesson(Cache):
 
 
 def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
-    from gunileo.adapt import teaching, timed
+    from gunileo.adapt import teaching
     from gunileo.train import train
 
     kept = {one.id for one in held}
     learnt = [one for one in lesson.utterances if one.id not in kept]
-    if lesson.practice:  # commands are of words that the network can't place
-        learnt = timed(load_model(base), lesson, learnt)
     try:
         train(
             lesson,
