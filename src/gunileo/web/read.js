@@ -40,6 +40,7 @@ export function leaveRead() {
 function begin() {
   stopReading.abort();
   closeCamera(seen);
+  shown.onloadedmetadata = shown.onerror = null;
   for (const id of ["shown", "seen", "strip", "reading", "another", "read-progress", "record-hint"]) find(id).hidden = true;
   find("drop").hidden = find("record").hidden = find("expect").hidden = false;
   find("file").value = "";
@@ -88,9 +89,11 @@ async function read(file, name, recorded = false) {
       else if (told.of) [bar.max, bar.value] = [told.of, Math.min(told.frames, told.of)];
       else say(status, `Reading ${name}: ${(told.frames / 25).toFixed(0)} s`);
     }
-    if (recorded) await convert(file, name, signal);
+    if (recorded) convert(file, name, signal).catch((error) => signal.aborted || say(status, `The recording can't be shown: ${error.message}`, true));
   } catch (error) {
-    if (error.name !== "AbortError") say(status, error.message, true);
+    if (error.name === "AbortError") return;
+    begin();
+    say(status, error.message, true);
   } finally {
     if (!signal.aborted) bar.hidden = true;
   }
@@ -132,7 +135,7 @@ function show(read) {
   say(find("read-status"), transcript.text ? "" : "No word was read.");
   find("sentence").replaceChildren(
     make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole` }),
-    transcript.text || "…",
+    transcript.sentences ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
   showWords(find("words"), transcript.words, (word) => {
     shown.currentTime = word.start;
