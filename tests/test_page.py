@@ -33,7 +33,7 @@ def camera(path: Path, frames: list[Frame]) -> Path:
     with av.open(str(path), "w", format="yuv4mpegpipe") as container:
         stream = container.add_stream("wrapped_avframe", rate=25)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
-        for pixels in [frames[0]] * 40 + frames + [frames[-1]] * 40:
+        for pixels in [frames[0]] * 25 + frames + [frames[-1]] * 25:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
         container.mux(stream.encode(None))
     return path
@@ -135,7 +135,7 @@ def test_what_no_browser_plays_and_what_is_no_video(visit: Open, film: Path, tmp
     page.set_input_files("#file", clips.text(tmp_path / "letter.mp4"))
     expect(page.locator("#read-status")).to_contain_text("letter.mp4: no video", timeout=PATIENCE)
     page.click("#record")
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(1500)
     page.click("#record")
     expect(page.locator("#words button")).to_have_count(6, timeout=PATIENCE)
 
@@ -151,7 +151,7 @@ def test_a_command_is_taught_and_recognised_live(visit: Open, film: Path) -> Non
     page.press("#teach-name", "Enter")
     expect(page.locator("#prompt")).to_have_text("open the door", timeout=PATIENCE)
     page.keyboard.press("Enter")
-    page.wait_for_timeout(5500)
+    page.wait_for_timeout(5000)
     page.keyboard.press("Enter")
     expect(page.locator("#take-status")).to_contain_text("Kept “open the door”", timeout=PATIENCE)
     page.click("#studio-done")

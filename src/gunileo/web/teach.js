@@ -100,7 +100,10 @@ function card(one, canTrain) {
 /** How a taught model stands, in a sentence. */
 function told(one, canTrain) {
   const { lesson: going, model } = one;
-  if (going?.running) return `${going.doing === "waiting" ? "Beginning" : going.doing}${going.of ? `: ${going.done} of ${going.of}` : ""}…`;
+  if (going?.running) {
+    const doing = going.doing[0].toUpperCase() + going.doing.slice(1);
+    return going.of ? `${doing}: ${going.done} of ${going.of}…` : `${doing}…`;
+  }
   if (going?.error) return going.error;
   const skipped = going?.skipped.length ? ` Left out: ${going.skipped.join("; ")}.` : "";
   const needed = canTrain || model?.trained ? "" : ' To train it: pip install "gunileo[train]"';
