@@ -57,7 +57,7 @@ def _gunileo(
       gunileo transcribe talk.mp4              print what is said
       gunileo transcribe talk.mp4 --burn       and draw it into the video
       gunileo live                             read your camera as you speak
-      gunileo serve                            all of that on a page in your browser
+      gunileo serve                            all that in your browser
       gunileo demo                             see it all work on a made-up face
 
     The models that come with it read the sentences of one talker well and strangers badly ("not sure: ..."). To read
