@@ -1,14 +1,18 @@
-"""Print the lowest version of each direct dependency that pyproject.toml allows, as constraints for pip."""
+"""Print what holds pip to the lowest version of each direct dependency that pyproject.toml allows.
 
+What constraints.txt pins stays as pinned there: older PyTorch brings gigabytes.
+"""
+
+import re
 import tomllib
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
-project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-extras = project["optional-dependencies"]
-for line in [*project["dependencies"], *extras["train"], *extras["serve"], *extras["lexicon"], *extras["dev"]]:
-    requirement = Requirement(line)
-    if requirement.marker is None or requirement.marker.evaluate():
-        lowest = min(bound.version for bound in requirement.specifier if bound.operator == ">=")
-        print(f"{requirement.name}=={lowest}")
+root = Path(__file__).parents[1]
+project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+pinned = [line for line in (root / "constraints.txt").read_text().splitlines() if "==" in line]
+print(*pinned, sep="\n")
+extras = [line for name, lines in project["optional-dependencies"].items() if name != "ray" for line in lines]
+for line in dict.fromkeys([*project["dependencies"], *extras]):
+    name, lowest = re.match(r"([\w-]+)(?:\[.*\])?(?:>=([\w.]+))?", line).groups()
+    if lowest and not any(pin.startswith(f"{name}==") for pin in pinned):
+        print(f"{name}=={lowest}")
