@@ -167,3 +167,10 @@ def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
     clips.write_timed(tmp_path / "a.mkv", clips.talking()[0][:12], times)
     with pytest.raises(VideoError, match=r"a\.mkv: one picture stands for 300 seconds, as damaged time stamps say"):
         read_regions(tmp_path / "a.mkv")
+
+
+def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+    path = clips.good(tmp_path / "a.mkv", 12)
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/AVX"))
+    with pytest.raises(VideoError, match=r"a\.mkv: its pictures are in a format that is not known here; convert it"):
+        read_regions(path)

@@ -74,7 +74,9 @@ def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
         with av.open(source, "r", options=largest) as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: has sound but no picture; give a video file")
-            codec = container.streams.video[0].codec_context
+            codec: av.VideoCodecContext | None = container.streams.video[0].codec_context
+            if codec is None:
+                raise VideoError(f"{path}: its pictures are in a format that is not known here; convert it")
             if not 0 < codec.width * codec.height <= MAX_PIXELS:
                 raise VideoError(f"{path}: its pictures are damaged, or larger than 8K; convert it to a smaller size")
             codec.options = largest
