@@ -15,9 +15,9 @@ import pytest
 from gunileo import registry
 from gunileo.decode import DecodeError
 from gunileo.engine import load_model
-from gunileo.evaluate import is_grid
 from gunileo.mouth import MouthError, Regions, mouth_regions, read_regions
 from gunileo.registry import ModelError
+from gunileo.sentence import is_grid
 from gunileo.synthetic import speak
 from gunileo.teach import Lesson, TakeError, check_take, forget, takes_folder, teach
 from gunileo.video import write_video

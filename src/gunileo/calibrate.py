@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from gunileo.confidence import FEWEST, IMPOSTORS, LOOKS, Calibrations, Sample, evidence, fit
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats
-from gunileo.evaluate import is_grid
 from gunileo.grammar import Grammar
 from gunileo.metrics import words_right
+from gunileo.sentence import is_grid
 
 if TYPE_CHECKING:  # for their names alone
     from gunileo.engine import Reader

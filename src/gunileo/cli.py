@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ModuleNotFoundError as error:
         if (error.name or "gunileo").startswith("gunileo"):
             raise
-        extra = "ray" if error.name == "ray" else "train"
+        extra = {"ray": "ray", "PIL": "burn"}.get(error.name or "", "train")
         complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[{extra}]"')
     except Exception as error:
         complain(error, f"{type(error).__name__}: {error}; a fault of gunileo's: report what --verbose shows of it")

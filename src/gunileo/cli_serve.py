@@ -31,6 +31,7 @@ def serve(
     """
     try:
         import fastapi  # noqa: F401
+        import PIL  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn
         import websockets  # noqa: F401

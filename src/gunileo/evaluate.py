@@ -24,7 +24,7 @@ from gunileo.metrics import (
     wer,
 )
 from gunileo.prepare import Cache, CachedUtterance
-from gunileo.sentence import PLACES, text_to_code
+from gunileo.sentence import PLACES, is_grid
 from gunileo.transcript import Word
 
 WAYS = ("greedy", "grammar")  # to decode
@@ -178,15 +178,6 @@ def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[tuple[fl
 
 def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return sum(start for start, _ in pairs) / len(pairs), sum(end for _, end in pairs) / len(pairs)
-
-
-def is_grid(text: str) -> bool:
-    """Whether a text is one of GRID's sentences."""
-    try:
-        text_to_code(text)
-    except ValueError:
-        return False
-    return True
 
 
 def to_json(evaluation: Evaluation) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from gunileo.confidence import IMPOSTORS, OTHERS, limit, read_well
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
-from gunileo.evaluate import WAYS, Clip, Evaluation, Score, WordTimes, is_grid
+from gunileo.evaluate import WAYS, Clip, Evaluation, Score, WordTimes
 from gunileo.grammar import Grammar
 from gunileo.metrics import (
     BINS,
@@ -32,7 +32,7 @@ from gunileo.mouth import Regions
 from gunileo.phones import VISEME_NAMES, visemes
 from gunileo.prepare import Cache, CachedUtterance
 from gunileo.saliency import Saliency, saliency
-from gunileo.sentence import PLACES, SLOTS
+from gunileo.sentence import PLACES, SLOTS, is_grid
 
 WORST = 10  # clips shown
 _POSING = 40  # clips, at most, of which impostors are made

@@ -58,6 +58,15 @@ def text_to_code(text: str) -> str:
     return code
 
 
+def is_grid(text: str) -> bool:
+    """Whether a text is one of GRID's sentences."""
+    try:
+        text_to_code(text)
+    except ValueError:
+        return False
+    return True
+
+
 def encode(text: str) -> list[int]:
     """Class indices (1-36) of a text spelled out in lower-case letters, spaces and digits 1-9.
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Query
 from gunileo import registry, takes
 from gunileo.desk import FORM, REFUSED, AnyDesk, AnyUpload, Desk, Going, errors
 from gunileo.errors import GunileoError
-from gunileo.evaluate import is_grid
+from gunileo.sentence import is_grid
 from gunileo.takes import Look
 from gunileo.teach import TakeError, checked_name, forget
 from gunileo.worker import Busy

@@ -20,13 +20,12 @@ from gunileo.activity import LONGEST, moving
 from gunileo.corpus import Corpus, find_corpus, validation_part
 from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError, Stopped
-from gunileo.evaluate import is_grid
 from gunileo.examples import Examples
 from gunileo.files import write_whole
-from gunileo.metrics import words_right
 from gunileo.mouth import Regions, read_regions
 from gunileo.prepare import Cache, CachedUtterance, prepare
 from gunileo.registry import ModelError, TaughtModel
+from gunileo.sentence import is_grid
 from gunileo.video import FPS
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
@@ -222,6 +221,8 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
 
 def _practised(lesson: _Lesson, held: Sequence[CachedUtterance], reader: Reader) -> tuple[int, int]:
     """Words of the held-back sentences that are read right, and all of them."""
+    from gunileo.metrics import words_right
+
     said = [one.text for one in held]
     read = [reader.transcribe_regions(lesson.load(one), one.id).text for one in held]
     right = sum(sum(words_right(one, other)) for one, other in zip(said, read, strict=True))
