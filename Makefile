@@ -18,7 +18,7 @@ check: .venv/ready  ## style and types
 lowest:  ## the quick tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	$(PYTHON) -m venv .lowest
 	$(PYTHON) .ci/lowest.py > .lowest/constraints.txt
-	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,serve,lexicon,dev]'
+	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,burn,serve,lexicon,dev]'
 	.lowest/bin/pytest tests/test_labels.py tests/test_corpus.py tests/test_decode.py tests/test_video.py tests/test_mouth.py \
 		tests/test_prepare.py tests/test_engine.py tests/test_export.py tests/test_cli.py tests/test_download.py
 
