@@ -174,3 +174,19 @@ def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/AVX"))
     with pytest.raises(VideoError, match=r"a\.mkv: its pictures are in a format that is not known here; convert it"):
         read_regions(path)
+
+
+def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) -> None:
+    path = clips.coded(tmp_path / "a.avi", 12)
+    content = bytearray(path.read_bytes())
+    scale = content.index(b"strh") + 28  # seconds of a picture are scale / rate
+    content[scale : scale + 4] = (100_000_000).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"a\.avi: one picture stands for \d+ seconds, as damaged time stamps say"):
+        read_regions(path)
+
+
+def test_names_in_no_encoding_do_not_matter(tmp_path: Path) -> None:
+    path = clips.good(tmp_path / "a.mp4", 12)
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"La\xb1f"))
+    assert len(read_regions(path)) == 12

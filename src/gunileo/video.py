@@ -110,10 +110,12 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
             rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
         if frame.time is not None and frame.time_base is not None:
-            if end and frame.time - end > MAX_STILL:
-                still = f"one picture stands for {frame.time - end:.0f} seconds"
-                raise VideoError(f"{path}: {still}, as damaged time stamps say; convert it, or cut that out")
-            end = frame.time + float(frame.duration * frame.time_base)
+            shown = float(frame.duration * frame.time_base)
+            still = max(shown, frame.time - end if end else 0.0)
+            if still > MAX_STILL:
+                fault = f"one picture stands for {still:.0f} seconds, as damaged time stamps say"
+                raise VideoError(f"{path}: {fault}; convert it, or cut that out")
+            end = frame.time + shown
         graph.push(frame)
         for resampled in _pull(graph):
             yield upright(resampled, rotation)
