@@ -71,7 +71,7 @@ def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
         if isinstance(source, str) and path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty; copy or download it again")
         largest = {"max_pixels": str(MAX_PIXELS)}
-        with av.open(source, "r", options=largest) as container:
+        with av.open(source, "r", options=largest, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: has sound but no picture; give a video file")
             codec: av.VideoCodecContext | None = container.streams.video[0].codec_context
