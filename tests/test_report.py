@@ -117,7 +117,7 @@ def counted(clips: list[Clip]) -> Figures:
         {how: alike(clips, how) for how in ways},
         {how: reliabilities(clips, how) for how in ways},
         {how: sureness(clips, how) for how in ways},
-        *(None, worst(clips), [], impostors(clips, {"still": [read(SAID[0], 0.3)]}), [], ["s2/b"]),
+        *(None, worst(clips), [], impostors(clips, {"still": [read(SAID[0], 0.3)]}), [], ["s2/b"], False),
     )
 
 

@@ -126,4 +126,4 @@ def test_windows_stay_within_the_clip(reader: Reader) -> None:
 
 def test_too_short_a_clip_is_refused(reader: Reader) -> None:
     with pytest.raises(DecodeError, match="too few"):
-        saliency(reader, clip()[:10], ["bin"] * 30, 0, SLOTS[0], 0, 0.1)
+        saliency(reader, clip(), ["bin"] * 30, 0, SLOTS[0], 0, 0.1)

@@ -25,7 +25,10 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def heard(ended: Event) -> Iterator[None]:
-    """Sets ``ended`` on Ctrl-C, besides; Python drops it while an object is deleted, as PyTorch's loaders often are."""
+    """Sets ``ended`` on Ctrl-C, besides; Python drops it while an object is deleted, as PyTorch's loaders often are.
+
+    Nothing is printed of those that it drops.
+    """
     if threading.current_thread() is not threading.main_thread():  # which alone hears it
         yield
         return
@@ -34,8 +37,14 @@ def heard(ended: Event) -> Iterator[None]:
         ended.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, end)
+    def pass_over(dropped: sys.UnraisableHookArgs) -> None:
+        if dropped.exc_type is not KeyboardInterrupt:
+            told(dropped)
+
+    before, told = signal.signal(signal.SIGINT, end), sys.unraisablehook
+    sys.unraisablehook = pass_over
     try:
         yield
     finally:
+        sys.unraisablehook = told
         signal.signal(signal.SIGINT, before)
