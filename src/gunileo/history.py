@@ -13,10 +13,10 @@ def record(path: Path, row: dict[str, float]) -> list[dict[str, float]]:
     """Add a row to a CSV of epochs, in place of any of the same or a later epoch, and return all rows."""
     rows: list[dict[str, float]] = []
     if path.exists():
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in old.items()} for old in csv.DictReader(file)]
     rows = [old for old in rows if old["epoch"] < row["epoch"]] + [row]
-    with whole(path) as part, part.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         writer.writeheader()
         writer.writerows(rows)

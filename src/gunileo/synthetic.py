@@ -95,7 +95,7 @@ def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 
             frames, segments = _speak(portrait, code, _clip_rng(code, seed, talker))
             write_video(clips / f"{code}.mp4", frames)
             lines = "".join(f"{segment.start} {segment.end} {segment.word}\n" for segment in segments)
-            (aligns / f"{code}.align").write_text(lines)
+            (aligns / f"{code}.align").write_text(lines, encoding="utf-8")
             videos.append(clips / f"{code}.mp4")
     return videos
 
