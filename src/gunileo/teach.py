@@ -165,7 +165,8 @@ class _Lesson(Cache):
         super().__init__(cache)
         left = {name for name, _ in self.skipped}
         wanted = {one.id: str(one.video) for one in corpus.utterances if one.id not in left}
-        whole = [one for one in self.utterances if one.id in wanted]
+        # By name: the cache has them in the order in which they were done.
+        whole = sorted((one for one in self.utterances if one.id in wanted), key=lambda one: one.id)
         for one in self.utterances:
             if one.id not in wanted:
                 (cache / one.file).unlink(missing_ok=True)  # whoever deletes a take wants nothing of it kept
