@@ -77,7 +77,9 @@ class Cache:
         try:
             if not _is_cache(self.path):
                 raise CacheError(f"{path} is no cache; make one with 'gunileo prepare SOURCE -o {path}'")
-            self.utterances = [entry.utterance for entry in _read_manifest(self.path)[0].values()]
+            entries = _read_manifest(self.path)[0]
+            # By name, not as processes happened to finish: training shuffles alike however a corpus was prepared.
+            self.utterances = [entries[name].utterance for name in sorted(entries)]
         except OSError as error:
             raise CacheError(f"{path} can't be read: {error.strerror}") from error
 
