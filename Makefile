@@ -1,8 +1,8 @@
-# Both goals set up .venv first; they need Python 3.11 or newer and the packages' registry, nothing else.
+# The goals set up environments of their own; they need Python 3.11 or newer and the packages' registry, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lowest
+.PHONY: demo test check lowest lock sbom
 
 demo: .venv/ready  ## the main job on a made-up talking face: prepare, train, test, read
 	$(BIN)/gunileo demo
@@ -21,6 +21,14 @@ lowest:  ## the quick tests with the lowest versions that pyproject.toml allows,
 	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,burn,serve,lexicon,dev]'
 	.lowest/bin/pytest tests/test_labels.py tests/test_corpus.py tests/test_decode.py tests/test_video.py tests/test_mouth.py \
 		tests/test_prepare.py tests/test_engine.py tests/test_export.py tests/test_cli.py tests/test_download.py
+
+lock:  ## constraints.txt anew: the newest version of everything that is installed, on any system
+	$(PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet --disable-pip-version-check uv
+	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras -c .ci/pinned.txt \
+		--no-annotate --no-header --upgrade pyproject.toml -o .lock/all.txt
+	{ echo '# Versions that the tests run with; made by `make lock`. Without PyTorch'"'"'s CUDA, which a build of it may bring.'; \
+		grep -Ev '^(cuda|nvidia|triton)' .lock/all.txt; } > constraints.txt
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

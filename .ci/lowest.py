@@ -1,6 +1,6 @@
 """Print what holds pip to the lowest version of each direct dependency that pyproject.toml allows.
 
-What constraints.txt pins stays as pinned there: older PyTorch brings gigabytes.
+What pinned.txt beside this pins stays so: other builds of PyTorch bring gigabytes.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 root = Path(__file__).parents[1]
 project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-pinned = [line for line in (root / "constraints.txt").read_text().splitlines() if "==" in line]
+pinned = [line for line in (root / ".ci/pinned.txt").read_text().splitlines() if "==" in line]
 print(*pinned, sep="\n")
 extras = [line for name, lines in project["optional-dependencies"].items() if name != "ray" for line in lines]
 for line in dict.fromkeys([*project["dependencies"], *extras]):
