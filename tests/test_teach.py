@@ -220,7 +220,7 @@ def test_a_base_that_changed_is_not_used(own: Path) -> None:
 
 def test_nothing_is_pickled(kitchen: Lesson) -> None:
     files = [path for path in kitchen.model.folder.rglob("*") if path.is_file()]
-    assert sorted(path.name for path in files) == ["examples.npz", "teach.json"]
+    assert sorted(path.name for path in files) == ["examples.npz"]
     with np.load(kitchen.model.folder / "examples.npz", allow_pickle=False) as content:
         assert all(content[name].dtype != object for name in content.files)
 

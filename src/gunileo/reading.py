@@ -123,11 +123,11 @@ def named(path: Path, name: str) -> Iterator[None]:
 def reader_of(model: str) -> Reader:
     """The reader of a model, loaded once; again when it was taught anew."""
     known = registry.taught(model)
-    return _loaded(model, (known.folder / "teach.json").stat().st_mtime_ns if known else 0)
+    return _loaded(model, known.version if known else "")
 
 
 @lru_cache(maxsize=4)
-def _loaded(model: str, made: int) -> Reader:
+def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
 
 

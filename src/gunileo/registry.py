@@ -43,7 +43,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class TaughtModel:
-    """A model that the user taught commands; ``teach.json`` in its folder has these fields."""
+    """A model that the user taught commands; ``models/NAME/teach.json`` in ``home()`` has these fields."""
 
     name: str
     base: str  # shipped model, or path of the run, over whose frame features it was taught
@@ -52,11 +52,12 @@ class TaughtModel:
     right: int  # takes that the others recognise, held back where the network was trained; or words of practice ...
     tested: int  # ... of so many
     made: str  # when, ISO 8601
+    version: str = ""  # the folder beside ``teach.json`` that has the other files; another one each time it is taught
 
     @property
     def folder(self) -> Path:
-        """Where its files are."""
-        return home() / "models" / self.name
+        """Where its files are, but for ``teach.json``."""
+        return home() / "models" / self.name / self.version
 
     def summary(self) -> str:
         """What was taught, and how well it was learnt, for a reader; a line each."""

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gunileo import __version__, reading, registry, studio
+from gunileo import __version__, reading, registry, studio, takes
 from gunileo.desk import FORM, REFUSED, AnyDesk, AnyUpload, Desk
 from gunileo.errors import GunileoError
 from gunileo.feed import converse
@@ -53,6 +53,7 @@ def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, toke
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(takes.tidy)
         with tempfile.TemporaryDirectory(prefix="gunileo-serve-", ignore_cleanup_errors=True) as folder:
             worker = Worker(Path(folder), limits.work, limits.waiting, limits.memory)
             teacher = Worker(Path(folder), _LESSON, 0)

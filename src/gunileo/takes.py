@@ -6,21 +6,21 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from gunileo import registry
+from gunileo import registry, teach
 from gunileo.corpus import VIDEO_SUFFIXES
 from gunileo.engine import Reader
-from gunileo.files import whole, write_whole
+from gunileo.files import FileError, alone, whole, write_whole
 from gunileo.grammar import Grammar
 from gunileo.labels import CorpusError, read_text
 from gunileo.mouth import Regions
 from gunileo.reading import Limits, check, named, reader_of, tiled
 from gunileo.sentence import SLOTS
-from gunileo.teach import Lesson, TakeError, check_take, takes_folder, teach
+from gunileo.teach import Lesson, TakeError, check_take, takes_folder
 from gunileo.video import FPS
 from gunileo.worker import Tell
 
@@ -114,12 +114,25 @@ def keep(path: Path, name: str, text: str) -> Take:
     The text comes first: a clip without one would be no take, a text without a clip is nothing.
     """
     folder = takes_folder(name)
-    numbers = [int(take.stem[5:]) for take in folder.glob("take-*") if take.stem[5:].isdecimal()]
-    place = folder / f"take-{max(numbers, default=0) + 1:04}{path.suffix or '.mp4'}"
-    write_whole(place.with_suffix(".txt"), text + "\n")
-    with whole(place) as part:
-        shutil.copyfile(path, part)
+    with alone(folder):
+        numbers = [int(take.stem[5:]) for take in folder.glob("take-*") if take.stem[5:].isdecimal()]
+        place = folder / f"take-{max(numbers, default=0) + 1:04}{path.suffix or '.mp4'}"
+        write_whole(place.with_suffix(".txt"), text + "\n")
+        with whole(place) as part:
+            shutil.copyfile(path, part)
     return Take(place.stem, text)
+
+
+def tidy() -> None:
+    """Remove what takes and lessons have left whose server was killed: texts without a clip, parts of files."""
+    teach.tidy()
+    for name in recorded():
+        folder = registry.home() / "takes" / name
+        with suppress(FileError), alone(folder):  # another server's, if any, is at work there
+            clips = {path.stem for path in folder.glob("take-*") if path.suffix in VIDEO_SUFFIXES}
+            for path in [*folder.glob("take-*.txt"), *folder.glob(".take-*.part")]:
+                if path.stem not in clips:
+                    path.unlink(missing_ok=True)
 
 
 def drop(name: str, take: str) -> None:
@@ -144,4 +157,4 @@ def learn(name: str, base: str, train: bool, tell: Tell) -> Lesson:
     if train and not can_train():
         raise TakeError('training needs PyTorch; run: pip install "gunileo[train]"')
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # training's bars
-        return teach(takes_folder(name), name, base, train, tell)
+        return teach.teach(takes_folder(name), name, base, train, tell)

@@ -1,6 +1,8 @@
 """Teaching a model the user's own commands, from takes of them: clips with a text beside each.
 
-A taught model is a folder of its own in ``registry.home()``; ``load_model`` finds it by its name.
+A taught model is a folder of its own in ``registry.home()``; ``load_model`` finds it by its name. Its ``teach.json``
+names the folder within that holds everything else, and is written last, in one step: there is the earlier model or the
+new one, at whatever moment the work is killed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +24,7 @@ from gunileo.corpus import Corpus, find_corpus, validation_part
 from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError, Stopped
 from gunileo.examples import Examples
-from gunileo.files import write_whole
+from gunileo.files import FileError, alone, write_whole
 from gunileo.mouth import Regions, read_regions
 from gunileo.prepare import Cache, CachedUtterance, prepare
 from gunileo.registry import ModelError, TaughtModel
@@ -108,44 +111,69 @@ def teach(
         raise TakeError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
     corpus = find_corpus(takes)
-    lesson = _Lesson(corpus, registry.home() / "regions" / name, report)
-    if lesson.practice and not train:
-        raise TakeError(f"{takes}: sentences of GRID's, which the network has to learn; add --train")
-    place = registry.home() / "models"
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".teach-", dir=place) as folder:
-        new = Path(folder) / name
-        new.mkdir()
-        held: list[CachedUtterance] = []
-        if train:
-            held = lesson.held()
-            reader = _trained(lesson, held, base, new / "run", report)
-        if lesson.practice:
-            right, tested = _practised(lesson, held, reader)
-        else:
-            right, tested = _exemplified(lesson, held, reader, new / "examples.npz", report)
-        counts = dict(Counter(one.text for one in lesson.utterances))
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        lasting = base if registry.shipped(base) else str(Path(base).absolute())
-        model = TaughtModel(name, lasting, counts, train, right, tested, now)
-        fields = {field: value for field, value in asdict(model).items() if field != "name"}
-        write_whole(new / "teach.json", json.dumps(fields, indent=1) + "\n")
-        _replace(place / name, new, Path(folder) / "old")
+    place = registry.home() / "models" / name
+    with alone(place.parent):
+        _tidy(place.parent)
+        try:
+            lesson = _Lesson(corpus, registry.home() / "regions" / name, report)
+            if lesson.practice and not train:
+                raise TakeError(f"{takes}: sentences of GRID's, which the network has to learn; add --train")
+            model = _taught(lesson, place, base, reader, train, report)
+        finally:
+            _tidy(place.parent)
     return Lesson(model, lesson.skipped)
 
 
-def _replace(place: Path, new: Path, old: Path) -> None:
-    try:
-        if place.exists():
-            place.rename(old)
+def _taught(lesson: _Lesson, place: Path, base: str, reader: Reader, train: bool, report: Progress) -> TaughtModel:
+    place.mkdir(exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix="", dir=place))
+    held: list[CachedUtterance] = []
+    if train:
+        held = lesson.held()
+        reader = _trained(lesson, held, base, new / "run", report)
+    if lesson.practice:
+        right, tested = _practised(lesson, held, reader)
+    else:
+        right, tested = _exemplified(lesson, held, reader, new / "examples.npz", report)
+    counts = dict(Counter(one.text for one in lesson.utterances))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lasting = base if registry.shipped(base) else str(Path(base).absolute())
+    model = TaughtModel(place.name, lasting, counts, train, right, tested, now, new.name)
+    fields = {field: value for field, value in asdict(model).items() if field != "name"}
+    write_whole(place / "teach.json", json.dumps(fields, indent=1) + "\n")
+    return model
+
+
+def tidy() -> None:
+    """Remove what lessons that were killed have left, unless one goes on."""
+    models = registry.home() / "models"
+    if models.is_dir():
+        with suppress(FileError), alone(models):
+            _tidy(models)
+
+
+def _tidy(models: Path) -> None:
+    """Remove all that no model's description names: versions that were replaced or never finished."""
+    for place in models.iterdir():
+        if not place.is_dir():
+            continue
         try:
-            new.rename(place)
-        except OSError:
-            if old.exists():
-                old.rename(place)
-            raise
-    except OSError as error:
-        raise ModelError(f"{place}: can't be replaced ({error.strerror}); close what uses it, and try again") from error
+            model = registry.taught(place.name)
+        except ModelError:  # whoever wants to mend it finds everything
+            continue
+        if model and not model.version:
+            continue
+        kept = {"teach.json", model.version} if model else set()
+        for path in place.iterdir():
+            if path.name in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)  # what a system doesn't let go of stays until the next time
+            else:
+                path.unlink(missing_ok=True)
+        if not model:
+            with suppress(OSError):
+                place.rmdir()
 
 
 class _Lesson(Cache):
@@ -253,6 +281,7 @@ def forget(name: str) -> None:
         yours = ", ".join(model.name for model in registry.taught_models()) or "none yet"
         raise ModelError(f"{name}: no such taught model; yours are: {yours}")
     try:
+        (folders[0] / "teach.json").unlink(missing_ok=True)  # first: no model is listed that is half gone
         for folder in folders:
             if folder.is_dir():
                 shutil.rmtree(folder)
