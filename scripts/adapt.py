@@ -16,7 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +76,6 @@ def main() -> None:
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
     pool = [replace(utterance, words=()) for utterance in pool]  # as users have them: with a text alone
-    begin: Callable[[str], Settings] = teaching if arguments.teach else settings_from
     if len(pool) < max(TAUGHT):
         raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
 
@@ -84,10 +83,11 @@ def main() -> None:
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
     for count in TAUGHT:
+        settings = teaching(arguments.model, count) if arguments.teach else settings_from(arguments.model)
         lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
         _row(
             str(count),
-            [adapt(begin(arguments.model), seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
+            [adapt(settings, seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
         )
     if arguments.teach:
         return

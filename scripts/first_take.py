@@ -282,7 +282,8 @@ def trained(group: Group, draw: Draw, model: str) -> Reader:
     cuts = group.cuts
     taught = [CachedUtterance(str(i), "", len(cuts[i].regions), cuts[i].text, (), "") for i in draw.examples]
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", teaching(model)).parent)
+        settings = teaching(model, len(taught))
+        return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", settings).parent)
 
 
 if __name__ == "__main__":

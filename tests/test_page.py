@@ -1,5 +1,6 @@
 """The page in a real browser, its camera fed by a clip: Read, Live and Teach from start to end."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from gunileo import load_model
 from gunileo.sentence import code_to_text
-from gunileo.video import Frame, read_frames
+from gunileo.synthetic import UNITS, speak
+from gunileo.video import Frame, read_frames, write_video
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 90_000  # milliseconds, on a busy machine
@@ -140,33 +142,89 @@ def test_what_no_browser_plays_and_what_is_no_video(visit: Open, film: Path, tmp
     expect(page.locator("#words button")).to_have_count(6, timeout=PATIENCE)
 
 
-def test_a_command_is_taught_and_recognised_live(visit: Open, film: Path) -> None:
-    page = visit(film, viewport={"width": 400, "height": 800})
-    page.click("nav a[href='#teach']")
-    page.fill("#teach-name", "mine")
-    page.fill("#teach-text", "turn (on")
-    page.press("#teach-name", "Enter")
-    expect(page.locator("#plan-status")).to_contain_text("line 1: '(' is never closed", timeout=PATIENCE)
-    page.fill("#teach-text", "open the door")
-    page.press("#teach-name", "Enter")
-    expect(page.locator("#prompt")).to_have_text("open the door", timeout=PATIENCE)
+def command(code: str, seed: int) -> list[Frame]:
+    """Two of the words of a sentence, as a command, with rest around them; of half the size, as ``film`` is."""
+    frames, segments = speak(code, seed)
+    said = [segment for segment in segments if segment.word not in ("sil", "sp")][:2]
+    spoken = frames[said[0].start // UNITS : said[-1].end // UNITS + 1]
+    whole = [frames[0]] * 15 + list(spoken) + [frames[0]] * 15
+    return [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in whole]
+
+
+def record(page: Page, text: str) -> None:
+    """Record a take of what is asked for, by keys alone."""
+    expect(page.locator("#prompt")).to_have_text(text, timeout=PATIENCE)
+    expect(page.locator("#take")).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(5000)
+    page.wait_for_timeout(3000)
     page.keyboard.press("Enter")
-    expect(page.locator("#take-status")).to_contain_text("Kept “open the door”", timeout=PATIENCE)
-    page.click("#studio-done")
-    card = page.locator("#taught article")
-    expect(card).to_contain_text("Knows each take as an example", timeout=PATIENCE)
-    page.click("text=Try it live")
-    assert page.input_value("#live-model") == "mine"
-    assert "open the door" in heard_live(page, "open the door")
-    expect(page.locator("#spoken small").first).to_contain_text("after the last word")
-    page.click("nav a[href='#models']")
-    expect(page.locator("#cards")).to_contain_text("1 takes of 1 sentences")
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.click("nav a[href='#teach']")
-    page.click("text=Delete")
+    expect(page.locator("#take-status")).to_contain_text(f"Kept “{text}”", timeout=PATIENCE)
+    expect(page.locator("#take")).to_be_enabled()
+
+
+def read(page: Page, model: str, path: Path) -> str:
+    """What a model reads in a file."""
+    page.click("nav a[href='#read']")
+    page.select_option("#read-model", model)
+    page.set_input_files("#file", path)
+    expect(page.locator("#words button").first).to_be_visible(timeout=PATIENCE)
+    return " ".join(word.split("\n")[0] for word in page.locator("#words button").all_inner_texts())
+
+
+def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open, tmp_path: Path) -> None:
+    pytest.importorskip("lightning", reason='needs the extra "train"')
+    codes = {"open the door": "lwws9a", "stop": "pgiozs"}
+    pages = {text: visit(camera(tmp_path / f"{code}.y4m", command(code, 0))) for text, code in codes.items()}
+    for text, code in codes.items():
+        write_video(tmp_path / f"{text}.mp4", command(code, 7))  # said again, otherwise
+
+    door = pages["open the door"]
+    door.click("nav a[href='#teach']")
+    door.fill("#teach-name", "mine")
+    door.fill("#teach-text", "turn (on")
+    door.press("#teach-name", "Enter")
+    expect(door.locator("#plan-status")).to_contain_text("line 1: '(' is never closed", timeout=PATIENCE)
+    door.fill("#teach-text", "open the door")
+    door.press("#teach-name", "Enter")
+    record(door, "open the door")
+    door.click("#retake")
+    expect(door.locator("#take-status")).to_contain_text("Thrown away")
+    record(door, "open the door")
+    record(door, "open the door")
+    door.click("#studio-done")
+    expect(door.locator("#taught article")).to_contain_text("Knows each take as an example: 2 of 2", timeout=PATIENCE)
+    assert read(door, "mine", tmp_path / "open the door.mp4") == "open the door"
+
+    stop = pages["stop"]
+    stop.click("nav a[href='#teach']")
+    stop.fill("#teach-name", "mine")
+    stop.fill("#teach-text", "stop")
+    stop.press("#teach-name", "Enter")
+    record(stop, "stop")
+    expect(stop.locator("#take-status")).to_contain_text("taken for “open the door”")  # which is all it knows
+    record(stop, "stop")
+    stop.click("#studio-done")
+    card = stop.locator("#taught article")
+    expect(card).to_contain_text("Knows each take as an example: 4 of 4", timeout=PATIENCE)
+
+    stop.click("text=Train")
+    expect(card).to_contain_text(re.compile(r"Training: [1-9]+ of 10"), timeout=PATIENCE)
+    expect(stop.get_by_role("progressbar")).to_be_visible()
+    expect(card).to_contain_text(re.compile(r"Trained: [01] of 1 read right"), timeout=PATIENCE)
+    for text in codes:
+        assert read(stop, "mine", tmp_path / f"{text}.mp4") == text
+    stop.click("nav a[href='#teach']")
+    stop.click("text=Try it live")
+    assert stop.input_value("#live-model") == "mine"
+    assert "stop" in heard_live(stop, "stop")
+    expect(stop.locator("#spoken small").first).to_contain_text("after the last word")
+    stop.click("nav a[href='#models']")
+    expect(stop.locator("#cards")).to_contain_text("4 takes of 2 sentences")
+    stop.on("dialog", lambda dialog: dialog.accept())
+    stop.click("nav a[href='#teach']")
+    stop.click("text=Delete")
     expect(card).to_have_count(0, timeout=PATIENCE)
+    expect(stop.locator("#live-model option", has_text="mine")).to_have_count(0)
 
 
 def test_a_real_talker_is_read_live(visit: Open, shared: Path, tmp_path: Path) -> None:

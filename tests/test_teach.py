@@ -274,7 +274,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     export_onnx(network, tmp_path / "run" / "model.onnx")
     teaching = adapt.teaching
     short = {"epochs": 1, "samples": 4, "batch_size": 2, "workers": 0, "precision": "32-true", "device": "cpu"}
-    monkeypatch.setattr(adapt, "teaching", lambda model: replace(teaching(model), **short))
+    monkeypatch.setattr(adapt, "teaching", lambda *given: replace(teaching(*given), **short))
     return str(tmp_path / "run")
 
 

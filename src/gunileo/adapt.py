@@ -53,9 +53,13 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     return replace(learning, word_weight=0.0, augmentation=replace(settings.augmentation, join=0.0), frozen=True)
 
 
-def teaching(model: Path | str) -> Settings:
+def teaching(model: Path | str, takes: int) -> Settings:
     """Settings by which a user's own takes are learnt: as few clips of a new talker are, but with the weights left
     free, as nobody else is to be read any more. Raises as ``settings_from`` does.
+
+    A take is seen six times an epoch at most, so that a few of them take seconds; and this process loads them itself,
+    as beginning another for every epoch took longer than loading does.
     """
     settings = settings_from(model)
-    return replace(settings if registry.shipped(model) else adapting(settings), anchor=0.0, learnt=1.0)
+    settings = settings if registry.shipped(model) else adapting(settings)
+    return replace(settings, samples=min(settings.samples, 6 * takes), anchor=0.0, learnt=1.0, workers=0)

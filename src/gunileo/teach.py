@@ -238,7 +238,7 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
             learnt,
             held or learnt[:1],  # one must be validated on; nothing is chosen by it
             run,
-            teaching(base),
+            teaching(base, len(learnt)),
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:
