@@ -66,6 +66,8 @@ class Worker:
         """A place in the line, to be had before a file is taken in. Raises ``Busy`` if there is none."""
         if self._taken >= self._places:
             raise Busy("too much is waiting to be read", max(1, round(self._usual * self._taken)))
+        if not self._taken:
+            self._ready()  # before there is a file that it would have to remove
         self._taken += 1
         try:
             yield

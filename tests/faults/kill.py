@@ -1,8 +1,10 @@
-"""Kill prepare, train and download at random moments, resume, and compare with an undisturbed run.
+"""Kill what writes at random moments by SIGKILL, begin it again, and compare with an undisturbed run.
 
-    python tests/faults/kill.py --kills 50
+    python tests/faults/kill.py --kills 50 --jobs prepare,train,download,teach,serve
 
-After each kill, what is in the folder must be a part of what the undisturbed run leaves; after the resume, all of it.
+``teach`` trains a network on a new take of a taught model; ``serve`` is the server while takes are sent to it and a
+lesson makes a model of them. After each kill, what is there must be a part of what the undisturbed run leaves, or as it
+was before; after the second run it must be all of it and nothing else.
 """
 
 from __future__ import annotations
@@ -11,116 +13,199 @@ import argparse
 import csv
 import hashlib
 import json
+import multiprocessing
+import os
 import random
+import re
 import shutil
 import signal
-import subprocess
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from zenodo import Zenodo, packed
 
+from gunileo import registry
 from gunileo.corpus import find_corpus
+from gunileo.errors import GunileoError
 from gunileo.prepare import Cache, prepare
-from gunileo.synthetic import make_corpus
+from gunileo.synthetic import make_corpus, speak
+from gunileo.video import write_video
 
 Summary = dict[str, Any]  # what is compared: files by checksum, figures by value
 
-PREPARE = """
-import sys
-from gunileo.corpus import find_corpus
-from gunileo.prepare import prepare
-if __name__ == "__main__":
-    utterances = find_corpus(sys.argv[2]).utterances
-    print("go", flush=True)
-    prepare(utterances, sys.argv[1], workers=2)
-"""
-TRAIN = """
-import sys
-from pathlib import Path
-from gunileo.errors import GunileoError
-from gunileo.prepare import Cache
-from gunileo.train import Settings, train
-cache = Cache(sys.argv[2])
-tiny = {"batch_size": 2, "channels": (2, 2, 2), "precision": "32-true", "workers": 0, "device": "cpu"}
-settings = Settings(epochs=int(sys.argv[3]), **tiny)
-print("go", flush=True)
-try:
-    train(cache, cache.utterances[:4], cache.utterances[4:], Path(sys.argv[1]), settings, resume=True)
-except GunileoError as error:
-    if "still blank" not in str(error):  # which so short a run may well be
-        raise
-"""
-DOWNLOAD = """
-import sys
-from pathlib import Path
-from gunileo.download import download
-print("go", flush=True)
-download("grid", Path(sys.argv[1]), None, lambda line: None, sys.argv[2])
-"""
+TAKES = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says
+TINY = {"batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
+
+
+# What is killed: each goes on where it was broken off.
+
+
+def prepares(folder: Path, corpus: Path) -> None:
+    prepare(find_corpus(corpus).utterances, folder, workers=2)
+
+
+def trains(folder: Path, prepared: Path, epochs: int) -> None:
+    from gunileo.train import Settings, train
+
+    clips = Cache(prepared)
+    settings = Settings(epochs=epochs, channels=(2, 2, 2), **TINY)
+    try:
+        train(clips, clips.utterances[:4], clips.utterances[4:], folder, settings, resume=True)
+    except GunileoError as error:
+        if "still blank" not in str(error):  # which so short a run may well be
+            raise
+
+
+def downloads(folder: Path, address: str) -> None:
+    from gunileo.download import download
+
+    download("grid", folder, None, print, address)
+
+
+def teaches(folder: Path, takes: Path, base: Path) -> None:
+    from gunileo import adapt
+    from gunileo.teach import teach
+
+    os.environ["GUNILEO_HOME"] = str(folder / "home")
+    adapt.teaching = lambda model: replace(adapt.settings_from(model), epochs=2, samples=4, keep_last=True, **TINY)
+    teach(takes, "kitchen", str(base), train=True)
+
+
+def serves(folder: Path, takes: Path) -> None:
+    """The server, and one who records what isn't there yet, has a lesson begun and waits for its end."""
+    import httpx
+    import uvicorn
+
+    from gunileo.reading import Limits
+    from gunileo.server import create_app
+
+    os.environ["GUNILEO_HOME"] = str(folder / "home")
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(folder / "tmp")
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(limits=Limits(work=1200)), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}/v1/taught/kitchen", timeout=1200) as client:
+        there = {take["text"] for take in client.get("").json()["takes"]}
+        for clip in sorted(set(takes.glob("*.mp4")), key=lambda path: list(TAKES).index(path.stem)):
+            if clip.stem not in there:
+                sent = {"file": (clip.name, clip.read_bytes())}
+                assert client.post("/takes", params={"text": clip.stem}, files=sent).raise_for_status()
+        lesson: dict[str, Any] = {"error": "another process"}
+        while "another process" in (lesson["error"] or ""):  # the killed server's has a moment left
+            lesson = client.post("/lesson").raise_for_status().json()["lesson"]
+            while lesson["running"]:
+                time.sleep(0.05)
+                lesson = client.get("").json()["lesson"]
+    assert not lesson["error"], lesson
+    server.should_exit = True
+    thread.join()
+
+
+@cache
+def warm() -> ForkServerContext:
+    """Begins processes that have all imports done, so that these take no part of the time in which it is killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gunileo.train", "gunileo.teach", "gunileo.server", "uvicorn", "httpx"])
+    return context
+
+
+def _quietly(work: Callable[..., None], folder: Path, said: Path, arguments: tuple[Any, ...]) -> None:
+    """A process's work, what it says in a file."""
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    work(folder, *arguments)
 
 
 @dataclass
 class Job:
-    """Something that is killed: a script that is given a folder and ``source``, and what it leaves in the folder."""
+    """Something that is killed: work that is given a folder and ``arguments``, and what it leaves in the folder."""
 
     name: str
-    script: str
-    source: str
+    work: Callable[..., None]
+    arguments: tuple[Any, ...]
     summarise: Callable[[Path], Summary]
-    rest: tuple[str, ...] = ()
-    seconds: float = 0.0  # from "go" to the end, undisturbed
+    before: Path | None = None  # what the folder holds at first
+    seconds: float = 0.0  # of the last run that wasn't killed
     whole: Summary = field(default_factory=dict)
+    first: Summary = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
 
-    def start(self, folder: Path) -> subprocess.Popen[str]:
-        """The script, begun; returns once its imports are done."""
-        file = folder.parent / "script.py"
-        file.write_text(self.script)
-        command = [sys.executable, str(file), str(folder), self.source, *self.rest]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout
-        assert process.stdout.readline() == "go\n", process.stderr and process.stderr.read()
+    def begin(self, place: Path) -> BaseProcess:
+        process = warm().Process(target=_quietly, args=(self.work, place / "out", place / "said", self.arguments))
+        process.start()
         return process
 
-    def finish(self, folder: Path) -> float:
-        """The script, run to its end; in how many seconds."""
-        process = self.start(folder)
-        since = time.monotonic()
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+    def folder(self, place: Path) -> Path:
+        place.mkdir()
+        if self.before:
+            shutil.copytree(self.before, place / "out")
+        return place / "out"
+
+    def finish(self, place: Path) -> float:
+        """The work, run to its end; in how many seconds."""
+        process, since = self.begin(place), time.monotonic()
+        process.join()
+        assert process.exitcode == 0, (place / "said").read_text()
         return time.monotonic() - since
 
     def undisturbed(self, place: Path) -> None:
-        place.mkdir()
-        self.seconds = self.finish(place / "out")
-        self.whole = self.summarise(place / "out")
+        folder = self.folder(place)
+        if self.before:
+            self.first = self.summarise(folder)
+        self.seconds = self.finish(place)
+        self.whole, self.names = self.summarise(folder), names_in(folder)
 
     def kill(self, place: Path, moment: float) -> bool:
-        """Kill a run ``moment`` seconds after its imports, check, resume, compare; whether it was still running."""
-        place.mkdir()
-        folder = place / "out"
-        process = self.start(folder)
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        process.communicate()
+        """Kill a run after ``moment`` seconds, check, begin again, compare; whether it was still running."""
+        folder = self.folder(place)
+        process, since = self.begin(place), time.monotonic()
+        process.join(moment)
+        process.kill()
+        process.join()
+        killed = process.exitcode == -signal.SIGKILL
+        assert killed or process.exitcode == 0, (place / "said").read_text()
+        if not killed:  # the machine is less busy than it was when it was timed
+            self.seconds = time.monotonic() - since
         if folder.exists():
             for name, value in self.summarise(folder).items():
-                assert is_part(value, self.whole[name]), f"{self.name}: {name} is half written after {moment:.2f} s"
-        self.finish(folder)
+                fine = is_part(value, self.whole[name]) or value == self.first.get(name)
+                assert fine, f"{self.name}: {name} is half written after {moment:.2f} s: {value}"
+        self.finish(place)
         left = self.summarise(folder)
-        assert left == self.whole, f"{self.name}: killed after {moment:.2f} s and resumed, another result: {left}"
-        assert not [path for path in folder.rglob("*") if path.name.endswith(".part") or path.name == ".lock"]
+        assert left == self.whole, f"{self.name}: killed after {moment:.2f} s and begun again, another result: {left}"
+        until = time.monotonic() + 60
+        while (more := names_in(folder) ^ self.names) and time.monotonic() < until:
+            time.sleep(0.1)  # the killed server's worker takes its files away
+        assert not more, f"{self.name}: killed after {moment:.2f} s, left {more}"
         shutil.rmtree(place)
-        return process.returncode == -signal.SIGKILL
+        return killed
+
+    def kill_often(self, place: Path, kills: int, moments: random.Random) -> int:
+        """Runs that were begun until so many of them were killed before their end."""
+        place.mkdir()
+        self.undisturbed(place / "whole")
+        runs = killed = 0
+        while killed < kills:
+            assert runs < 20 * kills, "it always ended before it was killed"
+            killed += self.kill(place / str(runs), moments.uniform(0, self.seconds))
+            runs += 1
+        return runs
 
 
 def is_part(value: Any, whole: Any) -> bool:
@@ -130,6 +215,12 @@ def is_part(value: Any, whole: Any) -> bool:
     if isinstance(value, list):
         return value == whole[: len(value)]
     return bool(value == whole)
+
+
+def names_in(folder: Path) -> set[str]:
+    """All files, hidden ones too, by names that are the same in each run: no version's, no log's."""
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {re.sub(r"(models/\w+)/[^/]+/", r"\1/VERSION/", name).partition("tensorboard")[0] for name in found}
 
 
 def checksums(folder: Path, *left_out: str) -> Summary:
@@ -178,42 +269,106 @@ def corpus_of(folder: Path) -> Summary:
     return {"files": checksums(folder, "archives", "downloaded.json"), "receipts": receipts}
 
 
-def jobs(corpus: Path, cache: Path, epochs: int, stack: ExitStack) -> list[Job]:
-    """What is killed: the corpus prepared, its cache trained on, a corpus of three talkers fetched from a server."""
+def home_of(folder: Path, takes: Path) -> Summary:
+    """The models that are listed, each of which can be loaded; the takes that are, by text and checksum; the user's."""
+    from gunileo.engine import load_model
+    from gunileo.takes import listed, recorded
+
+    with patch.dict(os.environ, {"GUNILEO_HOME": str(folder / "home")}):
+        models = {}
+        for model in registry.taught_models():
+            load_model(model.name)
+            told = {name: value for name, value in asdict(model).items() if name not in ("made", "version")}
+            run = run_of(model.folder / "run")["figures"] if model.trained else []
+            models[model.name] = [told, run, checksums(model.folder, "run/tensorboard", "run/curve.png")]
+        kept = {}
+        for name in recorded():
+            for take in listed(name):
+                (clip,) = (registry.home() / "takes" / name).glob(f"{take.id}.mp4")
+                kept[take.id] = [take.text, hashlib.sha256(clip.read_bytes()).hexdigest()]
+    return {"models": models, "takes": kept, "own": checksums(takes)}
+
+
+def film(folder: Path) -> Path:
+    """Takes: clips with a text beside each."""
+    folder.mkdir()
+    for text, code in TAKES.items():
+        write_video(folder / f"{text}.mp4", speak(code)[0])
+        (folder / f"{text}.txt").write_text(text)
+    return folder
+
+
+def small_run(folder: Path) -> Path:
+    """A finished run of a small network that has learnt nothing."""
+    import torch
+
+    from gunileo.export import export_onnx
+    from gunileo.model import LabialCNN, ModelConfig, save_model
+
+    folder.mkdir()
+    torch.manual_seed(0)
+    network = LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8))
+    save_model(network, folder / "model.safetensors")
+    export_onnx(network, folder / "model.onnx")
+    return folder
+
+
+def teach_job(place: Path) -> Job:
+    """A take is added to what was taught, and the network trained."""
+    from gunileo.teach import teach
+
+    takes, base = film(place / "takes"), small_run(place / "base")
+    fewer = place / "fewer"
+    shutil.copytree(takes, fewer, ignore=shutil.ignore_patterns("play music*"))
+    with patch.dict(os.environ, {"GUNILEO_HOME": str(place / "before/home")}):
+        teach(fewer, "kitchen", str(base))
+    return Job("teach", teaches, (takes, base), partial(home_of, takes=takes), place / "before")
+
+
+def serve_job(place: Path) -> Job:
+    takes = film(place / "takes")
+    return Job("serve", serves, (takes,), partial(home_of, takes=takes))
+
+
+def download_job(stack: ExitStack) -> Job:
+    """A corpus of three talkers, from a server of this machine."""
     noise = random.Random(0)
     archives = {f"s{t}.zip": packed({f"s{t}/bbaf{t}n.mpg": noise.randbytes(2_000_000)}) for t in (1, 2, 3)}
     labels = {f"alignments/s{t % 3 + 1}/bbaf{t}n.align": b"0 1 sil\n" for t in (1, 2, 3)}
     server = Zenodo("grid", archives | {"alignments.zip": packed(labels)})
     server.pause = 0.005
     stack.enter_context(server.serving())
-    return [
-        Job("prepare", PREPARE, str(corpus), cache_of),
-        Job("train", TRAIN, str(cache), run_of, (str(epochs),)),
-        Job("download", DOWNLOAD, server.address, corpus_of),
-    ]
+    return Job("download", downloads, (server.address,), corpus_of)
+
+
+def jobs(corpus: Path, prepared: Path, place: Path, epochs: int, stack: ExitStack) -> dict[str, Callable[[], Job]]:
+    """What is killed, made where it is asked for in a folder that is there."""
+    return {
+        "prepare": lambda: Job("prepare", prepares, (corpus,), cache_of),
+        "train": lambda: Job("train", trains, (prepared, epochs), run_of),
+        "download": lambda: download_job(stack),
+        "teach": lambda: teach_job(place),
+        "serve": lambda: serve_job(place),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of each job")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", default="prepare,train,download")
+    parser.add_argument("--jobs", default="prepare,train,download,teach,serve")
     arguments = parser.parse_args()
-    moments = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Path(folder)
         make_corpus(place / "corpus", ["bbaf2n", "lwws9a", "pgiozs"], talkers=2)
         prepare(find_corpus(place / "corpus").utterances, place / "cache", workers=1)
-        for job in jobs(place / "corpus", place / "cache", 6, stack):
-            if job.name not in arguments.jobs.split(","):
-                continue
-            job.undisturbed(place / f"{job.name}-whole")
-            caught = 0
-            for number in range(arguments.kills):
-                caught += job.kill(place / f"{job.name}-{number}", moments.uniform(0, job.seconds))
+        for name in arguments.jobs.split(","):
+            (place / name).mkdir()
+            job = jobs(place / "corpus", place / "cache", place / name, 6, stack)[name]()
+            runs = job.kill_often(place / name / "runs", arguments.kills, random.Random(arguments.seed))
             print(
-                f"{job.name:9} {arguments.kills} runs of {job.seconds:.1f} s, {caught} killed before their end; "
-                "all resumed to the same files and figures, nothing half written, lost or doubled",
+                f"{name:9} {runs} runs of {job.seconds:.1f} s, {arguments.kills} killed before their end; "
+                "all begun again came to the same files and figures; nothing half written, lost or doubled",
                 flush=True,
             )
 
