@@ -312,6 +312,7 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
 def plain_loop(cache: Cache) -> float:
     """Clips a second in all batches but the first."""
     import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
     from gunileo.dataset import NO_WORD, Clips, collate
     from gunileo.model import LabialCNN, ModelConfig
@@ -321,16 +322,23 @@ def plain_loop(cache: Cache) -> float:
     model.convolutions.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimiser, ctc = torch.optim.AdamW(model.parameters(), lr=1e-3), torch.nn.CTCLoss()
     clips = Clips(cache, cache.utterances, words)
-
     waiting = iter(range(len(clips)))
 
     def step() -> None:
         batch = collate([clips[number] for number in islice(waiting, BATCH)])
-        heard = model.recur(model.convolve(batch.regions.contiguous()), batch.lengths)
-        assert heard.words is not None
-        loss = ctc(heard.log_probabilities.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
+        x = batch.regions
+        for block in model.convolutions:
+            assert isinstance(block, torch.nn.Sequential)
+            conv, norm, pool, relu = block
+            assert isinstance(norm, torch.nn.BatchNorm3d)
+            x = relu(pool(torch.nn.BatchNorm3d.forward(norm, conv(x))))
+        packed = pack_padded_sequence(x.transpose(1, 2).flatten(2), batch.lengths, batch_first=True)
+        heard = pad_packed_sequence(model.gru(packed)[0], batch_first=True)[0]
+        scores = model.log_probabilities(heard).transpose(0, 1)
+        loss = ctc(scores, batch.classes, batch.lengths, batch.target_lengths)
+        assert model.words is not None
         loss = loss + torch.nn.functional.cross_entropy(
-            heard.words.flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
+            model.words(heard).flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
         )
         optimiser.zero_grad()
         loss.backward()

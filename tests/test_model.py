@@ -163,3 +163,21 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(GunileoError, match=r"none\.safetensors"):
         load_weights(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("config", [replace(SMALL, feature_dropout=0.0), replace(WIDE, feature_dropout=0.0)])
+def test_training_sees_no_padding(config: ModelConfig) -> None:
+    """Losses, gradients and the normalisation's statistics are the same however far and with what clips are padded."""
+    learnt = []
+    for more in (0, 5):
+        model = small(replace(config, dropout=0.0)).train()
+        clips = torch.randn(2, 1, 12, 100, 150, generator=torch.Generator().manual_seed(1))
+        clips[0, :, 7:] = more
+        lengths = torch.tensor([7, 12])
+        batch = torch.nn.functional.pad(clips, (0, 0, 0, 0, 0, more), value=3.0)
+        classes, words = model.heads(batch, lengths)
+        assert classes.shape == (2, 12 + more, 37)
+        (classes[0, :7].sum() + classes[1, 3:12, 1].sum() + words[0, 2, 1]).backward()
+        learnt.append({**model.state_dict(), **{f"d {name}": p.grad for name, p in model.named_parameters()}})
+    for name, value in learnt[0].items():
+        torch.testing.assert_close(learnt[1][name], value, msg=name)

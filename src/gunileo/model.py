@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from gunileo import recurrent
 from gunileo.errors import GunileoError
 from gunileo.files import whole
 from gunileo.mouth import HEIGHT, WIDTH
@@ -112,12 +113,12 @@ class LabialCNN(nn.Module):
 
     def heads(self, regions: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words] if there are words."""
-        mask = None
-        if lengths is not None:
-            frames = torch.arange(regions.shape[2], device=regions.device)
-            mask = (frames < lengths.to(regions.device)[:, None])[:, None, :, None, None]
-        features = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d), mask)
-        return self.recur(features, lengths)[:2]
+        if lengths is None:
+            features = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d))
+            return self.recur(features)[:2]
+        frames, mask, places = _laid_out(regions, lengths)
+        features = self.convolve(frames, mask)[0].index_select(1, places.flatten())
+        return self.recur(torch.unflatten(features, 1, places.shape).transpose(0, 1), lengths)[:2]
 
     def recur(self, features: Tensor, lengths: Tensor | None = None) -> Heard:
         """What is heard in the convolutions' features."""
@@ -131,11 +132,20 @@ class LabialCNN(nn.Module):
         return Heard(self.log_probabilities(y), words, x)
 
     def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The convolutions' features of each frame, [N, channels, T, height, width]; ``mask`` is 0 at padding."""
+        """The convolutions' features of each frame, [N, channels, T, height, width].
+
+        ``mask``, bool [T], is false at frames that belong to no clip, which then change nothing.
+        """
         x: Tensor = self.shrink(regions)
         for block in self.convolutions:
-            # A kernel three frames long would carry padding into the clip.
-            x = block(x if mask is None else x * mask)
+            assert isinstance(block, nn.Sequential)
+            conv, *norm, pool, relu = block
+            if mask is not None:  # a kernel three frames long would carry such frames into the clips
+                x = x * mask[:, None, None]
+            x = conv(x)
+            if norm:
+                x = norm[0](x, mask)
+            x = relu(pool(x))
         return x
 
     def log_probabilities(self, encoded: Tensor) -> Tensor:
@@ -164,11 +174,32 @@ class LabialCNN(nn.Module):
         return folded.eval()
 
 
+def _laid_out(regions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Padded clips as one, [1, 1, frames, height, width], which of its frames are theirs, bool [frames], and where
+    each clip's are, [N, T].
+
+    A frame of zeros is all that parts a clip from the next, so that no padding is convolved; all of a clip's padding
+    is where that frame is.
+    """
+    gap = regions.new_zeros(1, *regions.shape[3:])
+    clips = [clip[0, :length] for clip, length in zip(regions, lengths.tolist(), strict=True)]
+    frames = torch.cat([part for clip in clips for part in (clip, gap)])
+    lengths = lengths.to(regions.device)
+    gaps = (lengths + 1).cumsum(0) - 1
+    mask = torch.ones(len(frames), dtype=torch.bool, device=regions.device)
+    mask[gaps] = False
+    steps = torch.arange(regions.shape[2], device=regions.device)
+    places = (gaps - lengths)[:, None] + torch.minimum(steps, lengths[:, None])
+    return frames[None, :, :, :, None].permute(0, 4, 1, 2, 3), mask, places  # channels last
+
+
 def _run(gru: nn.GRU, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """A GRU's output [N, T, 2 * hidden], the same however far a clip is padded."""
+    """A GRU's output [N, T, 2 * hidden], the same at a clip's frames however far it is padded."""
     if lengths is None:
         output: Tensor = gru(x)[0]
         return output
+    if gru.training and x.device.type == "cpu":
+        return recurrent.run(gru, x, lengths)
     packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
     unpacked: Tensor = pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
     return unpacked

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from gunileo.dataset import NO_WORD, Batch
-
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -68,55 +66,96 @@ def gathered(own: dict[_Key, _Value]) -> dict[_Key, _Value]:
     return {key: value for part in parts for key, value in part.items()}
 
 
-def as_long_as_all(batch: Batch) -> Batch:
-    """The batch padded to the longest clip of any process's part; normalisation sees padding, too."""
-    if processes() == 1:
-        return batch
-    longest = batch.lengths.max().clone()
-    distributed.all_reduce(longest, distributed.ReduceOp.MAX)
-    more = int(longest) - batch.regions.shape[2]
-    regions = nn.functional.pad(batch.regions, (0, 0, 0, 0, 0, more))
-    return batch._replace(regions=regions, words=nn.functional.pad(batch.words, (0, more), value=NO_WORD))
+class _Normalised(torch.autograd.Function):
+    """Regions minus their channel's mean, over its standard deviation, times ``weight``, plus ``bias``.
 
-
-class _Sum(torch.autograd.Function):
-    """The sum over all processes, through which gradients flow back to all."""
+    Also gives the mean, the variance and how many numbers they are of. Lines of pixels, with all channels of each, are
+    the columns: PyTorch's own loops are several times slower over as few channels as ours.
+    """
 
     @staticmethod
-    def forward(context: Any, own: Tensor) -> Tensor:
-        total = own.clone()
-        distributed.all_reduce(total)
-        return total
+    def forward(
+        context: Any, x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        lines = _lines(x)
+        outside = None if mask is None else ~mask
+        sums = _sums(lines, len(weight))
+        if outside is not None:
+            sums -= _sums(_lines(x[:, :, outside]), len(weight))
+        if processes() > 1:
+            distributed.all_reduce(sums)
+        count, mean = sums[2, 0], sums[0] / sums[2]
+        variance = (sums[1] / count - mean * mean).clamp(min=0)
+        context.save_for_backward(x, mean, variance, weight, count, outside)
+        context.eps = eps
+        context.mark_non_differentiable(mean, variance, count)
+        return _regions(_straight(lines, mean, variance, weight, bias, eps), x), mean, variance, count
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
+    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, mean, variance, weight, count, outside = context.saved_tensors
+        lines = _lines(x)
+        wide = lines.shape[1] // len(weight)
+        own = [each.repeat(wide) for each in (weight, mean, variance)]
+        rest = torch.empty(0, device=x.device)
+        direct, weights, biases = torch.ops.aten.native_batch_norm_backward(
+            _lines(gradient), lines, *own, rest, rest, False, context.eps, [True, True, True]
+        )
+        sums = torch.stack([weights.view(wide, -1).sum(0), biases.view(wide, -1).sum(0)])
+        grown = sums.clone()  # those of this process; what they do to the mean and variance is of all
+        if processes() > 1:
+            distributed.all_reduce(sums)
+        # What x changes by its share in the variance, and in the mean, is a straight line of x.
+        scale = weight * (variance + context.eps).rsqrt() / count
+        direct -= _straight(lines, mean, variance, sums[0] * scale, sums[1] * scale, context.eps)
+        back = _regions(direct, x)
+        if outside is not None:
+            back[:, :, outside] = 0
+        return back, grown[0], grown[1], None, None
+
+
+def _lines(x: Tensor) -> Tensor:
+    """Regions [N, C, T, H, W] as [N * T * H, W * C]."""
+    return x.permute(0, 2, 3, 4, 1).flatten(3).flatten(0, 2)
+
+
+def _regions(lines: Tensor, like: Tensor) -> Tensor:
+    """``_lines`` taken back."""
+    clips, channels, *rest = like.shape
+    return lines.view(clips, *rest, channels).permute(0, 4, 1, 2, 3)
+
+
+def _straight(lines: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Lines minus mean, over the standard deviation, times weight, plus bias, each given a channel."""
+    wide = lines.shape[1] // len(mean)
+    mean, variance, weight, bias = (each.repeat(wide) for each in (mean, variance, weight, bias))
+    return nn.functional.batch_norm(lines, mean, variance, weight, bias, eps=eps)
+
+
+def _sums(lines: Tensor, channels: int) -> Tensor:
+    """Sums, sums of squares and how many numbers they are of, float32 [3, channels]."""
+    columns = lines.shape[1]
+    first = torch.zeros(columns, device=lines.device), torch.ones(columns, device=lines.device)
+    mean, variance = torch.batch_norm_update_stats(lines, *first, 0.0)
+    parts = torch.stack([mean, variance + mean * mean, torch.ones_like(mean)]) * len(lines)
+    return parts.view(3, -1, channels).sum(1)
 
 
 class BatchNorm(nn.BatchNorm3d):
-    """Batch normalisation over all processes' parts of a batch; PyTorch's own needs a graphics card for that."""
+    """Batch normalisation over all processes' parts of a batch, by the frames that are in a clip alone."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training or processes() == 1:
+    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Normalise [N, C, T, H, W]; ``mask``, bool [T], is false at frames that are in no clip."""
+        if not self.training:
             return super().forward(input)
-        x = input.float()
-        over, wide = (0, 2, 3, 4), (1, -1, 1, 1, 1)
-        count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
-        sums: Tensor = _Sum.apply(torch.cat([x.sum(over), count]))  # type: ignore[no-untyped-call]
-        many = sums[-1]
-        mean = sums[:-1] / many
-        centred = x - mean.view(wide)
-        squares: Tensor = _Sum.apply(centred.square().sum(over))  # type: ignore[no-untyped-call]
-        variance = squares / many
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        y: Tensor
+        y, mean, variance, count = _Normalised.apply(input, self.weight, self.bias, mask, self.eps)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
             share = self.momentum or 0.1
             self.running_mean.lerp_(mean, share)
-            self.running_var.lerp_(variance * many / (many - 1), share)
+            self.running_var.lerp_(variance * count / (count - 1), share)
             self.num_batches_tracked += 1
-        scale = (variance + self.eps).rsqrt() * self.weight
-        return (centred * scale.view(wide) + self.bias.view(wide)).to(input.dtype)
+        return y

@@ -22,7 +22,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gunileo import parallel
+from gunileo import memory, parallel
 from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
@@ -129,7 +129,7 @@ def train(
         plugins=[WholeCheckpoints()],
     )
     try:
-        with heard(fit.ended):
+        with heard(fit.ended), memory.kept():
             trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
     except SystemExit:  # Lightning's way to end on Ctrl-C
         raise Stopped(f"{run}: stopped; go on with --resume") from None
@@ -321,7 +321,6 @@ class Training(lightning.LightningModule):
         # Dropout draws the same in a batch whether or not the run was stopped before it.
         draw_of = 1_000_003 * self.current_epoch + batch_idx + 999_983_000_000 * parallel.number()
         torch.manual_seed(self.settings.seed + draw_of)
-        batch = parallel.as_long_as_all(batch)
         log_probabilities, words = self.model.heads(batch.regions, batch.lengths)
         ctc = self._ctc(log_probabilities, batch)
         clips, frames = len(batch.texts), int((batch.words != NO_WORD).sum())
