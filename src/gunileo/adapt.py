@@ -30,8 +30,11 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
 
     The weights are drawn back to where they began, or the talker of before would be forgotten; so they learn less of
     the new one. With clips of several ``talkers``, of whom the one of before should be one, they are left free. Either
-    way the result keeps a part of what they were, which forgets less and reads the new talker no worse. The
-    convolutions learn along where they are as small as with ``feedback``, and so does the head that names words; the
+    way the result keeps a part of what they were, which forgets less and reads the new talker no worse. Free weights
+    know the new face well enough half-way to hear when words are said of which the text alone is known; what they hear
+    then teaches as word times do.
+
+    The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words; the
     published layout's stay, as moving them made nothing better and took four times as long, and it has no such head.
 
     The last epoch is kept, as one or two validation clips can't choose one.
@@ -39,13 +42,14 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     alone = talkers == 1
     learning = replace(
         settings,
-        epochs=10,
+        epochs=10 if alone else 12,
         samples=60 if alone or not settings.feedback else 100,
         batch_size=10,
         learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
         anchor=200.0 if alone else 0.0,
-        learnt=0.8 if alone else 0.6,
+        learnt=0.6 if alone else 0.8,
+        hear_from=5 if settings.feedback and not alone else 0,
         keep_last=True,
     )
     if settings.feedback:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gunileo import memory, parallel
+from gunileo.alignment import Times, hear_times
 from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
@@ -30,6 +31,7 @@ from gunileo.errors import GunileoError, Stopped
 from gunileo.files import write_whole
 from gunileo.history import draw, record
 from gunileo.interrupt import heard
+from gunileo.labels import WordTime
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin, blend
@@ -63,6 +65,7 @@ class Settings:
     frozen: bool = False  # the convolutions stay as they begin
     anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
     learnt: float = 1.0  # share of the learnt weights in the result's; the rest is those begun with
+    hear_from: int = 0  # after so many epochs, texts without times get those that the network hears; never if 0
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
@@ -257,15 +260,20 @@ class Training(lightning.LightningModule):
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: list[float] = []  # of the batches trained on
         self.tested: dict[int, tuple[float, list[tuple[str, str]]]] = {}  # loss, said and read, of each test batch
+        self.times: Times = {}  # of words, as heard in clips that came without
         self.blank = False
         self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["blank"] = self.blank  # or a run that was stopped after its last epoch would forget
+        # Or a run that was stopped after that epoch would forget.
+        checkpoint["blank"] = self.blank
+        checkpoint["times"] = {name: [[*asdict(word).values()] for word in words] for name, words in self.times.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.blank = bool(checkpoint.get("blank"))
+        times = checkpoint.get("times", {})
+        self.times = {name: tuple(WordTime(*word) for word in words) for name, words in times.items()}
 
     def clips(self, epoch: int) -> Clips:
         """The training clips as one epoch sees them: cut to a few words and hardly changed at first.
@@ -282,6 +290,7 @@ class Training(lightning.LightningModule):
         draws = random.random(len(part))
         cuts = frozenset(i for i, utterance in enumerate(part) if utterance.words and draws[i] < share)
         augmentation = settings.augmentation.scaled(grown)
+        part = [replace(utterance, words=self.times.get(utterance.id, utterance.words)) for utterance in part]
         return Clips(self.cache, part, self.words, augmentation, cuts, (settings.seed, epoch))
 
     def on_train_epoch_start(self) -> None:
@@ -293,6 +302,8 @@ class Training(lightning.LightningModule):
             raise KeyboardInterrupt
 
     def train_dataloader(self) -> DataLoader[Any]:
+        if 0 < self.settings.hear_from <= self.current_epoch and not self.times:
+            self.times = hear_times(self.model, self.cache, self.train_part)
         clips = self.clips(self.current_epoch)
         return self._loader(clips, CutsApart(clips, self.settings.batch_size, parallel.own))
 
