@@ -275,7 +275,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
     def start(pool: ProcessPoolExecutor) -> None:
         utterance = next(waiting, None)
         if utterance is None:
-            pool.shutdown(wait=False)
+            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
         else:
             with undisturbed():
                 running[pool.submit(cut_out, utterance, cache)] = pool, utterance

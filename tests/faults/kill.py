@@ -99,21 +99,28 @@ def serves(folder: Path, takes: Path) -> None:
     server = uvicorn.Server(uvicorn.Config(create_app(limits=Limits(work=1200)), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}/v1/taught/kitchen", timeout=1200) as client:
-        there = {take["text"] for take in client.get("").json()["takes"]}
-        for clip in sorted(set(takes.glob("*.mp4")), key=lambda path: list(TAKES).index(path.stem)):
-            if clip.stem not in there:
-                sent = {"file": (clip.name, clip.read_bytes())}
-                assert client.post("/takes", params={"text": clip.stem}, files=sent).raise_for_status()
-        lesson: dict[str, Any] = {"error": "another process"}
-        while "another process" in (lesson["error"] or ""):  # the killed server's has a moment left
-            lesson = client.post("/lesson").raise_for_status().json()["lesson"]
-            while lesson["running"]:
-                time.sleep(0.05)
-                lesson = client.get("").json()["lesson"]
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}/v1/taught/kitchen"
+    try:
+        with httpx.Client(timeout=1200) as client:
+            _records(client, address, takes)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _records(client: Any, address: str, takes: Path) -> None:
+    there = {take["text"] for take in client.get(address).json()["takes"]}
+    for text in TAKES:
+        if text not in there:
+            sent = {"file": (f"{text}.mp4", (takes / f"{text}.mp4").read_bytes())}
+            client.post(f"{address}/takes", params={"text": text}, files=sent).raise_for_status()
+    lesson: dict[str, Any] = {"error": "another process"}
+    while "another process" in (lesson["error"] or ""):  # the killed server's has a moment left
+        lesson = client.post(f"{address}/lesson").raise_for_status().json()["lesson"]
+        while lesson["running"]:
+            time.sleep(0.05)
+            lesson = client.get(address).json()["lesson"]
     assert not lesson["error"], lesson
-    server.should_exit = True
-    thread.join()
 
 
 @cache
