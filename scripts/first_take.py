@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from gunileo.confidence import logistic
 from gunileo.decode import DecodeError, viterbi
 from gunileo.engine import Reader, load_model
-from gunileo.examples import Examples, marks
+from gunileo.examples import Match, apart, distances, marks, ranked
 from gunileo.grammar import Grammar
 from gunileo.mouth import Regions
 from gunileo.prepare import Cache, CachedUtterance
@@ -55,14 +55,14 @@ class Cut:
 
 @dataclass
 class Group:
-    """The takes of a talker's commands of one kind."""
+    """The takes of a talker's commands of one kind, and how far each is from each."""
 
     name: str
     cuts: list[Cut]
 
     def __post_init__(self) -> None:
         self.texts = np.array([cut.text for cut in self.cuts])
-        self.features = [cut.features for cut in self.cuts]
+        self.between = between([cut.features for cut in self.cuts])
 
 
 @dataclass
@@ -121,6 +121,11 @@ def cuts(reader: Reader, regions: Regions, clip: CachedUtterance, count: int) ->
             yield all(among), Cut(text, clip.id, part, reader.features(part), reader.log_probabilities(part))
 
 
+def between(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """How far each take is from each."""
+    return np.stack([distances(one, features) for one in features])
+
+
 def draws(group: Group, takes: int, count: int) -> Iterator[Draw]:
     """Examples drawn by chance, of all commands that are said once more than that at least; none if under three are."""
     commands = [text for text, said in sorted(Counter(group.texts.tolist()).items()) if said > takes]
@@ -133,22 +138,14 @@ def draws(group: Group, takes: int, count: int) -> Iterator[Draw]:
         yield Draw(commands, examples, [i for i, text in enumerate(group.texts) if text in known and i not in used])
 
 
-def taught(group: Group, features: Sequence[NDArray[np.float32]], takes: NDArray[np.intp]) -> Examples:
-    """Some takes of a group as examples."""
-    examples = Examples()
-    for take in takes:
-        examples.add(str(group.texts[take]), features[take])
-    return examples
-
-
-def both(group: Group, draw: Draw) -> Iterator[tuple[int, Examples, Examples]]:
-    """Each take to test, with all examples, and with those of other commands alone."""
-    examples, others = taught(group, group.features, draw.examples), {}
-    for take in draw.tested:
-        text = str(group.texts[take])
-        if text not in others:
-            others[text] = taught(group, group.features, draw.examples[group.texts[draw.examples] != text])
-        yield take, examples, others[text]
+def match(
+    group: Group, between: NDArray[np.float64], examples: NDArray[np.intp], take: int
+) -> tuple[Match, list[float]]:
+    """What the examples make of a take, and the marks that its confidence follows from."""
+    texts = group.texts[examples].tolist()
+    near = apart(texts, between[np.ix_(examples, examples)])
+    first, *others = ranked(texts, between[take, examples], near)
+    return first, list(marks(first.distance, others[0].distance, near))
 
 
 def rows(groups: Sequence[Group], count: int) -> None:
@@ -180,10 +177,13 @@ class Tested:
 def measure(group: Group, draw: Draw, read: Sequence[str]) -> list[Tested]:
     """Test all takes of a draw that are no examples; ``read`` is what the untaught network makes of each take."""
     tested = []
-    for take, examples, others in both(group, draw):
+    for take in draw.tested:
         cut = group.cuts[take]
-        best, stranger = examples.matches(cut.features)[0], others.matches(cut.features)[0]
-        tested.append(Tested(cut.clip, best.text == cut.text, best.sure, stranger.sure, read[take] == cut.text))
+        best, _ = match(group, group.between, draw.examples, take)
+        rest = draw.examples[group.texts[draw.examples] != cut.text]
+        stranger, _ = match(group, group.between, rest, take)
+        right = best.text == cut.text
+        tested.append(Tested(cut.clip, right, best.sure, stranger.sure, read[take] == cut.text))
     return tested
 
 
@@ -229,12 +229,12 @@ def learn(groups: Sequence[Group], count: int) -> None:
         found = []
         for takes in TAKES:
             for draw in draws(group, takes, count):
-                for take, *known in both(group, draw):
-                    for examples in known:
-                        best, rival = examples.matches(group.features[take])[:2]
-                        told = marks(best.distance, rival.distance, examples.apart())
+                for take in draw.tested:
+                    rest = draw.examples[group.texts[draw.examples] != group.texts[take]]
+                    for examples in (draw.examples, rest):
+                        best, told = match(group, group.between, examples, take)
                         found.append((told[1:], best.text == group.texts[take]))
-                        near.append(examples.apart())
+                        near.append(best.distance / told[1])
         features += [told for told, _ in found]
         right += [ok for _, ok in found]
         weights += [1000 / len(found)] * len(found)
@@ -252,12 +252,12 @@ def train_rows(groups: Sequence[Group], model: str) -> None:
                 reader = trained(group, draw, model)
                 heard = [reader.features(cut.regions) for cut in group.cuts]
                 grammar = Grammar.from_sentences(draw.commands)
-                before, after = (taught(group, one, draw.examples) for one in (group.features, heard))
+                after = between(heard)
                 score = {"before": 0, "after": 0, "spelled": 0}
                 for take in draw.tested:
                     cut = group.cuts[take]
-                    score["before"] += before.matches(cut.features)[0].text == cut.text
-                    score["after"] += after.matches(heard[take])[0].text == cut.text
+                    score["before"] += match(group, group.between, draw.examples, take)[0].text == cut.text
+                    score["after"] += match(group, after, draw.examples, take)[0].text == cut.text
                     score["spelled"] += spelled(reader.log_probabilities(cut.regions), grammar) == cut.text
                 cells = " | ".join(f"{right / len(draw.tested):.1%}" for right in score.values())
                 print(f"| {group.name} | {takes} | {len(draw.tested)} | {cells} |", flush=True)

@@ -18,42 +18,15 @@ from gunileo.registry import ModelError
 
 # Constant and weights, of the distance and of its ratio to the nearest other command's, in the log-odds that a
 # command was said: learnt from takes of one talker that the networks never saw (scripts/first_take.py --learn).
-_ODDS = (2.58, -2.95, -2.11)
-_APART = 0.46  # what ``apart`` is where there is one command alone: its mean over the same takes
-
-_DIRECTIONS = 24  # in which a talker's frames differ most
-_LEAST = 1e-6  # share of the greatest spread under which a direction is none
+_ODDS = (4.84, -3.80, -2.81)
+_APART = 0.37  # what ``apart`` is where there is one command alone: its mean over the same takes
 
 Features = NDArray[np.floating]  # [T, F]
 
 
 @dataclass(frozen=True)
-class Space:
-    """How a talker's frames differ from each other: their mean [F], and the directions [F, D] of most variance.
-
-    What all frames have in common is the talker and the light; it would make all of them look alike.
-    """
-
-    mean: NDArray[np.float32]
-    directions: NDArray[np.float32]
-
-    def place(self, features: Features) -> Features:
-        """Features [T, F] as they differ from the talker's mean, [T, D]."""
-        return np.asarray((_unit(features) - self.mean) @ self.directions)
-
-
-def space_of(takes: Sequence[Features]) -> Space:
-    """The space of a talker's takes, each [T, F], by the principal components of all their frames."""
-    frames = np.concatenate([_unit(take) for take in takes])
-    mean = frames.mean(axis=0)
-    _, spread, directions = np.linalg.svd(frames - mean, full_matrices=False)
-    kept = directions[spread > _LEAST * spread[0]][:_DIRECTIONS].T
-    return Space(mean.astype(np.float32), kept.astype(np.float32))
-
-
-@dataclass(frozen=True)
 class Match:
-    """A command that may have been said: how far its nearest example is, 0-2, and the chance, 0-1, that it was."""
+    """A command that may have been said: how far its nearest example is, 0-1, and the chance, 0-1, that it was."""
 
     text: str
     distance: float
@@ -72,9 +45,7 @@ class Examples:
     texts: list[str] = field(default_factory=list)
     features: list[NDArray[np.float16]] = field(default_factory=list)  # one [T, F] a take
     network: str = ""  # checksum of the network's file that heard them
-    _space: Space | None = None  # and what follows are found once they are asked for
-    _placed: list[Features] | None = None  # the takes in that space
-    _between: NDArray[np.float64] | None = None
+    _between: NDArray[np.float64] | None = None  # distance of each take to each, once it was asked for
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -87,7 +58,7 @@ class Examples:
             raise ValueError(f"features of shape {features.shape}; [T, F] with at least one frame needed")
         self.texts.append(text)
         self.features.append(features.astype(np.float16))
-        self._space = self._placed = self._between = None
+        self._between = None
 
     def matches(self, features: Features) -> list[Match]:
         """All commands, the nearest first, for a take's features [T, F]; ``ValueError`` if there are no examples.
@@ -98,24 +69,12 @@ class Examples:
         """
         if not self.texts:
             raise ValueError("no examples to compare with; add one")
-        return ranked(self.texts, distances(self.space().place(features), self.placed()), self.apart())
-
-    def space(self) -> Space:
-        """That of all takes; saved with them."""
-        if self._space is None:
-            self._space = space_of(self.features)
-        return self._space
-
-    def placed(self) -> list[Features]:
-        """All takes in their space, [T, D] each."""
-        if self._placed is None:
-            self._placed = [self.space().place(one) for one in self.features]
-        return self._placed
+        return ranked(self.texts, distances(features, self.features), self.apart())
 
     def between(self) -> NDArray[np.float64]:
         """How far each take is from each, [N, N]; found once and saved with them."""
         if self._between is None:
-            self._between = np.stack([distances(one, self.placed()) for one in self.placed()])
+            self._between = np.stack([distances(one, self.features) for one in self.features])
         return self._between
 
     def apart(self) -> float:
@@ -136,8 +95,6 @@ class Examples:
             "lengths": np.array([len(one) for one in self.features]),
             "features": np.concatenate(self.features),
             "network": np.array(self.network),
-            "mean": self.space().mean,
-            "directions": self.space().directions,
             "between": self.between(),
         }
         with whole(path) as part, part.open("wb") as file:
@@ -151,14 +108,12 @@ def load(path: Path) -> Examples:
             texts, lengths = [str(text) for text in file["texts"]], file["lengths"]
             features = np.split(file["features"], np.cumsum(lengths)[:-1])
             network, between = str(file["network"]), file["between"]
-            space = Space(file["mean"], file["directions"])
         sizes = [len(one) for one in features] == lengths.tolist() and between.shape == (len(texts),) * 2
-        sized = features[0].shape[1:] == space.mean.shape == space.directions.shape[:1]
-        if not (sizes and sized) or len(texts) != len(features) or not lengths.all():
+        if not sizes or len(texts) != len(features) or not lengths.all():
             raise ValueError("takes and texts don't go together")
-    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelError(f"{path}: no examples, or damaged ({error}); run 'gunileo teach' again") from error
-    return Examples(texts, features, network, space, None, between)
+    return Examples(texts, features, network, between)
 
 
 def apart(texts: Sequence[str], between: NDArray[np.float64]) -> float:
@@ -186,7 +141,7 @@ def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], a
 def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64]:
     """How far a take [T, F] is from each of others, [N], with their frames warped to each other in time.
 
-    Frames differ by one minus the cosine of the angle between them. Dynamic time warping with the symmetric
+    Frames differ by one minus the cosine of the angle between their features. Dynamic time warping with the symmetric
     steps of H. Sakoe, S. Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978: a
     step in both takes counts twice, and the sum is divided by both lengths.
     """
