@@ -6,7 +6,7 @@ import { find, make, percent, say } from "./dom.js";
 const WIDTH = 480; // pixels of a picture that is sent, at most
 const FEWEST = 14; // pictures a second; with fewer, lips seem to rest between them
 const FULL = 500_000; // bytes that wait to be sent; more means that reading can't keep up
-const RATE = 25;
+const COUNTED = 50; // pictures by which the camera's rate is known
 const mirror = find("mirror");
 let socket = null;
 let trouble = ""; // why nothing can be read, if that is so
@@ -62,28 +62,27 @@ function hear(told, opened) {
   }
 }
 
-/** Send what the camera shows, 25 times a second, each picture after its time. */
+/** Send each picture of the camera's as it comes, after the time at which it was taken. */
 function send(opened) {
   const width = Math.min(WIDTH, mirror.videoWidth);
   const canvas = make("canvas", { width, height: Math.round((width * mirror.videoHeight) / mirror.videoWidth) });
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   const times = []; // of the pictures sent last
-  let last = -1;
   let busy = false;
-  const tick = () => {
-    if (socket !== opened || opened.readyState !== WebSocket.OPEN) return clearInterval(timer);
+  const picture = (now, { captureTime }) => {
+    if (socket !== opened || opened.readyState !== WebSocket.OPEN) return;
+    mirror.requestVideoFrameCallback(picture);
     const behind = opened.bufferedAmount > FULL;
-    const rate = times.length / (times.at(-1) - times[0]);
+    const rate = (times.length - 1) / (times.at(-1) - times[0]);
     trouble = behind ? "This computer is too slow to read along; pictures are left out." : "";
-    if (times.length === 2 * RATE && rate < FEWEST)
+    if (times.length === COUNTED && rate < FEWEST)
       trouble = `Only ${rate.toFixed(0)} pictures a second come from the camera, too few to read. More light or fewer open programs help.`;
     if (trouble) say(find("live-status"), trouble, true);
-    if (behind || busy || mirror.currentTime === last) return;
+    if (behind || busy) return;
     busy = true;
-    last = mirror.currentTime;
-    const time = performance.now() / 1000;
+    const time = (captureTime ?? now) / 1000;
     times.push(time);
-    if (times.length > 2 * RATE) times.shift();
+    if (times.length > COUNTED) times.shift();
     context.drawImage(mirror, 0, 0, canvas.width, canvas.height);
     canvas.toBlob(
       async (blob) => {
@@ -97,7 +96,7 @@ function send(opened) {
       0.9,
     );
   };
-  const timer = setInterval(tick, 1000 / RATE);
+  mirror.requestVideoFrameCallback(picture);
 }
 
 function show(sentence) {
