@@ -12,12 +12,10 @@ import argparse
 import json
 import logging
 import os
-import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,52 +26,34 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gunileo.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
 from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance, find_corpus
-from gunileo.engine import load_model
 from gunileo.errors import GunileoError
-from gunileo.mouth import normalise, read_regions
 from gunileo.prepare import Cache, prepare
 from gunileo.registry import DEFAULT
 from gunileo.synthetic import make_corpus
 from gunileo.video import FPS, read_frames, write_video
 
 CODE = "bbaf2n"  # what the synthetic clip says
-REPEATS = 9
 UTTERANCES = 5000
-BATCH, BATCHES = 16, 6  # clips trained on at once, and how often
+BATCHES = 16  # trained on
 ROOT = Path(__file__).parents[1]
-MODULE = ("-m", "gunileo")
-MATRIX = 2048  # rows and columns of the matrix product, 17 GFLOP
-_PRODUCT = f"""
-import time, numpy
-a = numpy.ones(({MATRIX}, {MATRIX}), numpy.float32)
-for _ in range(7):
-    start = time.perf_counter()
-    a @ a
-    print(2 * {MATRIX}**3 / (time.perf_counter() - start) / 1e9)
-"""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A row of the table: each measurement, and the aim for their median."""
+class Aim:
+    """What a figure's median is to be at least, or at most."""
 
-    name: str
-    unit: str
-    values: list[float]
-    aim: float
-    at_least: bool  # or at most
-
-    @property
-    def median(self) -> float:
-        """The figure to report."""
-        return statistics.median(self.values)
+    figure: Figure
+    value: float
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
-        """Whether the median reaches the aim."""
-        return self.median >= self.aim if self.at_least else self.median <= self.aim
+        """Whether it is."""
+        median = self.figure.median
+        return median >= self.value if self.at_least else median <= self.value
 
 
 def main() -> None:
@@ -91,25 +71,27 @@ def main() -> None:
         folder = Path(temporary)
         try:
             clip = arguments.clip or make_corpus(folder / "corpus", [CODE])[0]
-            figures = [
-                warm(clip, arguments.model, "read a clip", 25),
-                warm(enlarged(clip, folder / "large.mp4"), arguments.model, "read it in 1280x720, 30 a second", 8),
-                network(clip, arguments.model),
-                batches(clip, arguments.model),
-                live(clip, arguments.model),
-                cold([*MODULE, "transcribe", str(clip), "--model", arguments.model], "transcribe, cold shell", 1),
-                cold(["-c", "import gunileo"], "import gunileo, cold shell", 0.1),
-                preparing(clip, folder / "cache"),
-                resuming(clip, folder / "cache-resume"),
-                building(folder),
+            large = enlarged(clip, folder / "large.mp4")
+            transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", arguments.model]
+            aims = [
+                Aim(reading(clip, arguments.model), 25, at_least=True),
+                Aim(reading(large, arguments.model, "read it in 1280x720, 30 a second"), 8, at_least=True),
+                Aim(network(clip, arguments.model), 30),
+                Aim(batches(clip, arguments.model), 60, at_least=True),
+                Aim(live(clip, arguments.model), 150),
+                Aim(cold("transcribe, cold shell", transcribe), 1),
+                Aim(cold("import gunileo, cold shell", ["-c", "import gunileo"]), 0.1),
+                Aim(preparing(clip, folder / "cache"), 500, at_least=True),
+                Aim(resuming(clip, folder / "cache-resume"), 2),
+                Aim(building(folder), 1),
                 *training(folder),
-                *([installing(folder)] if arguments.install else []),
+                *([Aim(installing(folder), 350)] if arguments.install else []),
             ]
         except GunileoError as error:
             raise SystemExit(str(error)) from None
-    Console().print(table(figures, arguments.clip.name if arguments.clip else "a synthetic clip"))
+    Console().print(table(aims, arguments.clip.name if arguments.clip else "a synthetic clip"))
     print(
-        f"{used} of {os.cpu_count()} cores used; float32 matrix product {product():.0f} GFLOP/s on one thread; "
+        f"{used} of {os.cpu_count()} cores used; float32 matrix product {product().median:.0f} GFLOP/s on one thread; "
         f"load before the start {load:.1f}"
     )
     if load > 0.5:
@@ -125,64 +107,11 @@ def keep_to_two() -> int:
     return min(2, usable_cores())
 
 
-def warm(clip: Path, model: str, name: str, aim: float) -> Figure:
-    """Reading a clip with a loaded model, from the file to the words; the first time is not counted."""
-    seconds = sum(1 for _ in read_frames(clip)) / FPS
-    reader = load_model(model)
-    times = timed(lambda: reader.transcribe(clip), REPEATS + 1)[1:]
-    return Figure(name, "x real time", [seconds / taken for taken in times], aim, at_least=True)
-
-
 def enlarged(clip: Path, path: Path) -> Path:
     """The same clip as a phone might film it."""
     frames = [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in read_frames(clip)]
     write_video(path, (frames[number * FPS // 30] for number in range(len(frames) * 30 // FPS)), fps=30)
     return path
-
-
-def network(clip: Path, model: str) -> Figure:
-    """From the mouth regions of 75 frames to their log-probabilities."""
-    reader, regions = load_model(model), read_regions(clip)
-    regions = np.resize(regions, (75, *regions.shape[1:]))
-    times = timed(lambda: reader.log_probabilities(regions), REPEATS + 1)[1:]
-    return Figure("network, 75 frames", "ms", [1000 * taken for taken in times], 30, at_least=False)
-
-
-def batches(clip: Path, model: str) -> Figure:
-    """Log-probabilities of 16 clips of 75 frames at once."""
-    reader, regions = load_model(model), read_regions(clip)
-    many = np.repeat(normalise(np.resize(regions, (75, *regions.shape[1:])))[None, None], BATCH, axis=0)
-    times = timed(lambda: reader.session.run(["log_probabilities"], {"regions": many}), REPEATS + 1)[1:]
-    return Figure(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times], 60, at_least=True)
-
-
-def live(clip: Path, model: str) -> Figure:
-    """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
-    reader, frames = load_model(model), list(read_frames(clip))
-    times = []
-    for _ in range(REPEATS):
-        stream = reader.live()
-        for frame in frames:
-            begun = time.perf_counter()
-            if stream.push(frame):
-                times.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        if stream.flush():
-            times.append(time.perf_counter() - begun)
-    if not times:
-        raise SystemExit(f"{clip}: no sentence is heard in it")
-    return Figure("camera, last frame to text", "ms", [1000 * taken for taken in times], 150, at_least=False)
-
-
-def cold(arguments: list[str], name: str, aim: float) -> Figure:
-    """A Python process from its start to its end; the first time, with the disk's cache empty, is counted."""
-
-    def start() -> None:
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
-
-    return Figure(name, "s", timed(start, REPEATS), aim, at_least=False)
 
 
 def preparing(clip: Path, cache: Path) -> Figure:
@@ -198,7 +127,7 @@ def preparing(clip: Path, cache: Path) -> Figure:
     frames = Cache(cache).utterances[0].frames
     begun = settled[len(settled) // 4 :]  # both workers run by then
     rates = [4 * frames / (after - before) for before, after in zip(begun[:-4:4], begun[4::4], strict=False)]
-    return Figure("prepare on two cores", "frames/s", rates, 500, at_least=True)
+    return Figure("prepare on two cores", "frames/s", rates)
 
 
 def resuming(clip: Path, cache: Path) -> Figure:
@@ -216,7 +145,7 @@ def resuming(clip: Path, cache: Path) -> Figure:
         if (report := prepare(clips, cache, 2)).kept != UTTERANCES:
             raise SystemExit(f"{cache}: {report.kept} of {UTTERANCES} clips kept")
 
-    return Figure("resume 5,000 prepared clips", "s", timed(resume, REPEATS), 2, at_least=False)
+    return Figure("resume 5,000 prepared clips", "s", timed(resume, REPEATS))
 
 
 def building(folder: Path) -> Figure:
@@ -236,22 +165,24 @@ def building(folder: Path) -> Figure:
         if len(clips[0:128]) != 128 or len(clips) != UTTERANCES:
             raise SystemExit(f"{manifest}: the data set has {len(clips)} utterances")
 
-    return Figure("data set of 5,000 utterances", "s", timed(build, REPEATS), 1, at_least=False)
+    return Figure("data set of 5,000 utterances", "s", timed(build, REPEATS))
 
 
-def training(folder: Path) -> list[Figure]:
+def training(folder: Path) -> list[Aim]:
     """Training as ``gunileo train`` does, the published layout, beside a plain loop; and how long it waits for clips.
 
-    The plain loop is of the same network in PyTorch's default layout, in float32, over whole sentences that it loads
-    itself. Ours has as many word cuts among its samples as it has on average over a run.
+    The plain loop trains the same network in PyTorch's default layout and type, float32, with its own GRUs and
+    normalisation, over whole sentences, unchanged, which it loads itself, batch by batch. Both have two threads and
+    batches of 16 clips. Ours has as many word cuts among its samples as it has on average over a run, changes all of
+    them, and uses bfloat16 where the processor has it.
     """
     cache = replicated(folder, (BATCHES + 1) * BATCH)
     ours, waits = our_loop(cache, folder / "run")
     plain = plain_loop(cache)
     rates = f"{ours:.3g} and {plain:.3g} clips/s"
     return [
-        Figure(f"training / a plain loop, {rates}", "x", [ours / plain], 3, at_least=True),
-        Figure("training, waiting for clips", "% of the time", [100 * waits], 5, at_least=False),
+        Aim(Figure(f"training / a plain loop, {rates}", "x", [ours / plain]), 3, at_least=True),
+        Aim(Figure("training, waiting for clips", "% of the time", [100 * waits]), 5),
     ]
 
 
@@ -273,6 +204,7 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
     """Clips a second in all batches but the first, and the share of that time in which a batch was waited for."""
     import lightning
 
+    from gunileo import memory
     from gunileo.dataset import Batch
     from gunileo.train import Settings, Training, _precision
 
@@ -303,7 +235,8 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Training(cache, cache.utterances, cache.utterances, run, settings))
+    with memory.kept():
+        trainer.fit(Training(cache, cache.utterances, cache.utterances, run, settings))
     waited = sum(after - before for before, after in zip(ended, begun[1:], strict=False))
     whole = ended[-1] - ended[0]
     return sum(sizes[1:]) / whole, waited / whole
@@ -354,7 +287,7 @@ def installing(folder: Path) -> Figure:
     before = megabytes(fresh)
     pip = fresh / ("Scripts" if sys.platform == "win32" else "bin") / "pip"
     subprocess.run([pip, "install", "--quiet", ROOT], check=True)
-    return Figure("pip install .", "MB", [megabytes(fresh) - before], 350, at_least=False)
+    return Figure("pip install .", "MB", [megabytes(fresh) - before])
 
 
 def megabytes(folder: Path) -> float:
@@ -362,38 +295,15 @@ def megabytes(folder: Path) -> float:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
 
 
-def timed(job: Callable[[], object], repeats: int) -> list[float]:
-    """Seconds that each run of a job takes."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        job()
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def product() -> float:
-    """GFLOP/s of this machine's float32 matrix product on one thread, the median of seven."""
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run(
-        [sys.executable, "-c", _PRODUCT], capture_output=True, text=True, check=True, env=os.environ | one
-    )
-    return statistics.median(map(float, done.stdout.split()))
-
-
-def table(figures: list[Figure], clip: str) -> Table:
+def table(aims: list[Aim], clip: str) -> Table:
     """The figures: median, lowest to highest, aim."""
     result = Table(title=f"Gunileo on {clip}, {REPEATS} times each", title_justify="left")
     for column in ("", "median", "range", "aim", "met"):
         result.add_column(column, justify="right" if column in ("median", "range") else "left", no_wrap=True)
-    for figure in figures:
-        result.add_row(
-            figure.name,
-            f"{figure.median:.3g} {figure.unit}",
-            f"{min(figure.values):.3g}-{max(figure.values):.3g}",
-            f"{'over' if figure.at_least else 'under'} {figure.aim:g}",
-            "yes" if figure.met else "no",
-        )
+    for aim in aims:
+        bound, figure = "over" if aim.at_least else "under", aim.figure
+        median = f"{figure.median:.3g} {figure.unit}"
+        result.add_row(figure.name, median, figure.range, f"{bound} {aim.value:g}", "yes" if aim.met else "no")
     return result
 
 

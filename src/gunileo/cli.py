@@ -25,7 +25,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         cli_model.train,
         cli_model.evaluate,
     ),
-    "Look at models": (cli_model.models, cli_model.summary, cli_model.export),
+    "Look at models": (cli_model.models, cli_model.summary, cli_model.export, cli_model.bench),
     "Without a video at hand": (cli_model.demo,),
 }
 

@@ -1,4 +1,4 @@
-"""The verbs about networks: ``train``, ``evaluate``, ``export``, ``models``, ``summary``, ``demo``."""
+"""The verbs about networks: ``train``, ``evaluate``, ``export``, ``models``, ``summary``, ``bench``, ``demo``."""
 
 from __future__ import annotations
 
@@ -232,6 +232,39 @@ def summary() -> None:
     columns = ("input_size", "output_size", "num_params", "kernel_size", "mult_adds")
     size = (1, 1, 75, HEIGHT, WIDTH)  # one clip of GRID
     typer.echo(str(torchinfo.summary(LabialCNN(), size, col_names=columns, depth=4, device="cpu", verbose=0)))
+
+
+def bench(
+    clip: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Video of about three seconds; a made-up face if left out.")
+    ] = None,
+    model: Model = DEFAULT,
+) -> None:
+    """Measure how fast this machine reads lips.
+
+    \b
+      gunileo bench --clip talk.mp4
+
+    Prints the median and the range of nine runs each: the machine's matrix product, reading, the network, a camera,
+    a cold start. Without a clip it needs the extra "train".
+    """
+    from tempfile import TemporaryDirectory
+
+    from gunileo.bench import measure
+
+    with TemporaryDirectory() as folder:
+        for figure in measure(clip or _made_up(Path(folder)), model):
+            typer.echo(f"{figure.name:<30}{figure.median:8.3g} {figure.unit:<12}({figure.range})")
+
+
+def _made_up(folder: Path) -> Path:
+    try:
+        from gunileo.synthetic import make_corpus
+
+        return make_corpus(folder, ["bbaf2n"])[0]
+    except ModuleNotFoundError as error:
+        how = 'give --clip FILE, or run: pip install "gunileo[train]"'
+        raise GunileoError(f"{error.name} is not installed, which making a clip needs; {how}") from error
 
 
 def demo(
