@@ -371,7 +371,7 @@ def main() -> None:
         prepare(find_corpus(place / "corpus").utterances, place / "cache", workers=1)
         for name in arguments.jobs.split(","):
             (place / name).mkdir()
-            job = jobs(place / "corpus", place / "cache", place / name, 6, stack)[name]()
+            job = jobs(place / "corpus", place / "cache", place / name, 3, stack)[name]()
             runs = job.kill_often(place / name / "runs", arguments.kills, random.Random(arguments.seed))
             print(
                 f"{name:9} {runs} runs of {job.seconds:.1f} s, {arguments.kills} killed before their end; "
