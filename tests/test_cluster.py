@@ -23,11 +23,9 @@ from gunileo.cluster import on_ray  # noqa: E402
 
 @pytest.fixture(scope="module")
 def cluster() -> object:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
-    except Exception as error:  # of no class of its own; Ray 2.60 gives up after 15 seconds on a busy machine
-        pytest.skip(f"Ray does not start here: {error}")
+    # Its own patience is too short for a busy machine.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_gcs_server_port_wait_time_s="120")
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     yield
     ray.shutdown()
 
