@@ -1,26 +1,40 @@
-"""Draw docs/mouth.png, the README's picture: python scripts/picture.py
+"""Draw docs/mouth.png and docs/captioned.jpg, the README's pictures: python scripts/picture.py
 
-A made-up clip (a public-domain portrait, animated): one frame from the middle of each word, and beneath it the
-mouth region that the face tracker cuts out, which is all that a network sees.
+A made-up clip (a public-domain portrait, animated). The first: one frame from the middle of each word, and beneath it
+the mouth region that the face tracker cuts out, which is all that a network sees. The second: what ``gunileo
+transcribe --burn`` makes of the clip, at the first, the third and the last word that it reads.
 """
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
+from gunileo.cli import main as gunileo
 from gunileo.mouth import mouth_regions
-from gunileo.synthetic import speak
+from gunileo.synthetic import Segment, speak
+from gunileo.video import FPS, read_frames, write_video
 
 UNITS = 1000  # of GRID's alignments in a frame
-TARGET = Path(__file__).parents[1] / "docs" / "mouth.png"
+CODE = "bbaf2n"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
-    """Write the picture."""
-    frames, segments = speak("bbaf2n")
+    """Write both pictures."""
+    frames, segments = speak(CODE)
+    seen(frames, segments, DOCS / "mouth.png")
+    captioned(frames, DOCS / "captioned.jpg")
+
+
+def seen(frames: NDArray[np.uint8], segments: list[Segment], target: Path) -> None:
+    """Draw a face and its mouth region for each word."""
     regions = np.stack(list(mouth_regions(frames)))
     words = [segment for segment in segments if segment.word not in ("sil", "sp")]
     figure = Figure(figsize=(9, 2.5), layout="constrained")
@@ -31,8 +45,25 @@ def main() -> None:
         mouth.imshow(regions[middle], cmap="gray", vmin=0, vmax=255)
         face.axis("off")
         mouth.axis("off")
-    figure.savefig(TARGET, dpi=100)
-    print(TARGET)
+    figure.savefig(target, dpi=100)
+    print(target)
+
+
+def captioned(frames: NDArray[np.uint8], target: Path) -> None:
+    """Draw three frames of the clip with its words drawn in."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip, drawn = Path(folder, f"{CODE}.mp4"), Path(folder, "drawn")
+        write_video(clip, frames)
+        try:
+            gunileo(["transcribe", str(clip), "--burn", "-f", "json", "-o", str(drawn)])
+        except SystemExit as ended:
+            assert not ended.code
+        words = json.loads((drawn / f"{CODE}.json").read_text())["words"]
+        film = list(read_frames(drawn / clip.name))
+    times = [(words[place]["start"] + words[place]["end"]) / 2 for place in (0, 2, -1)]
+    strip = np.concatenate([film[round(FPS * time)] for time in times], axis=1)
+    Image.fromarray(strip).save(target, quality=85, optimize=True)
+    print(target, target.stat().st_size)
 
 
 if __name__ == "__main__":
