@@ -6,12 +6,11 @@
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from kill import Job, Zenodo, jobs, packed, run_of
+from kill import Zenodo, jobs, packed, run_of
 
 from gunileo.corpus import find_corpus
 from gunileo.download import download
@@ -23,25 +22,14 @@ from gunileo.train import Settings, train
 TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
 
-@pytest.fixture(scope="module")
-def short(synthetic_corpus: Path, synthetic_cache: Path) -> Iterator[dict[str, Job]]:
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.parametrize(("name", "kills"), [("prepare", 2), ("train", 1), ("download", 3), ("teach", 2), ("serve", 1)])
+def test_killed_at_a_random_moment_and_begun_again(
+    name: str, kills: int, synthetic_corpus: Path, synthetic_cache: Path, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
-        yield {job.name: job for job in jobs(synthetic_corpus, synthetic_cache, 2, stack)}
-
-
-@pytest.mark.parametrize(("name", "kills"), [("prepare", 2), ("train", 1), ("download", 3)])
-def test_killed_at_a_random_moment_and_resumed(name: str, kills: int, short: dict[str, Job], tmp_path: Path) -> None:
-    job, moments = short[name], random.Random(0)
-    job.undisturbed(tmp_path / "whole")
-    killed, longest = 0, job.seconds
-    for number in range(10 * kills):
-        if job.kill(tmp_path / str(number), moments.uniform(0, longest)):
-            killed += 1
-        else:  # it ended before: the machine was busier when it was timed
-            longest /= 2
-        if killed == kills:
-            return
-    raise AssertionError("it always ended before it was killed")
+        job = jobs(synthetic_corpus, synthetic_cache, tmp_path, 2, stack)[name]()
+        job.kill_often(tmp_path / "runs", kills, random.Random(0))
 
 
 def trained(cache_folder: Path, run: Path, resume: bool = False) -> None:
