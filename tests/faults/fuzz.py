@@ -28,7 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SECONDS, MEMORY = 10.0, 1 << 30  # that a file may take: processor's time, and bytes over what the process has before
-LONGEST = 60.0  # seconds by the clock, for what waits for nothing; on a busy machine ten pass soon
+LONGEST = 600.0  # seconds by the clock, for what waits for nothing; on a busy machine ten pass soon
 FAULTS = ("crash", "hang", "memory", "other error", "unclear")
 NUMBERS = [
     b"0",
@@ -255,7 +255,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout
     waiting = selectors.DefaultSelector()
     waiting.register(process.stdout, selectors.EVENT_READ)
-    rest, patience = b"", 10 * LONGEST  # imports and seeds take a while
+    rest, patience = b"", 2 * LONGEST  # imports and seeds take a while
     spent, since = _processor(process.pid), time.monotonic()
     while time.monotonic() - since < patience:
         if waiting.select(SECONDS):
