@@ -1,9 +1,9 @@
 """Convert MediaPipe's face models to ONNX: python scripts/face_models.py mediapipe-0.10.21-*.whl
 
 Writes src/gunileo/landmarks/*.onnx from the two TFLite models in the wheel, and prints how far their output on random
-pictures is from LiteRT's, and their checksums for NOTICE. Weights stay the float16 that they are stored in. Needs
-``pip install tflite ai-edge-litert`` and the "train" extra; ``pip download --no-deps mediapipe==0.10.21`` gets the
-wheel.
+pictures is from LiteRT's, and their checksums for NOTICE. Weights stay the float16 that they are stored in, but
+for those that take the pixels' factor. Needs ``pip install tflite ai-edge-litert`` and the "train" extra; ``pip
+download --no-deps mediapipe==0.10.21`` gets the wheel.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Converter:
         self._graph = self._model.Subgraphs(0)
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
+        self._factor = np.float32(1)  # of the pixels, beside what is done to them before the first convolution
         stored = ((number, self._stored(number)) for number in range(self._graph.TensorsLength()))
         self._constants = {number: value for number, value in stored if value is not None}
 
@@ -62,8 +63,12 @@ class Converter:
         """The ONNX model; its input "picture" times ``factor`` plus ``summand`` is TFLite's."""
         picture, outputs = self._graph.Inputs(0), self._graph.OutputsAsNumpy()
         planes = self._node("Transpose", [self._node("Cast", ["picture"], to=TensorProto.FLOAT)], perm=[0, 3, 1, 2])
-        scaled = self._node("Mul", [planes, self._tensor("factor", np.float32(factor))])
-        self._node("Add", [scaled, self._tensor("summand", np.float32(summand))], f"t{picture}")
+        if summand:
+            planes = self._node("Mul", [planes, self._tensor("factor", np.float32(factor))])
+        else:
+            self._factor = np.float32(factor)  # which the first convolution takes into its weights
+        shift = self._tensor("summand", np.float32(summand))
+        self._node("Add", [planes, shift], f"t{picture}")  # left out by ONNX Runtime where it is of zeros
         for number in range(self._graph.OperatorsLength()):
             self._operator(self._graph.Operators(number))
         graph = helper.make_graph(
@@ -97,10 +102,13 @@ class Converter:
             size = options.FilterHeight(), options.FilterWidth()
             self._node("MaxPool", [first], result, kernel_shape=size, **self._placed(options, size, inputs[0], output))
         elif name == "PAD":
-            (*others, (before, after)) = self._constants[inputs[1]].tolist()
+            *others, (before, after) = self._constants[inputs[1]].tolist()
             assert not np.any(others), "only channels are padded"
-            pads = np.array([0, before, 0, 0, 0, after, 0, 0], np.int64)
-            self._node("Pad", [first, self._tensor(f"{result}_pads", pads)], result)
+            if before == 0 and after == self._shape(inputs[0])[3]:
+                self._doubled(first, after, result)
+            else:
+                pads = np.array([0, before, 0, 0, 0, after, 0, 0], np.int64)
+                self._node("Pad", [first, self._tensor(f"{result}_pads", pads)], result)
         elif name == "RESHAPE":
             shape = self._tensor(f"{result}_shape", np.array(self._shape(output), np.int64))
             self._node("Reshape", [self._node("Transpose", [first], perm=[0, 2, 3, 1]), shape], result)
@@ -114,6 +122,8 @@ class Converter:
         deep = name == "CONV_2D"
         options = _options(operator, tflite.Conv2DOptions if deep else tflite.DepthwiseConv2DOptions)
         weight = self._constants[inputs[1]].transpose((0, 3, 1, 2) if deep else (3, 0, 1, 2))
+        if inputs[0] == self._graph.Inputs(0) and self._factor != 1:
+            weight = weight * self._factor
         tensors = [f"t{inputs[0]}", self._tensor(f"t{output}_weight", weight)]
         tensors.append(self._tensor(f"t{output}_bias", self._constants[inputs[2]]))
         places = self._placed(options, weight.shape[2:], inputs[0], output)
@@ -123,17 +133,21 @@ class Converter:
         if rectified:
             self._node("Relu", [linear], f"t{output}")
 
+    def _doubled(self, source: str, channels: int, result: str) -> None:
+        """As many channels of zeros after a picture's own: by a convolution, so that its layout can stay."""
+        zeros = self._tensor(f"{result}_zero", np.zeros((channels, 1, 1, 1), np.float16))
+        self._node("Concat", [source, self._node("Conv", [source, zeros], group=channels)], result, axis=1)
+
     def _prelu(self, source: str, slope: NDArray[Any], result: str) -> None:
         """As convolutions of single pixels, a channel each: with ONNX Runtime's PRelu all takes three times as long.
 
-        PReLU(x) = a x + (1 - a) ReLU(x), which is a x + ReLU((1 - a) x) where no a is over 1: a step less.
+        PReLU(x) = a x + (1 - a) ReLU(x) = a x + s ReLU(|1 - a| x), where s is 1, or -1 where a is over 1.
         """
         slope = slope.astype(np.float32).reshape(-1, 1, 1, 1)
-        bend = self._tensor(f"{result}_bend", 1 - slope)
-        if slope.max() <= 1:
-            bent = self._node("Relu", [self._node("Conv", [source, bend], group=len(slope))])
-        else:
-            bent = self._node("Conv", [self._node("Relu", [source]), bend], group=len(slope))
+        bend = self._tensor(f"{result}_bend", abs(1 - slope))
+        bent = self._node("Relu", [self._node("Conv", [source, bend], group=len(slope))])
+        if slope.max() > 1:
+            bent = self._node("Conv", [bent, self._tensor(f"{result}_sign", np.sign(1 - slope))], group=len(slope))
         straight = self._node("Conv", [source, self._tensor(f"{result}_slope", slope)], group=len(slope))
         self._node("Add", [straight, bent], result)
 

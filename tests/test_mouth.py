@@ -106,7 +106,7 @@ def test_a_moving_head_stays_in_the_middle(talk: Pixels, regions: Pixels) -> Non
 def test_a_gap_is_interpolated(talk: Pixels) -> None:
     tracker = FaceTracker()
     tracker.start([talk[0]])
-    landmarks = tracker(talk[0])
+    (landmarks,) = tracker([talk[0]])
     assert landmarks is not None
     x, y = landmarks[list(LIPS), :2].mean(0)
     # The head moves on while only a ball is seen where its mouth must be.

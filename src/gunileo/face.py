@@ -8,10 +8,13 @@ face_landmark graphs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from math import atan2, cos, hypot, sin
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -28,6 +31,8 @@ LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0
 _MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
 _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
+_RUN_UP = 4  # frames; each takes half of what is left from another start, down to what the pixels' rounding makes
+_SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
 @dataclass(frozen=True)
@@ -78,44 +83,75 @@ def _anchors() -> Array:
     return np.concatenate(centres).astype(np.float32)
 
 
+class _Place(NamedTuple):
+    """How far a face is followed."""
+
+    crop: Box | None = None  # where the mesh looks next
+    seen: Box | None = None  # where the face was last
+
+
 class FaceTracker:
     """Follows one face through the frames of a video.
 
-    ``start`` picks the face; each call then takes the next frame. A face that is lost is looked for again
+    ``start`` picks the face; each call then takes the frames that follow. A face that is lost is looked for again
     near where it was, so that another person in the picture is never taken for it.
     """
 
     def __init__(self, face: Face = "largest") -> None:
         _models()  # a damaged installation is told before the first frame
         self._face = face
-        self._crop: Box | None = None  # where the mesh looks next
-        self._seen: Box | None = None  # where the face was last
+        self._place = _Place()
 
     def start(self, frames: list[Frame]) -> None:
         """Pick the face that is wanted of those that stay through ``frames``, whatever was followed before; if there
         is none, the first to come. A face at a place is waited for there, or where it was last.
         """
-        self._crop = None
         if isinstance(self._face, Box):
-            self._seen = self._seen or self._face
+            self._place = _Place(None, self._place.seen or self._face)
             return
         tracks: list[list[Box]] = []
         for frame in frames:
             follow(tracks, self.detect(frame))
-        self._seen = _pick(tracks, self._face)[0] if tracks else None
+        self._place = _Place(None, _pick(tracks, self._face)[0] if tracks else None)
 
-    def __call__(self, frame: Frame) -> Array | None:
-        """Landmarks [468, 3] of the face in pixels (z in the same scale, towards the camera negative), or None."""
-        landmarks = self._landmarks(frame, self._crop) if self._crop else None
-        if landmarks is None:
-            found = self._find(frame)
-            landmarks = self._landmarks(frame, found) if found else None
-        if landmarks is None:
-            self._crop = None
-            return None
-        self._seen = face_box(landmarks)
-        self._crop = _widened(self._seen)
-        return landmarks
+    def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
+        """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
+        or None. Frames that the caller leaves are not followed.
+
+        Each frame's crop comes from the landmarks of the frame before, but where it began is soon forgotten. So of
+        many frames a thread follows the second half meanwhile, from some frames before it on. If it comes to another
+        crop than the first half ends with, it is followed again.
+        """
+        middle = (len(frames) + _RUN_UP) // 2
+        if len(frames) - middle < _RUN_UP:
+            yield from self._kept(self._chain(frames, self._place))
+            return
+        with ThreadPoolExecutor(1) as pool:
+            begun = self._place
+            second = pool.submit(lambda: list(self._chain(frames[middle - _RUN_UP :], begun)))
+            yield from self._kept(self._chain(frames[:middle], begun))
+            *_, (_, before) = second.result()[:_RUN_UP]
+        same = _same_crop(before.crop, self._place.crop)
+        yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
+
+    def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:
+        for landmarks, place in steps:
+            self._place = place
+            yield landmarks
+
+    def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[tuple[Array | None, _Place]]:
+        """Each frame's landmarks and the place that they leave, from the ``place`` before them on."""
+        for frame in frames:
+            landmarks = self._landmarks(frame, place.crop) if place.crop else None
+            if landmarks is None:
+                found = self._find(frame, place.seen)
+                landmarks = self._landmarks(frame, found) if found else None
+            if landmarks is None:
+                place = _Place(None, place.seen)
+            else:
+                seen = face_box(landmarks)
+                place = _Place(_widened(seen), seen)
+            yield landmarks, place
 
     def detect(self, frame: Frame) -> list[Box]:
         """Every face in a frame, without overlaps, best first."""
@@ -140,31 +176,31 @@ class FaceTracker:
                 boxes.append(box)
         return boxes
 
-    def _find(self, frame: Frame) -> Box | None:
+    def _find(self, frame: Frame, seen: Box | None) -> Box | None:
         boxes = self.detect(frame)
-        if self._seen is not None:
-            boxes = [box for box in boxes if _same_place(self._seen, box)]
+        if seen is not None:
+            boxes = [box for box in boxes if _same_place(seen, box)]
         return _widened(max(boxes, key=lambda box: box.side)) if boxes else None
 
     def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
-        scale = crop.side / _MESH_SIDE
-        cos, sin = scale * np.cos(crop.angle), scale * np.sin(crop.angle)
-        turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, scale]])
-        shift = np.array([crop.x, crop.y, 0]) - turn @ [_MESH_SIDE / 2, _MESH_SIDE / 2, 0]
+        scale, half = crop.side / _MESH_SIDE, _MESH_SIDE / 2
+        right, down = scale * cos(crop.angle), scale * sin(crop.angle)
+        x, y = crop.x - half * (right - down), crop.y - half * (down + right)
         _, find = _models()
-        to_frame = np.column_stack([turn[:2, :2], shift[:2]])
+        to_frame = np.array([[right, -down, x], [down, right, y]])
         mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE)))
         if score.item() < _MIN_LOGIT:
             return None
-        return np.asarray(mesh.reshape(468, 3) @ turn.T + shift, np.float32)
+        turn = np.array([[right, -down, 0], [down, right, 0], [0, 0, scale]])
+        # A row a coordinate in memory, as all that follows goes along these.
+        return np.asarray(turn @ mesh.reshape(468, 3).T + [[x], [y], [0]], np.float32).T
 
 
 def face_box(landmarks: Array) -> Box:
     """The square around all landmarks, turned along the line between the eyes' outer corners."""
-    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-    eyes = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
-    x, y = (low + high) / 2
-    return Box(float(x), float(y), float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
+    (left, top), (right, bottom) = landmarks[:, :2].min(0).tolist(), landmarks[:, :2].max(0).tolist()
+    x, y, _ = (landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]).tolist()
+    return Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top), atan2(y, x))
 
 
 def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
@@ -193,5 +229,13 @@ def _widened(box: Box) -> Box:
 
 def _same_place(a: Box, b: Box) -> bool:
     """Centres closer than half a face, sizes within a factor of two."""
-    near = np.hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
-    return bool(near and 0.5 < a.side / b.side < 2)
+    near = hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
+    return near and 0.5 < a.side / b.side < 2
+
+
+def _same_crop(a: Box | None, b: Box | None) -> bool:
+    """Whether two crops show the mesh the same, but for less than a pixel."""
+    if a is None or b is None:
+        return False
+    turned = abs(atan2(sin(a.angle - b.angle), cos(a.angle - b.angle))) * a.side / 2
+    return max(hypot(a.x - b.x, a.y - b.y), abs(a.side - b.side), turned) < _SEAM * a.side

@@ -38,7 +38,7 @@ class Live:
         A sentence ends when the mouth has rested for 0.4 seconds. One that is cut at ten seconds goes on in the
         next.
         """
-        return self._read(self._mouths.push(frame))
+        return self._read(self._mouths.push([frame]))
 
     def flush(self) -> list[Transcript]:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""

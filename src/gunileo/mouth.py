@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from math import atan2, ceil, cos, dist, exp, floor, log, sin
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
 LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libraries refuse much higher pictures
 
+_LIPS = np.array(LIPS)
 _REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
+_ROUND = FPS  # frames of a file that are followed at once
+_LARGE = 2**20  # bytes of a frame; larger ones take longer to decode than to follow
 _RADIUS = 12  # frames on either side that the smoothing looks at
 # Standard deviations in frames, of centre x and y, angle and scale. Syllables come at 4-5 a second: the centre follows
 # the head, not the lips.
@@ -60,13 +64,13 @@ def normalise(regions: NDArray[np.uint8]) -> Array:
 
 
 def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
-    """One mouth region, uint8 [100, 150], for each RGB frame of a clip, by a ``MouthTracker``.
+    """One mouth region, uint8 [100, 150], for each RGB frame of a clip, by a ``MouthTracker``, in a single thread.
 
     Raises ``MouthError``, after the last frame, if there are fewer than five frames or the face is missing
     for over half a second, with the share of frames in which it was found.
     """
     total = found = 0
-    for region in mouth_stream(frames):
+    for region in mouth_stream(frames, at_once=1):
         total += 1
         if region is not None:
             found += 1
@@ -87,31 +91,38 @@ def unreadable(total: int, found: int) -> str:
 
 
 def mouth_stream(
-    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None
+    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None, at_once: int = _ROUND
 ) -> Iterator[Regions | None]:
     """As ``mouth_regions``, but of any length, with None for each frame that has no face.
 
-    Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its region comes out.
+    Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its region comes out. Frames
+    are followed so many ``at_once``, on two cores, but for large ones.
     Raises what ``frames`` does, after the regions of all frames before.
     """
     mouths = MouthTracker(face, watch)
+    some: list[Frame] = []
     try:
         for frame in frames:
-            yield from mouths.push(frame)
+            some.append(frame)
+            if len(some) == at_once or frame.nbytes > _LARGE:
+                yield from mouths.push(some)
+                some = []
     except VideoError:
+        yield from mouths.push(some)
         yield from mouths.close()
         raise
+    yield from mouths.push(some)
     yield from mouths.close()
 
 
 class MouthTracker:
-    """Mouth regions of a stream of frames that are pushed one at a time: one a frame, about half a second later.
+    """Mouth regions of a stream of frames that are pushed as they come: one a frame, about half a second later.
 
     Follows the largest face that is steady in half a second, or the one that is asked for. The region is turned
     along the line of the eyes, scaled by their distance and centred on the lips, all smoothed over time; gaps of up
     to half a second are interpolated.
     A face that is missing for longer is lost: None stands for the frames without it, and the next one that comes is
-    followed. At most a second of frames is held.
+    followed. At most a second of frames is held beside those that are pushed.
     """
 
     def __init__(self, face: Face = "largest", watch: Watch | None = None) -> None:
@@ -121,14 +132,20 @@ class MouthTracker:
         self._waiting: list[Frame] = []  # the first half second, by which the face is picked
         self._picked = False
 
-    def push(self, frame: Frame) -> list[Regions | None]:
-        """Take the next frame, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
-        self._waiting.append(frame)
-        return self._follow() if self._picked or len(self._waiting) > _MAX_GAP else []
+    def push(self, frames: Sequence[Frame]) -> list[Regions | None]:
+        """Take the next frames, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
+        self._waiting += frames
+        out: list[Regions | None] = []
+        while self._waiting and (self._picked or len(self._waiting) > _MAX_GAP):
+            out += self._follow()
+        return out
 
     def close(self) -> list[Regions | None]:
         """The regions of all frames that are left, as no more of this face will come."""
-        out = [*self._follow(), *self._path.close()]
+        out: list[Regions | None] = []
+        while self._waiting:
+            out += self._follow()
+        out += self._path.close()
         self._restart()
         return out
 
@@ -137,25 +154,26 @@ class MouthTracker:
 
     def _follow(self) -> list[Regions | None]:
         if not self._picked:
-            self._faces.start(self._waiting[::4])
+            self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
             self._picked = True
         frames, self._waiting = self._waiting, []
         out: list[Regions | None] = []
-        for frame in frames:
-            landmarks = self._faces(frame)
-            out += self._path.push(frame, None if landmarks is None else _pose(landmarks))
+        for number, landmarks in enumerate(self._faces(frames)):
+            out += self._path.push(frames[number], None if landmarks is None else _pose(landmarks))
             if self._path.broken:
                 self._restart(again=True)
+                self._waiting = frames[number + 1 :]
+                break
         return out
 
 
 def _pose(landmarks: Array) -> Array:
     """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of region."""
-    eyes = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
-    x, y = landmarks[list(LIPS), :2].mean(0)
+    left, right = landmarks[LEFT_EYE].tolist(), landmarks[RIGHT_EYE].tolist()
+    x, y = landmarks[_LIPS, :2].mean(0).tolist()
     # The eyes' distance in three dimensions does not shrink when the head turns.
-    scale = np.linalg.norm(eyes) * _REACH / WIDTH
-    return np.array([x, y, np.arctan2(eyes[1], eyes[0]), np.log(scale)], np.float32)
+    scale = dist(left, right) * _REACH / WIDTH
+    return np.array([x, y, atan2(left[1] - right[1], left[0] - right[0]), log(scale)], np.float32)
 
 
 class _Path:
@@ -236,27 +254,30 @@ def _outline(pose: Array) -> Array:
 
 def _cut(frame: Frame, pose: Array) -> Regions:
     """The grey 100x150 region of a frame at a pose; the frame's edge is continued outwards."""
-    x, y, angle, scale = (float(value) for value in pose)
+    x, y, angle, scale = pose.tolist()
     # Where a pixel of the region is over 1.5 of the frame, it is the mean of several: one alone would skip some.
-    fine = max(1, int(np.ceil(np.exp(scale) / 1.5)))
-    step = np.exp(scale) / fine
-    height, width = HEIGHT * fine, WIDTH * fine
-    turn = step * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre, reach = np.array([x, y]), np.abs(turn) @ [width / 2, height / 2]
-    shift = centre - turn @ [(width - 1) / 2, (height - 1) / 2]
-    first, last = np.floor(centre - reach).astype(int), np.ceil(centre + reach).astype(int) + 1
-    region = warped(grey(_piece(frame, first, last)), np.column_stack([turn, shift - first]), (height, width))
-    if fine > 1:
-        region = np.rint(region.reshape(HEIGHT, fine, WIDTH, fine).mean((1, 3)))
-    return np.asarray(region, np.uint8)
+    fine = max(1, ceil(exp(scale) / 1.5))
+    right, down = exp(scale) / fine * cos(angle), exp(scale) / fine * sin(angle)
+    width, height = WIDTH * fine, HEIGHT * fine
+    wide, high = (abs(right) * width + abs(down) * height) / 2, (abs(down) * width + abs(right) * height) / 2
+    first = floor(x - wide), floor(y - high)
+    piece = _piece(frame, first, (ceil(x + wide) + 1, ceil(y + high) + 1))
+    left = x - first[0] - (right * (width - 1) - down * (height - 1)) / 2
+    top = y - first[1] - (down * (width - 1) + right * (height - 1)) / 2
+    region = warped(grey(piece), np.array([[right, -down, left], [down, right, top]]), (height, width))
+    if fine == 1:
+        return region
+    parts = [region[row::fine, column::fine] for row in range(fine) for column in range(fine)]
+    return np.rint(sum(parts, np.zeros((HEIGHT, WIDTH), np.uint16)) / fine**2).astype(np.uint8)
 
 
-def _piece(frame: Frame, first: NDArray[np.int_], last: NDArray[np.int_]) -> Frame:
+def _piece(frame: Frame, first: tuple[int, int], last: tuple[int, int]) -> Frame:
     """The part of a frame from x and y ``first`` up to ``last``, beyond its edges too."""
-    if (first >= 0).all() and (last <= frame.shape[1::-1]).all():
-        return frame[first[1] : last[1], first[0] : last[0]]
-    rows = np.arange(first[1], last[1]).clip(0, frame.shape[0] - 1)
-    columns = np.arange(first[0], last[0]).clip(0, frame.shape[1] - 1)
+    (left, top), (right, bottom) = first, last
+    height, width = frame.shape[:2]
+    if min(first) >= 0 and right <= width and bottom <= height:
+        return frame[top:bottom, left:right]
+    rows, columns = np.arange(top, bottom).clip(0, height - 1), np.arange(left, right).clip(0, width - 1)
     return np.asarray(frame[rows][:, columns], np.uint8)
 
 

@@ -90,7 +90,7 @@ def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
         raise VideoError(f"{path}: not a video, or damaged; play it to check, then copy it again") from error
 
 
-def ahead(frames: Iterator[Frame], count: int = 8) -> Iterator[Frame]:
+def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
     """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on."""
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(next, frames, None) for _ in range(count))
