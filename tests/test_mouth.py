@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gunileo import mouth
 from gunileo.face import LIPS, FaceTracker
-from gunileo.mouth import MouthError, contact_sheet, mouth_regions, normalise, read_regions
+from gunileo.mouth import MouthError, contact_sheet, mouth_regions, mouth_stream, normalise, read_regions
 from gunileo.quiet import quiet
 from gunileo.video import read_frames
 
@@ -101,6 +101,23 @@ def test_a_moving_head_stays_in_the_middle(talk: Pixels, regions: Pixels) -> Non
     moving = [warped([frame], x=-40 + 2 * number)[0] for number, frame in enumerate(talk[:40])]
     # At either end, where frames to one side are missing, the smoothing lags behind.
     assert likeness(cut(moving)[9:31], regions[9:31]) > 0.94
+
+
+def streamed(frames: Iterable[Pixels], at_once: int) -> Pixels:
+    return np.stack([region for region in mouth_stream(frames, at_once=at_once) if region is not None])
+
+
+@pytest.mark.parametrize("at_once", [20, 25, 75])
+def test_two_halves_followed_at_once_are_as_one(talk: Pixels, regions: Pixels, at_once: int) -> None:
+    found = streamed(talk, at_once)
+    assert difference(found, regions) < 0.1
+    np.testing.assert_array_equal(found, streamed(talk, at_once))  # whichever thread is ahead
+
+
+def test_a_half_that_began_elsewhere_is_followed_again(talk: Pixels) -> None:
+    # The face moves on by its width while the first half is followed.
+    moved = [warped([frame], x=-60 + 120 * (number >= 15))[0] for number, frame in enumerate(talk[:50])]
+    np.testing.assert_array_equal(streamed(moved, 40), streamed(moved, 1))
 
 
 def test_a_gap_is_interpolated(talk: Pixels) -> None:

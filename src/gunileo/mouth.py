@@ -60,7 +60,10 @@ def normalise(regions: NDArray[np.uint8]) -> Array:
     Light and contrast differ more between cameras than between words.
     """
     pixels = regions.astype(np.float32)
-    return np.asarray((pixels - pixels.mean()) / (pixels.std() + 1.0), np.float32)
+    pixels -= pixels.mean()
+    flat = pixels.ravel()
+    pixels /= np.sqrt(flat @ flat / max(1, flat.size), dtype=np.float32) + 1
+    return pixels
 
 
 def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
