@@ -257,10 +257,10 @@ def light(
     return lit
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Pad samples to one batch."""
+def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Batch:
+    """Pad samples to one batch, its regions of ``dtype``."""
     return Batch(
-        torch.nn.utils.rnn.pad_sequence([s.regions[0] for s in samples], batch_first=True)[:, None],
+        torch.nn.utils.rnn.pad_sequence([s.regions[0].to(dtype) for s in samples], batch_first=True)[:, None],
         torch.tensor([s.regions.shape[1] for s in samples]),
         torch.cat([s.classes for s in samples]),
         torch.tensor([len(s.classes) for s in samples]),

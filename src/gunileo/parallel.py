@@ -78,7 +78,7 @@ class _Normalised(torch.autograd.Function):
         context: Any, x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         lines = _lines(x)
-        outside = None if mask is None else ~mask
+        outside = None if mask is None else torch.nonzero(~mask)[:, 0]
         sums = _sums(lines, len(weight))
         if outside is not None:
             sums -= _sums(_lines(x[:, :, outside]), len(weight))
@@ -110,7 +110,7 @@ class _Normalised(torch.autograd.Function):
         direct -= _straight(lines, mean, variance, sums[0] * scale, sums[1] * scale, context.eps)
         back = _regions(direct, x)
         if outside is not None:
-            back[:, :, outside] = 0
+            back.index_fill_(2, outside, 0)
         return back, grown[0], grown[1], None, None
 
 
