@@ -34,8 +34,8 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     know the new face well enough half-way to hear when words are said of which the text alone is known; what they hear
     then teaches as word times do.
 
-    The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words; the
-    published layout's stay, as moving them made nothing better and took four times as long, and it has no such head.
+    The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words.
+    The published layout's stay, as moving them made nothing better and took four times as long; it has no such head.
 
     The last epoch is kept, as one or two validation clips can't choose one.
     """
