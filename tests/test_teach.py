@@ -115,6 +115,11 @@ def test_a_mouth_at_rest_says_no_command(kitchen: Lesson, takes: Path) -> None:
         load_model("kitchen").transcribe(takes / "still.mp4")
 
 
+def test_what_was_not_trained_has_no_weights_of_its_own(kitchen: Lesson) -> None:
+    with pytest.raises(ModelError, match="kitchen: only examples, and labial-wide's weights; name labial-wide"):
+        registry.weights_of("kitchen")
+
+
 def test_bad_takes_are_told_and_the_others_used(kitchen: Lesson) -> None:
     assert kitchen.model.takes == dict.fromkeys(sorted(COMMANDS), 1)
     told = "\n".join(reason for _, reason in kitchen.skipped)
@@ -298,6 +303,7 @@ def test_the_network_learns_from_the_takes_and_they_are_its_examples(
     reader = load_model("hall")
     assert reader.checksum != load_model(quick).checksum
     assert reader.recognise(read_regions(again["lights on"])).text == "lights on", "as it is one of the takes"
+    assert registry.weights_of("hall") == model.folder / "run" / "model.safetensors"
 
 
 def test_practice_of_grids_sentences_makes_a_reader_of_grid(quick: str, own: Path, synthetic_corpus: Path) -> None:

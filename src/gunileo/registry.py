@@ -121,7 +121,8 @@ def names() -> str:
 
 
 def weights_of(model: Path | str) -> Path:
-    """The safetensors file of a shipped model, by its name, or of a finished run, by its folder.
+    """The safetensors file of a shipped model, by its name, of a finished run, by its folder, or of a trained model
+    that was taught, by its name; what comes first in this order.
 
     Raises ``ModelError`` if there is none, or a shipped one differs from its checksum.
     """
@@ -129,6 +130,10 @@ def weights_of(model: Path | str) -> Path:
     if info:
         released(info, info.weights)
     path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
+    if not path.is_file() and (known := taught(model)):
+        if not known.trained:
+            raise ModelError(f"{model}: only examples, and {known.base}'s weights; name {known.base}")
+        path = known.folder / "run" / "model.safetensors"
     if not path.is_file():
         raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")
     return path
