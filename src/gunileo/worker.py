@@ -97,14 +97,17 @@ class Worker:
 
     def close(self) -> None:
         """End the process, and those that it began."""
-        if self._process is not None and self._connection is not None:
-            if sys.platform != "win32" and self._process.pid and self._process.is_alive():
+        process, connection = self._process, self._connection
+        self._process = self._connection = (
+            None  # at once: the thread that waits for the work closes too, as it breaks off
+        )
+        if process is not None and connection is not None:
+            if sys.platform != "win32" and process.pid and process.is_alive():
                 with suppress(ProcessLookupError):  # too young to have a group of its own
-                    os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.kill()
-            self._process.join()
-            self._connection.close()
-        self._process = self._connection = None
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.join()
+            connection.close()
 
     def _work(self, function: Callable[..., Any], arguments: Any, tell: Tell | None, stop: threading.Event) -> Any:
         try:
