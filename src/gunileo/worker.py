@@ -98,9 +98,7 @@ class Worker:
     def close(self) -> None:
         """End the process, and those that it began."""
         process, connection = self._process, self._connection
-        self._process = self._connection = (
-            None  # at once: the thread that waits for the work closes too, as it breaks off
-        )
+        self._process = self._connection = None  # first: who waits for the work closes too
         if process is not None and connection is not None:
             if sys.platform != "win32" and process.pid and process.is_alive():
                 with suppress(ProcessLookupError):  # too young to have a group of its own
