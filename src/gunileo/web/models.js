@@ -23,7 +23,7 @@ export async function loadModels() {
 
 function card(model, chosen) {
   const title = make("h2", { textContent: model.name });
-  if (chosen) title.append(make("span", { className: "tag", textContent: "used first" }));
+  if (chosen) title.append(" ", make("span", { className: "tag", textContent: "used first" }));
   const rows = Object.entries(facts(model)).flatMap(([name, fact]) => [make("dt", { textContent: name }), make("dd", { textContent: fact })]);
   return make("article", { className: "card" }, title, make("dl", {}, ...rows));
 }

@@ -58,7 +58,7 @@ function card(one, canTrain) {
   for (const { text } of one.takes) counts.set(text, (counts.get(text) ?? 0) + 1);
   const elsewhere = one.model && !one.takes.length; // its takes are in a folder that gunileo teach was given
   if (elsewhere) for (const [text, count] of Object.entries(one.model.takes)) counts.set(text, count);
-  const chips = [...counts].map(([text, count]) => make("li", {}, text, make("span", { textContent: `${count}×` })));
+  const chips = [...counts].map(([text, count]) => make("li", {}, text, " ", make("span", { textContent: `${count}×` })));
   const status = make("p", { className: "status" });
   status.setAttribute("role", "status");
   const made = make("article", { className: "card" }, make("h2", { textContent: one.name }), make("ul", { className: "chips" }, ...chips), status);
