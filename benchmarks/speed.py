@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gunileo.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
-from gunileo.cores import usable_cores
+from gunileo.cores import sleep_while_waiting, usable_cores
 from gunileo.corpus import Utterance, find_corpus
 from gunileo.errors import GunileoError
 from gunileo.prepare import Cache, prepare
@@ -67,6 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     used = keep_to_two()
+    sleep_while_waiting()
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
@@ -172,7 +173,7 @@ def training(folder: Path) -> list[Aim]:
     """Training as ``gunileo train`` does, the published layout, beside a plain loop; and how long it waits for clips.
 
     The plain loop trains the same network in PyTorch's default layout and type, float32, with its own GRUs and
-    normalisation, over whole sentences, unchanged, which it loads itself, batch by batch. Both have two threads and
+    normalisation, over whole sentences, unchanged, which it loads itself, one after the other. Both have two threads and
     batches of 16 clips. Ours has as many word cuts among its samples as it has on average over a run, changes all of
     them, and uses bfloat16 where the processor has it.
     """

@@ -75,6 +75,9 @@ def train(
     With --init labial that shipped model learns a face from five to twenty clips, in minutes and part of the
     way; it has settings of its own for that, where none are given.
     """
+    from gunileo.cores import sleep_while_waiting
+
+    sleep_while_waiting()
     from dataclasses import replace
 
     import torch

@@ -1,4 +1,4 @@
-"""How many of the machine's cores this process may use."""
+"""How many of the machine's cores this process may use, and that it leaves them while it waits."""
 
 from __future__ import annotations
 
@@ -9,3 +9,11 @@ import sys
 def usable_cores() -> int:
     """Those that the system leaves to this process, where it tells (Linux); elsewhere all of them."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def sleep_while_waiting() -> None:
+    """Have threads of OpenMP sleep while they wait; it counts if called before PyTorch is loaded.
+
+    Awake, as they are otherwise, they keep the process that loads clips from its core.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
