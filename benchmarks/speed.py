@@ -173,9 +173,9 @@ def training(folder: Path) -> list[Aim]:
     """Training as ``gunileo train`` does, the published layout, beside a plain loop; and how long it waits for clips.
 
     The plain loop trains the same network in PyTorch's default layout and type, float32, with its own GRUs and
-    normalisation, over whole sentences, unchanged, which it loads itself, one after the other. Both have two threads and
-    batches of 16 clips. Ours has as many word cuts among its samples as it has on average over a run, changes all of
-    them, and uses bfloat16 where the processor has it.
+    normalisation, over whole sentences, unchanged, which it loads itself, one after the other. Both have two threads
+    and batches of 16 clips. Ours has as many word cuts among its samples as it has on average over a run, changes
+    all of them, and uses bfloat16 where the processor has it.
     """
     cache = replicated(folder, (BATCHES + 1) * BATCH)
     ours, waits = our_loop(cache, folder / "run")
