@@ -25,31 +25,44 @@ class CameraError(GunileoError):
 
 
 class Taken(NamedTuple):
-    """A frame, RGB uint8 [height, width, 3], and when it was there, in seconds of ``time.monotonic``."""
+    """A frame, RGB uint8 [height, width, 3], and when it was there, in seconds of a clock that goes on."""
 
     frame: Frame
     time: float
 
 
-def evenly(taken: Iterable[Taken]) -> Iterator[Taken]:
-    """The same at 25 a second, as ``Reader.live`` takes them: for each 25th of a second the frame nearest to it.
+class Pace:
+    """Brings frames to 25 a second, as ``Reader.live`` takes them: for each 25th of a second the frame nearest to it.
 
     A frame is never held back to wait for a nearer one. Of a camera that gives 30 a second every sixth is left out;
     of one that gives 15 most come twice. A gap of over a second, as of a computer that slept, is made one of a
     second.
     """
-    start, last, before = 0.0, -1, None
+
+    def __init__(self) -> None:
+        self._start, self._last = 0.0, -1  # seconds; place of the frame that was given last
+        self._before: Taken | None = None
+
+    def push(self, one: Taken) -> list[Taken]:
+        """Take the next frame; returns those for the places up to half a place after it."""
+        if self._before is None:
+            self._before, self._start = one, one.time
+        place = (one.time - self._start) * FPS
+        if place > self._last + _LONGEST:
+            self._start += (place - self._last - _LONGEST) / FPS
+            place = (one.time - self._start) * FPS
+        earlier = (self._before.time - self._start) * FPS
+        numbers = range(self._last + 1, math.ceil(place - 0.5) + 1)
+        given = [one if abs(place - number) <= abs(earlier - number) else self._before for number in numbers]
+        self._last, self._before = self._last + len(given), one
+        return given
+
+
+def evenly(taken: Iterable[Taken]) -> Iterator[Taken]:
+    """The same at 25 a second, by ``Pace``."""
+    pace = Pace()
     for one in taken:
-        if before is None:
-            before, start = one, one.time
-        place = (one.time - start) * FPS
-        if place > last + _LONGEST:
-            start += (place - last - _LONGEST) / FPS
-            place = (one.time - start) * FPS
-        for number in range(last + 1, math.ceil(place - 0.5) + 1):
-            yield one if abs(place - number) <= abs((before.time - start) * FPS - number) else before
-            last = number
-        before = one
+        yield from pace.push(one)
 
 
 def timed(frames: Iterable[Frame], in_time: bool) -> Iterator[Taken]:

@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from gunileo.camera import Pace, Taken
 from gunileo.engine import Reader
 from gunileo.errors import GunileoError
 from gunileo.picture import to_jpeg
 from gunileo.transcript import Transcript, Word
-from gunileo.video import FPS, MAX_SIDE, Frame
+from gunileo.video import MAX_SIDE, Frame
 from gunileo.writers import to_fields
 
 _LARGEST = 2**20  # bytes of a message
@@ -40,35 +41,33 @@ class Feed:
     def __init__(self, reader: Reader, decode: str):
         self._reader, self._decode = reader, decode
         self._live = reader.live(decode)
+        self._pace = Pace()
         self._start = 0.0  # of this Live's first frame
-        self._ticks = 0  # frames that it has had
-        self._before: tuple[float, Frame] | None = None
+        self._last: float | None = None  # and of the last
         self.count = 0
 
     def push(self, message: bytes) -> list[Transcript]:
         """Take a time, eight bytes (a big-endian double), and a JPEG; returns the sentences that end with it.
 
-        Words have their times by the same clock. Each of 25 moments a second gets the picture nearest to it; half
-        a second without one ends a sentence. Raises ``FeedError`` if that is something else.
+        Words have their times by the same clock. Half a second without a picture ends a sentence. Raises
+        ``FeedError`` if that is something else.
         """
         time, frame = opened(message)
         read = []
-        if self._before and not 0 <= time - self._before[0] < _BREAK:
+        if self._last is not None and not 0 <= time - self._last < _BREAK:
             read = self.flush()
-        if self._before is None:
-            self._start, self._before = time, (time, frame)
-        while (tick := self._start + self._ticks / FPS) <= time:
-            earlier, picture = self._before
-            read += self._timed(self._live.push(picture if tick - earlier < time - tick else frame))
-            self._ticks += 1
-        self._before = (time, frame)
+        if self._last is None:
+            self._start = time
+        self._last = time
+        for taken in self._pace.push(Taken(frame, time)):
+            read += self._timed(self._live.push(taken.frame))
         self.count += 1
         return read
 
     def flush(self) -> list[Transcript]:
         """The sentence that was begun."""
         read = self._timed(self._live.flush())
-        self._live, self._ticks, self._before = self._reader.live(self._decode), 0, None
+        self._live, self._pace, self._last = self._reader.live(self._decode), Pace(), None
         return read
 
     def mouth(self) -> str | None:
