@@ -275,6 +275,7 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(_THREADS, usable_cores())
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it takes a core from what comes after
     options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -169,6 +169,7 @@ def _resampler(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
     shrink = min(1.0, MAX_SIDE / max(frame.width, frame.height))
     size = f"{round(frame.width * shrink)}:{round(frame.height * shrink)}"
     graph = av.filter.Graph()
+    graph.threads = 1  # its work is too small to share
     graph.link_nodes(
         graph.add_buffer(template=stream),
         graph.add("fps", str(FPS)),
