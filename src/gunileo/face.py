@@ -123,7 +123,7 @@ class FaceTracker:
         crop than the first half ends with, it is followed again.
         """
         middle = (len(frames) + _RUN_UP) // 2
-        if len(frames) - middle < _RUN_UP:
+        if len(frames) - middle < 2 * _RUN_UP:
             yield from self._kept(self._chain(frames, self._place))
             return
         with ThreadPoolExecutor(1) as pool:
