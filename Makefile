@@ -30,6 +30,11 @@ lock:  ## constraints.txt anew: the newest version of everything that is install
 	{ echo '# Versions that the tests run with; made by `make lock`. Without PyTorch'"'"'s CUDA, which a build of it may bring.'; \
 		grep -Ev '^(cuda|nvidia|triton)' .lock/all.txt; } > constraints.txt
 
+sbom: .venv/ready  ## sbom.json: all that .venv holds, with versions and licences, as CycloneDX
+	$(PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	.lock/bin/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.json $(BIN)/python
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'

@@ -190,6 +190,7 @@ def test_unknown_paths_are_refused_in_json(client: TestClient) -> None:
     for method, path, status in (("GET", "/v1/none", 404), ("GET", "/v1/transcribe", 405), ("GET", "/web/none", 404)):
         answer = client.request(method, path)
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
+        assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
     assert client.get("/web/../guard.py").status_code == 404
     assert client.get("/web/%2e%2e/guard.py").status_code == 404
 
@@ -412,3 +413,16 @@ def test_what_can_not_be_taught(client: TestClient) -> None:
         assert "error" in answer.json()
     assert client.delete("/v1/taught/none").status_code == 422
     assert all(len(text.split()) == 6 for text in client.get("/v1/practice?count=3").json()["sentences"])
+
+
+def test_a_server_that_starts_sweeps_what_a_killed_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path))
+    folder = tmp_path / "takes" / "mine"
+    folder.mkdir(parents=True)
+    for name in ("take-0001.mp4", "take-0001.txt", "take-0002.txt", ".take-0002.mp4.part", ".take-0003.txt.part"):
+        (folder / name).write_text("stop")
+    (tmp_path / "models" / "mine" / "begun").mkdir(parents=True)
+    with TestClient(create_app(), base_url=HOME) as client:
+        assert [take["id"] for take in client.get("/v1/taught/mine").json()["takes"]] == ["take-0001"]
+    assert {path.name for path in folder.iterdir()} == {"take-0001.mp4", "take-0001.txt"}
+    assert not (tmp_path / "models" / "mine").exists()

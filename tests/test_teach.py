@@ -15,11 +15,12 @@ import pytest
 from gunileo import registry
 from gunileo.decode import DecodeError
 from gunileo.engine import load_model
+from gunileo.files import FileError, alone
 from gunileo.mouth import MouthError, Regions, mouth_regions, read_regions
 from gunileo.registry import ModelError
 from gunileo.sentence import is_grid
 from gunileo.synthetic import speak
-from gunileo.teach import Lesson, TakeError, check_take, forget, takes_folder, teach
+from gunileo.teach import Lesson, TakeError, check_take, forget, takes_folder, teach, tidy
 from gunileo.video import write_video
 
 COMMANDS = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says
@@ -171,6 +172,28 @@ def test_stopped_work_leaves_the_earlier_model(own: Path, takes: Path) -> None:
         teach(takes, "kitchen", progress=stop)
     assert (own / "models" / "kitchen" / "teach.json").read_bytes() == before
     assert [path.name for path in (own / "models").iterdir()] == ["kitchen"]
+
+
+def test_what_killed_lessons_left_is_swept_and_no_model_is_ever_half_there(own: Path, takes: Path) -> None:
+    models = own / "models"
+    (model,) = registry.taught_models()
+    for folder in ("kitchen/abandoned/run", "hall/begun/run"):  # of a lesson that was killed: of an old name, of a new
+        (models / folder).mkdir(parents=True)
+        (models / folder / "last.ckpt").write_bytes(b"half")
+    (models / "kitchen" / ".teach.json.part").write_bytes(b"{")
+    assert [one.name for one in registry.taught_models()] == ["kitchen"]
+    with alone(models):
+        tidy()
+        assert (models / "hall").exists(), "another lesson goes on"
+        with pytest.raises(FileError, match="another process is writing to it"):
+            teach(takes, "kitchen")
+    tidy()
+    assert {path.name for path in models.iterdir()} == {"kitchen"}
+    assert {path.name for path in (models / "kitchen").iterdir()} == {"teach.json", model.version}
+    again = teach(takes, "kitchen").model
+    assert {path.name for path in (models / "kitchen").iterdir()} == {"teach.json", again.version}
+    assert again.version != model.version
+    assert load_model("kitchen").examples
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "labial-wide", "end.", "x" * 64])
