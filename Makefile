@@ -20,7 +20,8 @@ lowest:  ## the quick tests with the lowest versions that pyproject.toml allows,
 	$(PYTHON) .ci/lowest.py > .lowest/constraints.txt
 	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,burn,serve,lexicon,dev]'
 	.lowest/bin/pytest tests/test_labels.py tests/test_corpus.py tests/test_decode.py tests/test_video.py tests/test_mouth.py \
-		tests/test_prepare.py tests/test_engine.py tests/test_export.py tests/test_cli.py tests/test_download.py
+		tests/test_prepare.py tests/test_engine.py tests/test_export.py tests/test_cli.py tests/test_download.py \
+		--deselect tests/test_cli.py::test_help_imports_nothing_heavy  # Typer's lowest imports Rich for its help
 
 lock:  ## constraints.txt anew: the newest version of everything that is installed, on any system
 	$(PYTHON) -m venv .lock
