@@ -83,7 +83,8 @@ def test_a_command_is_recognised_from_its_first_take_on(kitchen: Lesson, again: 
         assert (transcript.text, transcript.model) == (text, "kitchen")
         assert [word.word for word in transcript.words] == text.split()
         assert 0 <= transcript.words[0].start < transcript.words[0].end <= transcript.words[-1].start < 3
-        assert reader.matches(read_regions(path))[0].confidence == transcript.confidence
+        # A file's frames are followed in two halves there, one after the other here.
+        assert reader.matches(read_regions(path))[0].confidence == pytest.approx(transcript.confidence, abs=0.02)
     assert sum(sure) >= 2
 
 
