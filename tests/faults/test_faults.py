@@ -4,6 +4,7 @@
 """
 
 import random
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -12,12 +13,17 @@ from pathlib import Path
 import pytest
 from kill import Zenodo, jobs, packed, run_of
 
+from gunileo import load_model, registry
 from gunileo.corpus import find_corpus
 from gunileo.download import download
 from gunileo.errors import GunileoError
 from gunileo.files import FileError, alone
 from gunileo.prepare import Cache, prepare
+from gunileo.synthetic import speak
+from gunileo.takes import keep
+from gunileo.teach import teach
 from gunileo.train import Settings, train
+from gunileo.video import write_video
 
 TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
@@ -70,7 +76,37 @@ def test_a_disk_that_gets_full_while_downloading(disk: Path) -> None:
     assert (disk / "corpus/align/s1/bbaf2n.align").exists()
 
 
-def test_a_folder_that_can_only_be_read(disk: Path, synthetic_corpus: Path, synthetic_cache: Path) -> None:
+def test_a_disk_that_gets_full_while_teaching(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNILEO_HOME", str(disk / "home"))
+    film = tmp_path / "takes" / "one.mp4"
+    film.parent.mkdir()
+    write_video(film, speak("lwws9a")[0])
+    film.with_suffix(".txt").write_text("lights on")
+    complaints: list[str] = []
+    known = []  # models that are listed after each try, with more room for each
+    for kilobytes in range(400, 800, 40):
+        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
+        try:
+            teach(film.parent, "mine")
+        except GunileoError as error:
+            complaints.append(str(error))
+        for model in registry.taught_models():
+            examples = load_model(model.name).examples
+            assert examples is not None
+            assert examples.commands == ("lights on",), "whole, or not there"
+        known.append(len(registry.taught_models()))
+        home = {path.name for path in (disk / "home" / "models").rglob("*") if path.is_file()}
+        assert home == ({"teach.json", "examples.npz"} if known[-1] else set())
+    assert known == sorted(known), "what was taught before stays when there is no room to teach it again"
+    assert set(known) == {0, 1}
+    assert all(re.search(r"(disk is full|No space left on device\)); free some space", line) for line in complaints)
+    assert not any("\n" in line for line in complaints)
+
+
+def test_a_folder_that_can_only_be_read(
+    disk: Path, synthetic_corpus: Path, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNILEO_HOME", str(disk / "home"))
     utterances = find_corpus(synthetic_corpus).utterances
     server = Zenodo("grid", {})
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -78,6 +114,8 @@ def test_a_folder_that_can_only_be_read(disk: Path, synthetic_corpus: Path, synt
         lambda: prepare(utterances, disk / "cache"),
         lambda: trained(synthetic_cache, disk / "run"),
         lambda: download("grid", disk / "corpus", None, print, server.address),
+        lambda: teach(synthetic_corpus, "mine", train=True),
+        lambda: keep(tmp_path / "take.mp4", "mine", "lights on"),
     ):
         with pytest.raises(GunileoError, match=r"can't be written \(Read-only file system\)") as error:
             use()
