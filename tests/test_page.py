@@ -230,8 +230,22 @@ def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open,
     expect(stop.locator("#live-model option", has_text="mine")).to_have_count(0)
 
 
-def test_a_real_talker_is_read_live(visit: Open, shared: Path, tmp_path: Path) -> None:
+def test_a_real_talker_is_read_taught_and_read_live(visit: Open, shared: Path, tmp_path: Path) -> None:
     clip = min((shared / "grid" / "s1").glob("*.mpg"))
     page = visit(camera(tmp_path / "real.y4m", list(read_frames(clip))))
+    assert read(page, "labial-wide", clip) == code_to_text(clip.stem)
+    page.click("nav a[href='#teach']")
+    page.fill("#teach-name", "real")
+    page.fill("#teach-text", "lights on")
+    page.press("#teach-name", "Enter")
+    record(page, "lights on")
+    page.click("#studio-done")
+    expect(page.locator("#taught article")).to_contain_text("Knows each take as an example", timeout=PATIENCE)
+    assert read(page, "real", clip) == "lights on"
     page.click("nav a[href='#live']")
+    page.select_option("#live-model", "labial-wide")
     assert code_to_text(clip.stem) in heard_live(page, code_to_text(clip.stem))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("nav a[href='#teach']")
+    page.click("text=Delete")
+    expect(page.locator("#taught article")).to_have_count(0, timeout=PATIENCE)
