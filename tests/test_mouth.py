@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import clips
 import cv2
@@ -118,6 +119,33 @@ def test_a_half_that_began_elsewhere_is_followed_again(talk: Pixels) -> None:
     # The second half is looked for where the face was when the first one began, and isn't there any more.
     moved = [warped([frame], x=min(-70 + 7 * number, 70))[0] for number, frame in enumerate(talk[:50])]
     np.testing.assert_array_equal(streamed(moved, 50), streamed(moved, 1))
+
+
+def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    turning = [warped([frame], x=6 * np.sin(number / 6))[0] for number, frame in enumerate(talk)]
+    every: list[NDArray[np.float32] | None] = []
+    path, faces = mouth._Path(every.append), FaceTracker()
+    faces.start(turning[:13:4])
+    for frame, landmarks in zip(turning, faces(turning), strict=True):
+        assert landmarks is not None
+        path.push(frame, mouth._pose(landmarks))
+    path.close()
+
+    looks = 0
+    look = FaceTracker._landmarks
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return look(*arguments)
+
+    monkeypatch.setattr(FaceTracker, "_landmarks", counted)
+    second: list[NDArray[np.float32] | None] = []
+    list(mouth_stream(turning, watch=second.append, at_once=1))
+    assert looks == (len(turning) + 1) // 2
+    apart = np.stack([a - b for a, b in zip(second, every, strict=True) if a is not None and b is not None])
+    assert len(apart) == len(turning)
+    assert np.linalg.norm(apart.mean(1), axis=-1).max() < 0.5  # pixels, of the centre
 
 
 def test_a_gap_is_interpolated(talk: Pixels) -> None:

@@ -134,6 +134,11 @@ class FaceTracker:
         same = _same_crop(before.crop, self._place.crop)
         yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
 
+    def look(self, frame: Frame) -> Array | None:
+        """As a call, for one frame out of turn: where the face is followed to stays."""
+        box = self._find(frame, self._place.seen)
+        return self._landmarks(frame, box) if box else None
+
     def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:
         for landmarks, place in steps:
             self._place = place

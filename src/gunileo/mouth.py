@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, Face, FaceTracker
 from gunileo.picture import grey, warped
-from gunileo.video import FPS, Frame, VideoError, read_frames
+from gunileo.video import FPS, LARGE, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
@@ -22,12 +22,12 @@ LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libra
 _LIPS = np.array(LIPS)
 _REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
-_ROUND = FPS  # frames of a file that are followed at once
-_LARGE = 2**20  # bytes of a frame; larger ones take longer to decode than to follow
+_ROUND = 3 * FPS  # frames of a file that are followed at once
 _RADIUS = 12  # frames on either side that the smoothing looks at
 # Standard deviations in frames, of centre x and y, angle and scale. Syllables come at 4-5 a second: the centre follows
 # the head, not the lips.
 _SMOOTHING = np.array([[3.0], [3.0], [6.0], [8.0]])
+_NO_WEIGHT, _HALF_WEIGHT = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 1, 0.5]], np.float32)
 _WEIGHTS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SMOOTHING) ** 2)  # [4, 25]
 
 Regions = NDArray[np.uint8]  # [frames, 100, 150]
@@ -107,7 +107,7 @@ def mouth_stream(
     try:
         for frame in frames:
             some.append(frame)
-            if len(some) == at_once or frame.nbytes > _LARGE:
+            if len(some) == at_once or frame.nbytes > LARGE:
                 yield from mouths.push(some)
                 some = []
     except VideoError:
@@ -122,8 +122,8 @@ class MouthTracker:
     """Mouth regions of a stream of frames that are pushed as they come: one a frame, about half a second later.
 
     Follows the largest face that is steady in half a second, or the one that is asked for. The region is turned
-    along the line of the eyes, scaled by their distance and centred on the lips, all smoothed over time; gaps of up
-    to half a second are interpolated.
+    along the line of the eyes, scaled by their distance and centred on the lips, all smoothed over time. Every second
+    frame is looked at, and those between where the face comes or goes. Gaps of up to half a second are interpolated.
     A face that is missing for longer is lost: None stands for the frames without it, and the next one that comes is
     followed. At most a second of frames is held beside those that are pushed.
     """
@@ -134,49 +134,77 @@ class MouthTracker:
         self._path = _Path(watch)
         self._waiting: list[Frame] = []  # the first half second, by which the face is picked
         self._picked = False
+        self._seen: bool | None = None  # whether the face was in the last frame that was looked at, if one was
 
     def push(self, frames: Sequence[Frame]) -> list[Regions | None]:
         """Take the next frames, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
         self._waiting += frames
         out: list[Regions | None] = []
-        while self._waiting and (self._picked or len(self._waiting) > _MAX_GAP):
+        while len(self._waiting) > (self._held if self._picked else _MAX_GAP):
             out += self._follow()
         return out
 
     def close(self) -> list[Regions | None]:
         """The regions of all frames that are left, as no more of this face will come."""
         out: list[Regions | None] = []
-        while self._waiting:
+        while len(self._waiting) > self._held:
             out += self._follow()
-        out += self._path.close()
+        for frame in self._waiting:
+            out += self._path.push(frame, self._look(frame))
+        if not self._path.broken:
+            out += self._path.close()
+        self._waiting = []
         self._restart()
         return out
 
+    @property
+    def _held(self) -> int:
+        """How many frames wait for the one after them: whether the face is there too decides how they are looked at."""
+        return 0 if self._seen is None else 1
+
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked = _Path(self._watch, again), False
+        self._path, self._picked, self._seen = _Path(self._watch, again), False, None
 
     def _follow(self) -> list[Regions | None]:
         if not self._picked:
             self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
             self._picked = True
-        frames, self._waiting = self._waiting, []
+        frames = self._waiting
         out: list[Regions | None] = []
-        for number, landmarks in enumerate(self._faces(frames)):
-            out += self._path.push(frames[number], None if landmarks is None else _pose(landmarks))
+        done = 0
+        for done, pose in enumerate(self._poses(frames), 1):
+            out += self._path.push(frames[done - 1], pose)
             if self._path.broken:
                 self._restart(again=True)
-                self._waiting = frames[number + 1 :]
                 break
+        self._waiting = frames[done:]
         return out
+
+    def _poses(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
+        """The pose of each frame, or None, by looking at every second one; not of the last, where that isn't one.
+
+        A frame between two with a face takes what follows, at no weight.
+        """
+        first = self._held
+        for number, landmarks in zip(range(first, len(frames), 2), self._faces(frames[first::2]), strict=True):
+            pose = None if landmarks is None else _pose(landmarks)
+            if number:
+                yield self._look(frames[number - 1]) if pose is None or not self._seen else pose * _NO_WEIGHT
+            self._seen = pose is not None
+            yield pose
+
+    def _look(self, frame: Frame) -> Array | None:
+        landmarks = self._faces.look(frame)
+        return None if landmarks is None else _pose(landmarks)
 
 
 def _pose(landmarks: Array) -> Array:
-    """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of region."""
+    """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of region; weight."""
     left, right = landmarks[LEFT_EYE].tolist(), landmarks[RIGHT_EYE].tolist()
     x, y = landmarks[_LIPS, :2].mean(0).tolist()
     # The eyes' distance in three dimensions does not shrink when the head turns.
     scale = dist(left, right) * _REACH / WIDTH
-    return np.array([x, y, atan2(left[1] - right[1], left[0] - right[0]), log(scale)], np.float32)
+    return np.array([x, y, atan2(left[1] - right[1], left[0] - right[0]), log(scale), 1], np.float32)
 
 
 class _Path:
@@ -187,7 +215,7 @@ class _Path:
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
         self._frames: list[Frame] = []  # not yet out
-        self._poses: list[Array] = []  # from those kept of frames that are out on
+        self._poses: list[Array] = []  # and their weight, from those kept of frames that are out on
         self._behind = 0  # poses kept of frames that are out already
         self._gap = 0  # frames at the end without a pose
 
@@ -204,7 +232,8 @@ class _Path:
             # Angles go on from the last one, so that a turn past 180 degrees is no jump.
             pose[2] = self._poses[-1][2] + np.remainder(pose[2] - self._poses[-1][2] + np.pi, 2 * np.pi) - np.pi
             steps = np.arange(1, self._gap + 1)[:, None] / (self._gap + 1)
-            self._poses.extend(self._poses[-1] + steps * (pose - self._poses[-1]))
+            # All of them together weigh what every second frame would.
+            self._poses.extend((self._poses[-1] + steps * (pose - self._poses[-1])) * _HALF_WEIGHT)
         else:
             self._poses.extend([pose] * self._gap)
         self._poses.append(pose)
@@ -241,9 +270,9 @@ class _Path:
 
 
 def _smooth(poses: Array, at: int) -> Array:
-    """The pose at index ``at`` as Gaussian means over its neighbours [n, 4]."""
-    weights = _WEIGHTS[:, _RADIUS - at : _RADIUS - at + len(poses)]
-    return np.asarray((weights * poses.T).sum(1) / weights.sum(1), np.float32)
+    """The pose at index ``at`` as Gaussian means over its neighbours and their weights [n, 5]."""
+    weights = _WEIGHTS[:, _RADIUS - at : _RADIUS - at + len(poses)] * poses[:, 4]
+    return np.asarray((weights * poses[:, :4].T).sum(1) / weights.sum(1), np.float32)
 
 
 def _outline(pose: Array) -> Array:

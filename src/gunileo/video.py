@@ -21,6 +21,7 @@ from gunileo.errors import GunileoError
 FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
 MAX_PIXELS = 7680 * 4320  # 8K; a few bytes of a file can ask for a picture of gigabytes
+LARGE = 2**20  # bytes of a frame; larger ones take longer to decode than to read lips in
 MAX_STILL = 10.0  # seconds that one picture may stand; a jump in the time stamps would be filled with hours of copies
 _SLACK = 0.1  # seconds that a header may promise too much
 _WRITTEN = (".mp4", ".m4v", ".mov", ".mkv")
@@ -91,7 +92,16 @@ def _read(path: Path, source: str | _Pipe) -> Iterator[Frame]:
 
 
 def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
-    """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on."""
+    """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on.
+
+    Small ones come by this thread, as they take less to decode than to hand over.
+    """
+    if (first := next(frames, None)) is None:
+        return
+    yield first
+    if first.nbytes <= LARGE:
+        yield from frames
+        return
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(next, frames, None) for _ in range(count))
         while (frame := waiting.popleft().result()) is not None:
