@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gunileo.arguments import listed
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.calibrate import fit_all, samples
 from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
 from gunileo.corpus import split
@@ -27,7 +28,6 @@ from gunileo.engine import Reader, load_model
 from gunileo.grammar import Grammar
 from gunileo.metrics import calibration_error, words_right
 from gunileo.mouth import read_regions
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import code_to_text
 from gunileo.synthetic import make_corpus

@@ -29,10 +29,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gunileo.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
+from gunileo.cache import Cache
 from gunileo.cores import sleep_while_waiting, usable_cores
 from gunileo.corpus import Utterance, find_corpus
 from gunileo.errors import GunileoError
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 from gunileo.registry import DEFAULT
 from gunileo.synthetic import make_corpus
 from gunileo.video import FPS, read_frames, write_video
@@ -209,7 +210,8 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
 
     from gunileo import memory
     from gunileo.dataset import Batch
-    from gunileo.train import Settings, Training, _precision
+    from gunileo.settings import Settings
+    from gunileo.train import Training, _precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")

@@ -25,13 +25,14 @@ import numpy as np
 
 from gunileo.adapt import settings_from, teaching
 from gunileo.arguments import listed
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import Reader, load_model
 from gunileo.evaluate import evaluate
 from gunileo.metrics import words_right
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.registry import DEFAULT
-from gunileo.train import Settings, train
+from gunileo.settings import Settings
+from gunileo.train import train
 
 TESTED = 10  # clips
 TAUGHT = (5, 10, 20)

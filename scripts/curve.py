@@ -17,14 +17,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gunileo.arguments import listed
+from gunileo.cache import Cache
 from gunileo.corpus import training_parts, validation_part
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.evaluate import Score, evaluate
 from gunileo.model import LAYOUTS
-from gunileo.prepare import Cache
 from gunileo.registry import DEFAULT
-from gunileo.train import laid_out, train
+from gunileo.settings import laid_out
+from gunileo.train import train
 
 CLIPS = (10, 30, 100, 300, 670)
 SAMPLES = 500  # an epoch

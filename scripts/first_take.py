@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.confidence import logistic
 from gunileo.decode import DecodeError, viterbi
 from gunileo.engine import Reader, load_model
 from gunileo.examples import Match, apart, distances, marks, ranked
 from gunileo.grammar import Grammar
 from gunileo.mouth import Regions
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.registry import DEFAULT
 from gunileo.sentence import SLOTS
 from gunileo.video import FPS

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gunileo.arguments import listed
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.corpus import training_parts
 from gunileo.dataset import Augmentation
 from gunileo.decode import Floats, log_likelihood
@@ -25,8 +26,8 @@ from gunileo.errors import GunileoError
 from gunileo.evaluate import evaluate
 from gunileo.grammar import Grammar
 from gunileo.model import LAYOUTS, load_weights, parameters
-from gunileo.prepare import Cache, CachedUtterance
-from gunileo.train import laid_out, train
+from gunileo.settings import laid_out
+from gunileo.train import train
 
 BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=10)
 STILL = Augmentation(rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0)

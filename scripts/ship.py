@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from gunileo.arguments import listed
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.calibrate import calibrate
 from gunileo.confidence import Calibrations
 from gunileo.corpus import training_parts
@@ -27,7 +28,6 @@ from gunileo.export import LICENCE, describe_calibration, export_onnx, rounded
 from gunileo.files import write_whole
 from gunileo.model import LAYOUTS, load_weights, parameters, save_model
 from gunileo.mouth import HEIGHT, WIDTH
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.registry import ModelInfo
 from gunileo.timing import learn

@@ -14,15 +14,16 @@ import torch
 
 from gunileo import registry
 from gunileo.adapt import settings_from
+from gunileo.cache import Cache
 from gunileo.confidence import Calibration
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin, blend
-from gunileo.prepare import Cache
 from gunileo.registry import ModelError, ModelInfo
-from gunileo.train import Settings, Training, evenly, train
+from gunileo.settings import Settings
+from gunileo.train import Training, evenly, train
 
 LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from gunileo.alignment import hear_times
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.model import LabialCNN, ModelConfig, save_model
-from gunileo.prepare import Cache, CachedUtterance
-from gunileo.train import Settings, Training, train
+from gunileo.settings import Settings
+from gunileo.train import Training, train
 
 QUICK = {"epochs": 3, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from gunileo import registry
+from gunileo.cache import Cache
 from gunileo.corpus import find_corpus
 from gunileo.mouth import read_regions
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 from gunileo.video import write_video
 
 Run = Callable[..., tuple[int, str, str]]
@@ -338,7 +339,7 @@ def test_a_disk_that_gets_full_while_preparing(run: Run, disk: Path, good_clip: 
         put("bin blue", corpus / f"clip{number}.txt")
     code, _, err = run("prepare", corpus, "-o", cache, "--workers", "2")
     assert code == 1
-    assert_one_line(err, f"^{cache}: the disk is full; free some space and run the same 'gunileo prepare' to go on")
+    assert_one_line(err, f"^{cache}: the disk is full; free some space and run the same command to go on")
     done = Cache(cache).utterances
     assert 0 < len(done) < 5
     assert files(disk) == {"cache/cache.json", "cache/manifest.jsonl", *(f"cache/{clip.file}" for clip in done)}

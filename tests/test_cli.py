@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from gunileo import cli_model, registry
+from gunileo.cache import Cache
 from gunileo.confidence import Calibration
 from gunileo.export import describe_calibration
 from gunileo.model import LAYOUTS
-from gunileo.prepare import Cache
 from gunileo.sentence import SLOTS
 
 
@@ -274,7 +274,7 @@ def test_train_then_evaluate_the_run(run, cache: Path, tmp_path: Path) -> None:
 
 
 def test_train_defaults_are_the_recipes() -> None:
-    from gunileo.train import Settings
+    from gunileo.settings import Settings
 
     parameters = inspect.signature(cli_model.train).parameters
     hints = get_type_hints(cli_model.train, include_extras=True)

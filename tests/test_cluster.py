@@ -12,8 +12,9 @@ from pathlib import Path
 import clips
 import pytest
 
+from gunileo.cache import Cache
 from gunileo.corpus import Utterance, find_corpus
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to find workers")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gunileo.cache import CachedUtterance
 from gunileo.calibrate import calibrate, samples
 from gunileo.confidence import (
     FEWEST,
@@ -27,7 +28,6 @@ from gunileo.decode import DECODERS, Decoded, greedy, viterbi
 from gunileo.engine import load_model
 from gunileo.grammar import Grammar
 from gunileo.mouth import read_regions
-from gunileo.prepare import CachedUtterance
 from gunileo.sentence import CLASSES, code_to_text
 from gunileo.synthetic import draw_codes
 from gunileo.transcript import Word

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.corpus import WordTime
 from gunileo.dataset import (
     NO_WORD,
@@ -27,7 +28,6 @@ from gunileo.dataset import (
     pace,
 )
 from gunileo.mouth import normalise
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.sentence import BLANK, WORDS, encode
 
 

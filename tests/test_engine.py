@@ -16,6 +16,7 @@ import torch
 
 import gunileo
 from gunileo import registry
+from gunileo.cache import Cache
 from gunileo.confidence import Calibration
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import load_model
@@ -23,7 +24,6 @@ from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.grammar import Grammar
 from gunileo.model import LabialCNN, ModelConfig
 from gunileo.mouth import MouthError, normalise
-from gunileo.prepare import Cache
 from gunileo.registry import ModelError, ModelInfo, available_models
 from gunileo.sentence import SLOTS
 from gunileo.timing import Timing, placed

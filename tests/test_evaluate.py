@@ -8,11 +8,12 @@ import cv2
 import pytest
 from readings import SAID, clip, read
 
+from gunileo.cache import Cache
 from gunileo.corpus import find_corpus
 from gunileo.engine import Reader, load_model
 from gunileo.evaluate import Evaluation, evaluate, score, time_errors, to_json, to_text, word_times
 from gunileo.labels import WordTime
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 from gunileo.transcript import Word
 
 

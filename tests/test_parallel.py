@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from gunileo.dataset import Augmentation
 from gunileo.errors import GunileoError
-from gunileo.prepare import Cache
-from gunileo.train import Settings, train
+from gunileo.cache import Cache
+from gunileo.settings import Settings
+from gunileo.train import train
 cache = Cache(sys.argv[1])
 mixed = [replace(clip, words=()) if number == 1 else clip for number, clip in enumerate(cache.utterances)]
 settings = Settings(epochs=2, batch_size=3, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu",

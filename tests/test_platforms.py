@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from gunileo.corpus import find_corpus
 from gunileo.errors import GunileoError
-from gunileo.prepare import Cache, prepare
-from gunileo.train import Settings, train
+from gunileo.cache import Cache
+from gunileo.prepare import prepare
+from gunileo.settings import Settings
+from gunileo.train import train
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     corpus, folder = sys.argv[1], Path(sys.argv[2])

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+from gunileo.cache import Cache, CacheError, Entry, enter
 from gunileo.corpus import Utterance, WordTime, find_grid
 from gunileo.mouth import read_regions
-from gunileo.prepare import Cache, CacheError, Entry, cut_out, enter, prepare
+from gunileo.prepare import cut_out, prepare
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ import pytest
 from readings import SAID, clip, read
 
 from gunileo import charts
+from gunileo.cache import Cache
 from gunileo.evaluate import Clip, Evaluation
 from gunileo.figures import Figures, alike, impostors, matrices, reliabilities, sureness, worst
 from gunileo.metrics import Bin
-from gunileo.prepare import Cache
 from gunileo.report import page, write_report
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import clips
 import pytest
 
-from gunileo.prepare import Cache
+from gunileo.cache import Cache
 from gunileo.video import write_video
 
 

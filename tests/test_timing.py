@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gunileo.cache import CachedUtterance
 from gunileo.decode import FPS
 from gunileo.labels import WordTime
-from gunileo.prepare import CachedUtterance
 from gunileo.sentence import CLASSES
 from gunileo.timing import FEWEST, Timing, fit, from_json, gaps, learn, placed, to_json
 from gunileo.transcript import Word

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 import torch
 
+from gunileo.cache import Cache
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.history import record
 from gunileo.model import LabialCNN, ModelConfig, load_weights
 from gunileo.mouth import normalise
-from gunileo.prepare import Cache
 from gunileo.sentence import BLANK
-from gunileo.train import Settings, Training, train
+from gunileo.settings import Settings
+from gunileo.train import Training, train
 
 TINY = Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
@@ -99,7 +100,7 @@ def test_a_stopped_run_resumes_with_the_same_figures(
 import os
 from pathlib import Path
 import gunileo.train as module
-from gunileo.prepare import Cache
+from gunileo.cache import Cache
 report = module._report
 def ended_after_one(row, *rest):
     if row["epoch"] == 2:

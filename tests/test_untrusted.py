@@ -14,14 +14,15 @@ import onnx
 import pytest
 import torch
 
+from gunileo.cache import Cache, CacheError
 from gunileo.checkpoint import state_of
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.mouth import read_regions
-from gunileo.prepare import Cache, CacheError
 from gunileo.registry import ModelError
-from gunileo.train import Settings, train
+from gunileo.settings import Settings
+from gunileo.train import train
 from gunileo.video import VideoError
 
 REGIONS = np.zeros((8, 100, 150), np.uint8)

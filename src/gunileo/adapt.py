@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gunileo import registry
 from gunileo.model import load_weights
-from gunileo.train import Settings, laid_out
+from gunileo.settings import Settings, laid_out
 
 
 def settings_from(model: Path | str, talkers: int = 1) -> Settings:

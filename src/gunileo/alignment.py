@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.dataset import Clips
 from gunileo.labels import WordTime
 from gunileo.model import LabialCNN
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.timing import placed
 from gunileo.transcript import Word
 

@@ -15,10 +15,10 @@ import typer
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
+    from gunileo.cache import Cache
     from gunileo.engine import How
     from gunileo.grammar import Grammar as Rules
     from gunileo.mouth import Regions
-    from gunileo.prepare import Cache
 
 verbose = False  # whether errors come with their trace; the command line's --verbose sets it
 
@@ -142,7 +142,7 @@ def find_clips(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
 
 def filled(path: Path) -> Cache:
     """A cache with something in it."""
-    from gunileo.prepare import Cache
+    from gunileo.cache import Cache
 
     cache = Cache(path)
     if not cache.utterances:

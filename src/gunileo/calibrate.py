@@ -14,9 +14,9 @@ from gunileo.metrics import words_right
 from gunileo.sentence import is_grid
 
 if TYPE_CHECKING:  # for their names alone
+    from gunileo.cache import Cache, CachedUtterance
     from gunileo.engine import Reader
     from gunileo.mouth import Regions
-    from gunileo.prepare import Cache, CachedUtterance
 
 MOST = 100  # clips; more take minutes and change little
 

@@ -86,7 +86,7 @@ def train(
     from gunileo.corpus import training_parts
     from gunileo.model import LAYOUTS
     from gunileo.parallel import is_first
-    from gunileo.train import laid_out
+    from gunileo.settings import laid_out
     from gunileo.train import train as run
 
     if device == _Device.cuda and not torch.cuda.is_available():

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gunileo.cache import CacheError, enter, entry_of
 from gunileo.corpus import Utterance
-from gunileo.prepare import CacheError, Engine, cut_out, enter, entry_of
+from gunileo.prepare import Engine, cut_out
 
 _TRIES = 3  # more for a clip whose worker dies, by that clip or by its machine
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.mouth import HEIGHT, WIDTH, Regions, normalise
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.sentence import encode
 from gunileo.video import FPS
 

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from gunileo.cache import Cache
 from gunileo.cores import usable_cores
 from gunileo.corpus import find_grid
 from gunileo.dataset import Augmentation
@@ -21,11 +22,12 @@ from gunileo.interrupt import undisturbed
 from gunileo.metrics import wer
 from gunileo.mouth import Regions, read_regions
 from gunileo.page import write_page
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 from gunileo.progress import progress
 from gunileo.sentence import code_to_text
+from gunileo.settings import Settings
 from gunileo.synthetic import draw_codes, make_corpus
-from gunileo.train import Settings, train
+from gunileo.train import train
 
 # 486 sentences: few words enough to be learned in two minutes, more sentences than can be learned by heart.
 SLOTS = (

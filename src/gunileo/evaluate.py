@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
 from gunileo.grammar import Grammar
@@ -23,7 +24,6 @@ from gunileo.metrics import (
     sentence_accuracy,
     wer,
 )
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.sentence import PLACES, is_grid
 from gunileo.transcript import Word
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jiwer
 import numpy as np
 
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.confidence import IMPOSTORS, OTHERS, limit, read_well
 from gunileo.decode import Decoded, DecodeError
 from gunileo.engine import Reader
@@ -30,7 +31,6 @@ from gunileo.metrics import (
 )
 from gunileo.mouth import Regions
 from gunileo.phones import VISEME_NAMES, visemes
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.saliency import Saliency, saliency
 from gunileo.sentence import PLACES, SLOTS, is_grid
 

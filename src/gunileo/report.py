@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gunileo import charts, sections
+from gunileo.cache import Cache
 from gunileo.figures import Figures
 from gunileo.files import write_whole
 from gunileo.mouth import Regions
-from gunileo.prepare import Cache
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2126; --soft: #5b6670; --line: #c9d0d6; --card: #f5f7f8;

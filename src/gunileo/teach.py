@@ -20,13 +20,14 @@ from pathlib import Path
 
 from gunileo import registry
 from gunileo.activity import LONGEST, moving
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.corpus import Corpus, find_corpus, validation_part
 from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError, Stopped
 from gunileo.examples import Examples
 from gunileo.files import FileError, alone, write_whole
 from gunileo.mouth import Regions, read_regions
-from gunileo.prepare import Cache, CachedUtterance, prepare
+from gunileo.prepare import prepare
 from gunileo.registry import ModelError, TaughtModel
 from gunileo.sentence import is_grid
 from gunileo.video import FPS

@@ -22,9 +22,9 @@ from gunileo.decode import FPS, DecodeError, Floats, align
 from gunileo.transcript import Word
 
 if TYPE_CHECKING:  # for their names alone
+    from gunileo.cache import Cache, CachedUtterance
     from gunileo.engine import Reader
     from gunileo.labels import WordTime
-    from gunileo.prepare import Cache, CachedUtterance
 
 FEWEST = 10  # clips with word times to learn from: six numbers are learnt from some sixty words
 MOST = 100  # clips; more change nothing

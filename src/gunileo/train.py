@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -25,8 +25,9 @@ from torch.utils.data import DataLoader
 
 from gunileo import memory, parallel
 from gunileo.alignment import Times, hear_times
+from gunileo.cache import Cache, CachedUtterance
 from gunileo.checkpoint import WholeCheckpoints, state_of, stopped_at
-from gunileo.dataset import NO_WORD, Augmentation, Batch, Clips, CutsApart, collate, ctc_frames
+from gunileo.dataset import NO_WORD, Batch, Clips, CutsApart, collate, ctc_frames
 from gunileo.decode import greedy
 from gunileo.errors import GunileoError, Stopped
 from gunileo.files import write_whole
@@ -36,46 +37,9 @@ from gunileo.labels import WordTime
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin, blend
-from gunileo.prepare import Cache, CachedUtterance
 from gunileo.progress import progress
 from gunileo.sentence import BLANK
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is made with; written to RUN/settings.json. The original project's values stand behind."""
-
-    epochs: int = 60
-    batch_size: int = 16  # original: 32
-    learning_rate: float = 1e-3  # the peak of one cycle; original: 1e-4 throughout
-    weight_decay: float = 0.01  # of AdamW, as in the original
-    gradient_clip: float = 5.0  # norm; original: none
-    word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
-    curriculum: float = 0.5  # share of the run in which samples grow from word cuts to whole sentences; original: none
-    cuts_at_end: float = 0.15  # share of samples that are word cuts after that; original: none
-    channels: tuple[int, ...] = (8, 16, 32)  # as in the original
-    shrink: int = 1  # pixels, each way, averaged to one; original: none
-    dropout: float = 0.5  # between the GRUs, as in the original
-    feedback: bool = False  # the second GRU hears which word the first one names; original: no
-    feature_dropout: float = 0.3  # before the GRUs; original: none
-    normalise: bool = True  # batch normalisation, folded away on export; original: none
-    augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
-    seed: int = 0
-    init: str = ""  # weights to begin from, past the curriculum; original: none
-    samples: int = 0  # of every talker in an epoch; each clip once if 0
-    frozen: bool = False  # the convolutions stay as they begin
-    anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
-    learnt: float = 1.0  # share of the learnt weights in the result's; the rest is those begun with
-    hear_from: int = 0  # after so many epochs, texts without times get those that the network hears; never if 0
-    keep_last: bool = False  # the last epoch's weights are the result, not the best's
-    device: str = "auto"  # CUDA if there, as in the original
-    precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
-    workers: int = 1  # processes that load clips
-
-
-def laid_out(layout: ModelConfig) -> Settings:
-    """The settings to train a layout from nothing."""
-    return Settings(channels=layout.channels, shrink=layout.shrink, feedback=layout.feedback)
+from gunileo.settings import Settings
 
 
 def train(
@@ -107,31 +71,7 @@ def train(
     if parallel.is_first():  # what failed so far is no run
         _begin(run, settings, {"training": training, "validation": validation}, resume)
     best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
-    # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
-    last = ModelCheckpoint(run, "last", enable_version_counter=False)
-    device = settings.device
-    if device == "auto":  # not Apple's, which has no CTC loss
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    here, machines = parallel.launched()
-    trainer = lightning.Trainer(
-        accelerator=device,
-        devices=here,
-        num_nodes=machines,
-        # A batch without words' times leaves the head that names words unused.
-        strategy="ddp_find_unused_parameters_true" if here * machines > 1 else "auto",
-        use_distributed_sampler=False,  # it knows no batches such as ours, which share themselves out
-        precision=_precision(settings.precision, device),  # type: ignore[arg-type]
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.gradient_clip,
-        logger=TensorBoardLogger(run, name="", version="tensorboard"),
-        callbacks=[best, last] if progress else [best, last, _Bar(refresh_rate=5 if sys.stdout.isatty() else 0)],
-        enable_progress_bar=progress is None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
-        enable_model_summary=False,
-        plugins=[WholeCheckpoints()],
-    )
+    trainer = _trainer(run, settings, best, silent=progress is not None)
     try:
         with heard(fit.ended), memory.kept():
             trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
@@ -143,6 +83,34 @@ def train(
     if not parallel.is_first():
         return run / "model.safetensors"
     return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
+
+
+def _trainer(run: Path, settings: Settings, best: ModelCheckpoint, silent: bool) -> lightning.Trainer:
+    # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
+    last = ModelCheckpoint(run, "last", enable_version_counter=False)
+    device = settings.device
+    if device == "auto":  # not Apple's, which has no CTC loss
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    here, machines = parallel.launched()
+    return lightning.Trainer(
+        accelerator=device,
+        devices=here,
+        num_nodes=machines,
+        # A batch without words' times leaves the head that names words unused.
+        strategy="ddp_find_unused_parameters_true" if here * machines > 1 else "auto",
+        use_distributed_sampler=False,  # it knows no batches such as ours, which share themselves out
+        precision=_precision(settings.precision, device),  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        logger=TensorBoardLogger(run, name="", version="tensorboard"),
+        callbacks=[best, last] if silent else [best, last, _Bar(refresh_rate=5 if sys.stdout.isatty() else 0)],
+        enable_progress_bar=not silent,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
+        enable_model_summary=False,
+        plugins=[WholeCheckpoints()],
+    )
 
 
 def _begin(run: Path, settings: Settings, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:

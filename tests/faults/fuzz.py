@@ -99,10 +99,11 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
 
 def _labels(place: Path) -> dict[str, Kind]:
     from gunileo import download
+    from gunileo.cache import Cache
     from gunileo.corpus import read_align, read_phones, read_split
     from gunileo.grammar import Grammar
     from gunileo.labels import read_text
-    from gunileo.prepare import Cache, prepare
+    from gunileo.prepare import prepare
 
     spoken = "0 12000 sil\n12000 18000 bin\n18000 24000 blue\n24000 30000 at\n30000 36000 f\n36000 42000 sp\n"
     phones = [{"phone": f"x_{place}", "offset": n / 10, "duration": 0.1} for n, place in enumerate("BIESBE")]

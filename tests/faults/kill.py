@@ -38,9 +38,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from zenodo import Zenodo, packed
 
 from gunileo import registry
+from gunileo.cache import Cache
 from gunileo.corpus import find_corpus
 from gunileo.errors import GunileoError
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
 from gunileo.synthetic import make_corpus, speak
 from gunileo.video import write_video
 
@@ -58,7 +59,8 @@ def prepares(folder: Path, corpus: Path) -> None:
 
 
 def trains(folder: Path, prepared: Path, epochs: int) -> None:
-    from gunileo.train import Settings, train
+    from gunileo.settings import Settings
+    from gunileo.train import train
 
     clips = Cache(prepared)
     settings = Settings(epochs=epochs, channels=(2, 2, 2), **TINY)

@@ -14,15 +14,17 @@ import pytest
 from kill import Zenodo, jobs, packed, run_of
 
 from gunileo import load_model, registry
+from gunileo.cache import Cache
 from gunileo.corpus import find_corpus
 from gunileo.download import download
 from gunileo.errors import GunileoError
 from gunileo.files import FileError, alone
-from gunileo.prepare import Cache, prepare
+from gunileo.prepare import prepare
+from gunileo.settings import Settings
 from gunileo.synthetic import speak
 from gunileo.takes import keep
 from gunileo.teach import teach
-from gunileo.train import Settings, train
+from gunileo.train import train
 from gunileo.video import write_video
 
 TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gunileo import confidence, timing
+from gunileo.cache import FORMAT, Cache, CacheError
 from gunileo.errors import GunileoError
 from gunileo.grammar import Grammar
 from gunileo.labels import read_align, read_phones, read_text
-from gunileo.prepare import _FORMAT, Cache, CacheError, prepare
+from gunileo.prepare import prepare
 
 COUNTS = {**dict.fromkeys(LABELS, 100), "model": 60, "clip": 30}
 
@@ -93,7 +94,7 @@ def test_any_manifest_entry(tmp_path: Path, change: object) -> None:
     elif isinstance(change, str):
         entry = GOOD | {"id": change, "file": f"{change}.png"}
     (tmp_path / "cache").mkdir(exist_ok=True)
-    (tmp_path / "cache" / "cache.json").write_text(json.dumps(_FORMAT))
+    (tmp_path / "cache" / "cache.json").write_text(json.dumps(FORMAT))
     (tmp_path / "cache" / "manifest.jsonl").write_text(json.dumps(entry) + "\n")
     try:
         (clip,) = Cache(tmp_path / "cache").utterances
