@@ -26,26 +26,25 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
     parser.add_argument("--models", default="labial-wide,labial", help="shipped models or runs, by commas")
     arguments = parser.parse_args()
-    readers = [load_model(name) for name in arguments.models.split(",")]
     centres, corners, rough = [], [], []
     read = changed = 0
-    for clip in arguments.clips:
-        try:
+    try:
+        readers = [load_model(name) for name in arguments.models.split(",")]
+        for clip in arguments.clips:
             frames = list(read_frames(clip))
-            (regions, outlines), (full, full_outlines) = as_read(frames), every_frame(frames)
-        except GunileoError as error:
-            print(f"{clip}: {error}")
-            continue
-        centres.append(np.linalg.norm(outlines.mean(1) - full_outlines.mean(1), axis=-1))
-        corners.append(np.linalg.norm(outlines - full_outlines, axis=-1).ravel())
-        rough.append([np.linalg.norm(np.diff(cut.mean(1), n=2, axis=0), axis=-1) for cut in (outlines, full_outlines)])
-        for reader in readers:
-            for how in ("greedy", "grammar"):
-                texts = [reader.decode(reader.log_probabilities(cut), how).text for cut in (regions, full)]
-                read += 1
-                if texts[0] != texts[1]:
-                    changed += 1
-                    print(f"{clip}: {reader.name}, {how}: {texts[0]!r}, by every frame {texts[1]!r}")
+            (regions, outlines), (full, full_outlines) = as_read(clip, frames), every_frame(clip, frames)
+            centres.append(np.linalg.norm(outlines.mean(1) - full_outlines.mean(1), axis=-1))
+            corners.append(np.linalg.norm(outlines - full_outlines, axis=-1).ravel())
+            rough.append([np.linalg.norm(np.diff(c.mean(1), n=2, axis=0), axis=-1) for c in (outlines, full_outlines)])
+            for reader in readers:
+                for how in ("greedy", "grammar"):
+                    texts = [reader.decode(reader.log_probabilities(cut), how).text for cut in (regions, full)]
+                    read += 1
+                    if texts[0] != texts[1]:
+                        changed += 1
+                        print(f"{clip}: {reader.name}, {how}: {texts[0]!r}, by every frame {texts[1]!r}")
+    except GunileoError as error:
+        raise SystemExit(str(error)) from None
     for name, apart in (("centre", np.concatenate(centres)), ("corners", np.concatenate(corners))):
         print(f"{name} apart: {apart.mean():.3f} pixels on average, {apart.max():.3f} at most")
     steady, full_steady = (np.concatenate([clip[at] for clip in rough]).mean() for at in (0, 1))
@@ -53,14 +52,14 @@ def main() -> None:
     print(f"{changed} of {read} texts changed, of {len(centres)} clips")
 
 
-def as_read(frames: list[Frame]) -> Cut:
+def as_read(clip: Path, frames: list[Frame]) -> Cut:
     """Cut out as a reader of files does."""
     outlines: list[np.ndarray | None] = []
     regions = [region for region in mouth_stream(frames, watch=outlines.append) if region is not None]
-    return _whole(regions, outlines, frames)
+    return _whole(clip, regions, outlines, frames)
 
 
-def every_frame(frames: list[Frame]) -> Cut:
+def every_frame(clip: Path, frames: list[Frame]) -> Cut:
     """Cut out by landmarks in each frame."""
     outlines: list[np.ndarray | None] = []
     path, faces = _Path(outlines.append), FaceTracker()
@@ -68,13 +67,16 @@ def every_frame(frames: list[Frame]) -> Cut:
     regions = []
     for frame, landmarks in zip(frames, faces(frames), strict=True):
         regions += path.push(frame, None if landmarks is None else _pose(landmarks))
-    regions += path.close()
-    return _whole([region for region in regions if region is not None], outlines, frames)
+        if path.broken:
+            break
+    else:
+        regions += path.close()
+    return _whole(clip, [region for region in regions if region is not None], outlines, frames)
 
 
-def _whole(regions: list[Regions], outlines: list[np.ndarray | None], frames: list[Frame]) -> Cut:
+def _whole(clip: Path, regions: list[Regions], outlines: list[np.ndarray | None], frames: list[Frame]) -> Cut:
     if len(regions) < len(frames):
-        raise GunileoError(f"a face in {len(regions)} of {len(frames)} frames alone; left out")
+        raise GunileoError(f"{clip}: a face in {len(regions)} of {len(frames)} frames alone; leave it out")
     return np.stack(regions), np.stack([outline for outline in outlines if outline is not None])
 
 

@@ -17,7 +17,7 @@ from av._core import library_meta
 from gunileo.registry import available_models
 
 ALWAYS = "always"
-EXTRAS = (ALWAYS, "train", "live", "serve", "lexicon", "dev")
+EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "dev")
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "licences.md"
 
@@ -81,7 +81,7 @@ def main() -> None:
     lines = [
         "# Licences",
         "",
-        "Gunileo is Apache-2.0. The models and the portrait that come with it:",
+        "Gunileo is Apache-2.0. The models that come with it:",
         "",
         "| file | licence | attribution |",
         "|---|---|---|",

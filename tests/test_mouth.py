@@ -3,7 +3,7 @@
 import hashlib
 import os
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -121,16 +121,28 @@ def test_a_half_that_began_elsewhere_is_followed_again(talk: Pixels) -> None:
     np.testing.assert_array_equal(streamed(moved, 50), streamed(moved, 1))
 
 
-def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    turning = [warped([frame], x=6 * np.sin(number / 6))[0] for number, frame in enumerate(talk)]
-    every: list[NDArray[np.float32] | None] = []
-    path, faces = mouth._Path(every.append), FaceTracker()
-    faces.start(turning[:13:4])
-    for frame, landmarks in zip(turning, faces(turning), strict=True):
-        assert landmarks is not None
-        path.push(frame, mouth._pose(landmarks))
+def by_every_frame(frames: Sequence[Pixels]) -> list[NDArray[np.float32] | None]:
+    """The outlines of mouth regions by landmarks in each frame."""
+    outlines: list[NDArray[np.float32] | None] = []
+    path, faces = mouth._Path(outlines.append), FaceTracker()
+    faces.start(list(frames[:13:4]))
+    for frame, landmarks in zip(frames, faces(frames), strict=True):
+        path.push(frame, None if landmarks is None else mouth._pose(landmarks))
     path.close()
+    return outlines
 
+
+def between(a: Sequence[NDArray[np.float32] | None], b: Sequence[NDArray[np.float32] | None]) -> float:
+    """The greatest distance of the centres of two paths, in pixels; both have to miss the same frames."""
+    assert [outline is None for outline in a] == [outline is None for outline in b]
+    pairs = [(one, other) for one, other in zip(a, b, strict=True) if one is not None and other is not None]
+    return max(float(np.linalg.norm((one - other).mean(0))) for one, other in pairs)
+
+
+@pytest.mark.parametrize("length", [75, 30])
+def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    turning = [warped([frame], x=6 * np.sin(number / 6))[0] for number, frame in enumerate(talk[:length])]
+    every = by_every_frame(turning)
     looks = 0
     look = FaceTracker._landmarks
 
@@ -142,10 +154,27 @@ def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.Monke
     monkeypatch.setattr(FaceTracker, "_landmarks", counted)
     second: list[NDArray[np.float32] | None] = []
     list(mouth_stream(turning, watch=second.append, at_once=1))
-    assert looks == (len(turning) + 1) // 2
-    apart = np.stack([a - b for a, b in zip(second, every, strict=True) if a is not None and b is not None])
-    assert len(apart) == len(turning)
-    assert np.linalg.norm(apart.mean(1), axis=-1).max() < 0.5  # pixels, of the centre
+    assert looks == length // 2 + 1  # the last frame is looked at, as none comes after it
+    assert between(second, every) < 0.5
+
+
+@pytest.mark.parametrize(("start", "end"), [(31, 40), (32, 41), (33, 43), (30, 30)])
+@pytest.mark.parametrize("at_once", [1, 2, 74])
+def test_a_face_comes_and_goes_in_any_frame(talk: Pixels, start: int, end: int, at_once: int) -> None:
+    frames = talk[:74].copy()
+    frames[start:end] = 0
+    outlines: list[NDArray[np.float32] | None] = []
+    regions = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
+    assert len(regions) == len(outlines) == 74
+    assert between(outlines, by_every_frame(frames)) < 1
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 74])
+def test_a_long_break_is_as_long_as_it_is(talk: Pixels, at_once: int) -> None:
+    frames = talk[:74].copy()
+    frames[31:46] = 0
+    regions = list(mouth_stream(frames, at_once=at_once))
+    assert [region is None for region in regions] == [31 <= number < 46 for number in range(74)]
 
 
 def test_a_gap_is_interpolated(talk: Pixels) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gunileo import video
 from gunileo.corpus import VIDEO_SUFFIXES
 from gunileo.video import VideoError, ahead, read_frames, write_video
 
@@ -203,7 +204,11 @@ def test_real_clips_come_frame_by_frame(shared: Path, talker: str, shape: tuple[
         assert difference(frame, original) < 1
 
 
-def test_frames_decoded_ahead_are_the_same_and_so_are_errors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [2**20, 0])  # smaller frames come by this thread
+def test_frames_decoded_ahead_are_the_same_and_so_are_errors(
+    tmp_path: Path, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "LARGE", large)
     whole = clips.good(tmp_path / "good.mp4")
     for one, other in zip(read_frames(whole), ahead(read_frames(whole)), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -215,9 +220,12 @@ def test_frames_decoded_ahead_are_the_same_and_so_are_errors(tmp_path: Path) -> 
     assert str(threaded.value) == str(plain.value)
 
 
-def test_frames_decoded_ahead_may_be_left_unread(tmp_path: Path) -> None:
+def test_frames_decoded_ahead_may_be_left_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "LARGE", 0)
     begun = threading.active_count()
     frames = ahead(read_frames(clips.good(tmp_path / "good.mp4")))
     next(frames)
+    next(frames)
+    assert threading.active_count() > begun
     frames.close()
     assert threading.active_count() == begun

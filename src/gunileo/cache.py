@@ -23,8 +23,7 @@ from gunileo.picture import PictureError, from_png, to_png
 from gunileo.sentence import encode
 from gunileo.video import FPS
 
-VERSION = 1
-FORMAT = {"version": VERSION, "fps": FPS, "height": HEIGHT, "width": WIDTH}
+FORMAT = {"version": 1, "fps": FPS, "height": HEIGHT, "width": WIDTH}
 MANIFEST = "manifest.jsonl"
 _ROW = 10  # regions
 
@@ -156,7 +155,7 @@ def picture_of(regions: Regions) -> bytes:
 
 
 def enter(cache: Path, entry: Entry) -> None:
-    """Appends a line to the manifest, or takes the utterance's PNG away again."""
+    """Appends a line to the manifest, or takes the utterance's PNG away again and raises ``CacheError``."""
     try:
         with writing(cache), open(cache / MANIFEST, "ab", buffering=0) as manifest:
             size = manifest.tell()
@@ -174,7 +173,7 @@ def enter(cache: Path, entry: Entry) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Writes a whole file or none."""
+    """Writes a whole file or none; ``OSError`` then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:

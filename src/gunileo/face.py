@@ -31,7 +31,9 @@ LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0
 _MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
 _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
-_RUN_UP = 4  # frames; each takes half of what is left from another start, down to what the pixels' rounding makes
+_RUN_UP = (
+    4  # frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes
+)
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -135,8 +137,8 @@ class FaceTracker:
         yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
 
     def look(self, frame: Frame) -> Array | None:
-        """As a call, for one frame out of turn: where the face is followed to stays."""
-        box = self._find(frame, self._place.seen)
+        """The landmarks in one frame out of turn, found anew near where the face was; it is followed as before."""
+        box = self._find(frame, self._place.seen) if self._place.seen else None
         return self._landmarks(frame, box) if box else None
 
     def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:

@@ -27,6 +27,7 @@ _RADIUS = 12  # frames on either side that the smoothing looks at
 # Standard deviations in frames, of centre x and y, angle and scale. Syllables come at 4-5 a second: the centre follows
 # the head, not the lips.
 _SMOOTHING = np.array([[3.0], [3.0], [6.0], [8.0]])
+# Of a pose between two that were looked at; of one in a gap, so that every frame of it weighs what every second would.
 _NO_WEIGHT, _HALF_WEIGHT = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 1, 0.5]], np.float32)
 _WEIGHTS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SMOOTHING) ** 2)  # [4, 25]
 
@@ -132,47 +133,41 @@ class MouthTracker:
         self._faces = FaceTracker(face)
         self._watch = watch
         self._path = _Path(watch)
-        self._waiting: list[Frame] = []  # the first half second, by which the face is picked
-        self._picked = False
+        # The first half second, by which the face is picked; from then on a frame that waits for the one after it.
+        self._waiting: list[Frame] = []
         self._seen: bool | None = None  # whether the face was in the last frame that was looked at, if one was
 
     def push(self, frames: Sequence[Frame]) -> list[Regions | None]:
         """Take the next frames, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
         self._waiting += frames
         out: list[Regions | None] = []
-        while len(self._waiting) > (self._held if self._picked else _MAX_GAP):
+        while len(self._waiting) > (_MAX_GAP if self._seen is None else 1):
             out += self._follow()
         return out
 
     def close(self) -> list[Regions | None]:
         """The regions of all frames that are left, as no more of this face will come."""
         out: list[Regions | None] = []
-        while len(self._waiting) > self._held:
+        while len(self._waiting) > (0 if self._seen is None else 1):
             out += self._follow()
-        for frame in self._waiting:
-            out += self._path.push(frame, self._look(frame))
+        for frame, landmarks in zip(self._waiting, self._faces(self._waiting), strict=True):
+            out += self._path.push(frame, None if landmarks is None else _pose(landmarks))
         if not self._path.broken:
             out += self._path.close()
         self._waiting = []
         self._restart()
         return out
 
-    @property
-    def _held(self) -> int:
-        """How many frames wait for the one after them: whether the face is there too decides how they are looked at."""
-        return 0 if self._seen is None else 1
-
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked, self._seen = _Path(self._watch, again), False, None
+        self._path, self._seen = _Path(self._watch, again), None
 
     def _follow(self) -> list[Regions | None]:
-        if not self._picked:
+        if self._seen is None:
             self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
-            self._picked = True
-        frames = self._waiting
+        frames, self._waiting = self._waiting, []
         out: list[Regions | None] = []
         done = 0
-        for done, pose in enumerate(self._poses(frames), 1):
+        for done, pose in enumerate(self._posed(frames), 1):
             out += self._path.push(frames[done - 1], pose)
             if self._path.broken:
                 self._restart(again=True)
@@ -180,22 +175,21 @@ class MouthTracker:
         self._waiting = frames[done:]
         return out
 
-    def _poses(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
-        """The pose of each frame, or None, by looking at every second one; not of the last, where that isn't one.
+    def _posed(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
+        """The pose of each frame, or None, by looking at every second one; the last waits, if it isn't one of these.
 
         A frame between two with a face takes what follows, at no weight.
         """
-        first = self._held
+        first = 0 if self._seen is None else 1
         for number, landmarks in zip(range(first, len(frames), 2), self._faces(frames[first::2]), strict=True):
             pose = None if landmarks is None else _pose(landmarks)
-            if number:
-                yield self._look(frames[number - 1]) if pose is None or not self._seen else pose * _NO_WEIGHT
+            if number and self._seen and pose is not None:
+                yield pose * _NO_WEIGHT
+            elif number:
+                between = self._faces.look(frames[number - 1])
+                yield None if between is None else _pose(between)
             self._seen = pose is not None
             yield pose
-
-    def _look(self, frame: Frame) -> Array | None:
-        landmarks = self._faces.look(frame)
-        return None if landmarks is None else _pose(landmarks)
 
 
 def _pose(landmarks: Array) -> Array:
@@ -232,10 +226,9 @@ class _Path:
             # Angles go on from the last one, so that a turn past 180 degrees is no jump.
             pose[2] = self._poses[-1][2] + np.remainder(pose[2] - self._poses[-1][2] + np.pi, 2 * np.pi) - np.pi
             steps = np.arange(1, self._gap + 1)[:, None] / (self._gap + 1)
-            # All of them together weigh what every second frame would.
             self._poses.extend((self._poses[-1] + steps * (pose - self._poses[-1])) * _HALF_WEIGHT)
         else:
-            self._poses.extend([pose] * self._gap)
+            self._poses.extend([pose * _HALF_WEIGHT] * self._gap)
         self._poses.append(pose)
         self._gap = 0
         return self._settled(_RADIUS)
@@ -243,7 +236,7 @@ class _Path:
     def close(self) -> list[Regions | None]:
         """The rest, as no more frames will come."""
         if self._poses:
-            self._poses.extend([self._poses[-1]] * self._gap)
+            self._poses.extend([self._poses[-1] * _HALF_WEIGHT] * self._gap)
         return self._settled(0) + self._lost()
 
     def _lost(self) -> list[Regions | None]:
