@@ -1,7 +1,7 @@
 """Where the time of reading a clip goes: python benchmarks/stages.py CLIP... [--model M]
 
 Prints a table a clip, from the file to the words, in milliseconds of one core's time, medians of nine. The stages run
-one after the other here, where a reader decodes beside them.
+one after the other here, where a reader decodes large frames beside them.
 """
 
 from __future__ import annotations
