@@ -137,6 +137,7 @@ def register(info: ModelInfo) -> None:
     registry = WEIGHTS / "models.json"
     entries = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else []
     entries = [entry for entry in entries if entry["name"] != info.name] + [asdict(info)]
+    entries.sort(key=lambda entry: str(entry["name"]))
     write_whole(registry, json.dumps(entries, indent=2) + "\n")
 
 
