@@ -81,8 +81,9 @@ def main() -> None:
                     raise SystemExit(str(error)) from None
                 print(error, file=sys.stderr)
             finally:
-                with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
-                    file.write(f"{(time.monotonic() - begun) / 60}\n")
+                if run.exists():  # not where the settings were refused
+                    with (run / "minutes.txt").open("a") as file:  # a line for each time that it was gone on with
+                        file.write(f"{(time.monotonic() - begun) / 60}\n")
         table.append(row(name, run, cache, held, others))
         print("\n".join(["", *table]), flush=True)
 

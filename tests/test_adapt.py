@@ -23,7 +23,7 @@ from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin, blend
 from gunileo.registry import ModelError, ModelInfo
 from gunileo.settings import Settings
-from gunileo.train import Training, evenly, train
+from gunileo.train import Training, balanced, train
 
 LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
@@ -241,12 +241,16 @@ def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
     assert load_model(tmp_path / "run").calibrations == CALIBRATIONS
 
 
-def test_every_talker_is_drawn_as_often(synthetic_cache: Path) -> None:
+def test_a_talker_with_more_clips_is_drawn_somewhat_more(synthetic_cache: Path) -> None:
     clips = Cache(synthetic_cache).utterances
     one, two = ([clip for clip in clips if clip.talker == talker] for talker in ("s1", "s2"))
-    drawn = evenly([*one, *two[:1]], 4, np.random.default_rng(0))
-    assert Counter(clip.talker for clip in drawn) == {"s1": 4, "s2": 4}
-    assert set(Counter(clip.id for clip in drawn if clip.talker == "s1").values()) == {1, 2}, "all before one again"
+    many = [replace(clip, id=f"{clip.id}{copy}") for copy in range(10) for clip in one]
+    drawn = balanced([*many, *two[:1]], 10, np.random.default_rng(0))
+    often = Counter(clip.talker for clip in drawn)
+    assert often == {"s1": round(10 * len(many) ** 0.3), "s2": 10}
+    assert often["s1"] > 20
+    alone = balanced(one, len(one) + 1, np.random.default_rng(0))
+    assert sorted(Counter(clip.id for clip in alone).values()) == [*[1] * (len(one) - 1), 2], "all before one again"
 
 
 def test_an_epoch_has_its_samples_all_as_hard_as_they_get(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:

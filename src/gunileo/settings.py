@@ -29,7 +29,7 @@ class Settings:
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     seed: int = 0
     init: str = ""  # weights to begin from, past the curriculum; original: none
-    samples: int = 0  # of every talker in an epoch; each clip once if 0
+    samples: int = 0  # in an epoch, of the talker with the fewest clips (``train.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions stay as they begin
     anchor: float = 0.0  # decay towards the weights begun with, as ``weight_decay`` is towards zero
     learnt: float = 1.0  # share of the learnt weights in the result's; the rest is those begun with
