@@ -26,7 +26,6 @@ from gunileo.dataset import (
     light,
     move,
     pace,
-    skin,
 )
 from gunileo.mouth import normalise
 from gunileo.sentence import BLANK, WORDS, encode
@@ -271,19 +270,3 @@ def test_cuts_and_sentences_are_not_mixed_and_none_is_lost() -> None:
     assert sorted(index for batch in batches for index in batch) == list(range(50))
     assert all(len({index in cuts for index in batch}) == 1 for batch in batches)
     assert batches == list(sampler), "the same epoch has the same order"
-
-
-def test_skin_changes_looks_and_keeps_what_moves() -> None:
-    still = np.repeat(np.random.default_rng(1).standard_normal((1, 100, 150)).astype(np.float32), 4, 0)
-    assert (skin(still, Augmentation(), np.random.default_rng(0)) == still).all(), "none by itself"
-    pattern = skin(still, Augmentation(texture=0.5), np.random.default_rng(2)) - still
-    assert np.allclose(pattern, pattern[0], atol=1e-6)
-    assert 0 < pattern[0].std() <= 0.5
-    noisy = skin(still, Augmentation(noise=0.5), np.random.default_rng(2)) - still
-    assert abs(np.corrcoef(noisy[0].ravel(), noisy[1].ravel())[0, 1]) < 0.05
-    blurred = [skin(still, Augmentation(blur=2), np.random.default_rng(seed))[0] for seed in range(8)]
-    sharp = abs(np.diff(still[0], axis=1)).mean()
-    assert {bool(abs(np.diff(one, axis=1)).mean() < 0.9 * sharp) for one in blurred} == {True, False}, "half of them"
-    curved = skin(still, Augmentation(gamma=0.5), np.random.default_rng(2))
-    assert (np.sign(curved) == np.sign(still)).all()
-    assert curved.dtype == noisy.dtype == np.float32

@@ -55,9 +55,6 @@ def train(
         float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 if left out.")
     ] = None,
     dropout: Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 if left out.")] = None,
-    other_faces: Annotated[
-        bool, typer.Option("--other-faces", help="Change skin, light and shape further, to read other faces better.")
-    ] = False,
     device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
     seed: Annotated[int, typer.Option()] = 0,
     init: Annotated[
@@ -87,7 +84,6 @@ def train(
 
     from gunileo.adapt import settings_from
     from gunileo.corpus import training_parts
-    from gunileo.dataset import OTHER_FACES
     from gunileo.model import LAYOUTS
     from gunileo.parallel import is_first
     from gunileo.settings import laid_out
@@ -119,8 +115,6 @@ def train(
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
-    if other_faces:
-        settings = replace(settings, augmentation=OTHER_FACES)
     kept = "last" if settings.keep_last else "best"
     try:
         say(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")

@@ -28,8 +28,7 @@ Array = NDArray[np.int64]
 class Augmentation:
     """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip.
 
-    ``shade`` alone is a standard deviation, of two normal draws: across and down. ``blur``, ``texture`` and
-    ``noise`` are the largest standard deviations.
+    ``shade`` alone is a standard deviation, of two normal draws: across and down.
     """
 
     shift: int = 8  # pixels of the region, both ways
@@ -39,10 +38,6 @@ class Augmentation:
     stretch: float = 0.04  # natural logarithm of width over height, both ways
     contrast: float = 0.12  # natural logarithm of the contrast, both ways
     shade: float = 0.25  # light from one side: its change over the region, in the clip's standard deviations
-    gamma: float = 0.0  # natural logarithm of the exponent of brightness around the mean, both ways
-    blur: float = 0.0  # pixels, in half of the clips
-    texture: float = 0.0  # a pattern that stays, as of skin or a beard, in the clip's standard deviations
-    noise: float = 0.0  # of each pixel in each frame, in the same
     speed: float = 0.1  # natural logarithm of the length, both ways
     time_jitter: float = 0.05  # share of frames dropped, and as many doubled
     margin: int = 3  # frames kept on either side of a word cut
@@ -52,13 +47,8 @@ class Augmentation:
 
     def scaled(self, share: float) -> Augmentation:
         """The same with this share of what changes a mouth's looks and pace; shift, mirror and jitter stay."""
-        grows = ("rotation", "scale", "stretch", "contrast", "shade", "gamma", "blur", "texture", "noise", "speed")
+        grows = ("rotation", "scale", "stretch", "contrast", "shade", "speed")
         return replace(self, **{name: share * getattr(self, name) for name in grows})
-
-
-OTHER_FACES = Augmentation(
-    rotation=10, scale=0.2, stretch=0.12, contrast=0.35, shade=0.6, gamma=0.3, blur=2, texture=0.3, noise=0.2
-)  # what helps with faces that are not in the corpus
 
 
 class Sample(NamedTuple):
@@ -158,7 +148,6 @@ class Clips(Dataset[Sample]):
         normalised = normalise(regions)
         if self.augmentation:
             normalised = light(normalised, self.augmentation, random)
-            normalised = skin(normalised, self.augmentation, random)
         return Sample(
             torch.from_numpy(normalised)[None],
             torch.tensor(encode(text)),
@@ -265,23 +254,6 @@ def light(
     shade = across * np.linspace(-0.5, 0.5, WIDTH) + down * np.linspace(-0.5, 0.5, HEIGHT)[:, None]
     contrast = math.exp(random.uniform(-1, 1) * augmentation.contrast)
     lit: NDArray[np.float32] = normalised * np.float32(contrast) + shade.astype(np.float32)
-    return lit
-
-
-def skin(lit: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator) -> NDArray[np.float32]:
-    """Another's skin and another camera: blurred, with a pattern that stays and noise that doesn't, another gamma."""
-    if augmentation.blur and random.random() < 0.5:
-        sigma = 0.3 + augmentation.blur * random.random()
-        lit = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in lit])
-    if augmentation.texture:
-        pattern = cv2.GaussianBlur(random.standard_normal(lit.shape[1:], np.float32), (0, 0), random.uniform(1, 6))
-        lit = lit + pattern * np.float32(random.uniform(0, augmentation.texture) / pattern.std())
-    if augmentation.noise:
-        noise = random.standard_normal(lit.shape, np.float32)
-        lit = lit + noise * np.float32(random.uniform(0, augmentation.noise))
-    if augmentation.gamma:
-        exponent = np.float32(math.exp(random.uniform(-1, 1) * augmentation.gamma))
-        lit = np.sign(lit) * np.abs(lit) ** exponent
     return lit
 
 
