@@ -7,9 +7,11 @@ centre and corners are apart, in pixels of the frame, how steady both are, and e
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
@@ -17,7 +19,8 @@ from gunileo.face import FaceTracker
 from gunileo.mouth import Regions, _Path, _pose, mouth_stream
 from gunileo.video import Frame, read_frames
 
-Cut = tuple[Regions, np.ndarray]  # regions [T, 100, 150], their corners [T, 4, 2]
+# Regions [100, 150] and their corners [4, 2], of each frame, None where there is no face.
+Cut = tuple[list[Regions | None], list[NDArray[np.float32] | None]]
 
 
 def main() -> None:
@@ -32,7 +35,7 @@ def main() -> None:
         readers = [load_model(name) for name in arguments.models.split(",")]
         for clip in arguments.clips:
             frames = list(read_frames(clip))
-            (regions, outlines), (full, full_outlines) = as_read(clip, frames), every_frame(clip, frames)
+            (regions, outlines), (full, full_outlines) = (_whole(clip, cut(frames)) for cut in (as_read, every_frame))
             centres.append(np.linalg.norm(outlines.mean(1) - full_outlines.mean(1), axis=-1))
             corners.append(np.linalg.norm(outlines - full_outlines, axis=-1).ravel())
             rough.append([np.linalg.norm(np.diff(c.mean(1), n=2, axis=0), axis=-1) for c in (outlines, full_outlines)])
@@ -52,32 +55,31 @@ def main() -> None:
     print(f"{changed} of {read} texts changed, of {len(centres)} clips")
 
 
-def as_read(clip: Path, frames: list[Frame]) -> Cut:
+def as_read(frames: Sequence[Frame]) -> Cut:
     """Cut out as a reader of files does."""
-    outlines: list[np.ndarray | None] = []
-    regions = [region for region in mouth_stream(frames, watch=outlines.append) if region is not None]
-    return _whole(clip, regions, outlines, frames)
+    outlines: list[NDArray[np.float32] | None] = []
+    return list(mouth_stream(frames, watch=outlines.append)), outlines
 
 
-def every_frame(clip: Path, frames: list[Frame]) -> Cut:
-    """Cut out by landmarks in each frame."""
-    outlines: list[np.ndarray | None] = []
+def every_frame(frames: Sequence[Frame]) -> Cut:
+    """Cut out by landmarks in each frame, up to where the face is lost."""
+    outlines: list[NDArray[np.float32] | None] = []
     path, faces = _Path(outlines.append), FaceTracker()
-    faces.start(frames[:13:4])
+    faces.start(list(frames[:13:4]))
     regions = []
     for frame, landmarks in zip(frames, faces(frames), strict=True):
         regions += path.push(frame, None if landmarks is None else _pose(landmarks))
         if path.broken:
-            break
-    else:
-        regions += path.close()
-    return _whole(clip, [region for region in regions if region is not None], outlines, frames)
+            return regions, outlines
+    return regions + path.close(), outlines
 
 
-def _whole(clip: Path, regions: list[Regions], outlines: list[np.ndarray | None], frames: list[Frame]) -> Cut:
-    if len(regions) < len(frames):
-        raise GunileoError(f"{clip}: a face in {len(regions)} of {len(frames)} frames alone; leave it out")
-    return np.stack(regions), np.stack([outline for outline in outlines if outline is not None])
+def _whole(clip: Path, cut: Cut) -> tuple[Regions, NDArray[np.float32]]:
+    """The regions and corners of a clip with a face in every frame, [T, 100, 150] and [T, 4, 2]."""
+    regions, outlines = ([one for one in part if one is not None] for part in cut)
+    if len(regions) < len(cut[0]):
+        raise GunileoError(f"{clip}: a face in {len(regions)} of {len(cut[0])} frames alone; leave it out")
+    return np.stack(regions), np.stack(outlines)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from regions import every_frame
 
 from gunileo import mouth
 from gunileo.face import LIPS, FaceTracker
@@ -121,17 +122,6 @@ def test_a_half_that_began_elsewhere_is_followed_again(talk: Pixels) -> None:
     np.testing.assert_array_equal(streamed(moved, 50), streamed(moved, 1))
 
 
-def by_every_frame(frames: Sequence[Pixels]) -> list[NDArray[np.float32] | None]:
-    """The outlines of mouth regions by landmarks in each frame."""
-    outlines: list[NDArray[np.float32] | None] = []
-    path, faces = mouth._Path(outlines.append), FaceTracker()
-    faces.start(list(frames[:13:4]))
-    for frame, landmarks in zip(frames, faces(frames), strict=True):
-        path.push(frame, None if landmarks is None else mouth._pose(landmarks))
-    path.close()
-    return outlines
-
-
 def between(a: Sequence[NDArray[np.float32] | None], b: Sequence[NDArray[np.float32] | None]) -> float:
     """The greatest distance of the centres of two paths, in pixels; both have to miss the same frames."""
     assert [outline is None for outline in a] == [outline is None for outline in b]
@@ -142,7 +132,7 @@ def between(a: Sequence[NDArray[np.float32] | None], b: Sequence[NDArray[np.floa
 @pytest.mark.parametrize("length", [75, 30])
 def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     turning = [warped([frame], x=6 * np.sin(number / 6))[0] for number, frame in enumerate(talk[:length])]
-    every = by_every_frame(turning)
+    every = every_frame(turning)[1]
     looks = 0
     look = FaceTracker._landmarks
 
@@ -166,7 +156,7 @@ def test_a_face_comes_and_goes_in_any_frame(talk: Pixels, start: int, end: int, 
     outlines: list[NDArray[np.float32] | None] = []
     regions = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
     assert len(regions) == len(outlines) == 74
-    assert between(outlines, by_every_frame(frames)) < 1
+    assert between(outlines, every_frame(frames)[1]) < 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 74])

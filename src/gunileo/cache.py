@@ -172,17 +172,6 @@ def enter(cache: Path, entry: Entry) -> None:
         raise
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a whole file or none; ``OSError`` then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 @contextmanager
 def writing(cache: Path) -> Iterator[None]:
     """Errors of the file system come as ``CacheError`` that says what to do."""

@@ -31,9 +31,8 @@ LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0
 _MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
 _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
-_RUN_UP = (
-    4  # frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes
-)
+# Frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes.
+_RUN_UP = 4
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 

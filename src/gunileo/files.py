@@ -16,20 +16,27 @@ class FileError(GunileoError):
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """As ``whole``, but an ``OSError`` comes as it is, for callers that know better what to say."""
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to, renamed into its place at the end.
 
     A reader, a crash or a full disk never leaves half a file. Folders are made where missing. Raises
     ``FileError``, one line with the reason, when the place can't be written to; ``path`` is then as it was.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         reason = f"can't be written ({error.strerror}); free some space or choose another place"
         raise FileError(f"{path}: {reason}") from error

@@ -25,13 +25,12 @@ from gunileo.cache import (
     is_safe,
     picture_of,
     read_manifest,
-    replace_file,
     writing,
 )
 from gunileo.cores import usable_cores
 from gunileo.corpus import Utterance
 from gunileo.errors import GunileoError
-from gunileo.files import alone
+from gunileo.files import alone, replacing
 from gunileo.interrupt import undisturbed
 from gunileo.mouth import read_regions
 
@@ -109,7 +108,8 @@ def _open(cache: Path) -> None:
         return
     if any(not path.name.startswith(".") for path in cache.iterdir()):
         raise CacheError(f"{cache} is a folder with other things in it; name a new or empty folder for the cache")
-    replace_file(cache / "cache.json", json.dumps(FORMAT).encode() + b"\n")
+    with replacing(cache / "cache.json") as part:
+        part.write_bytes(json.dumps(FORMAT).encode() + b"\n")
 
 
 def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
@@ -131,7 +131,8 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
             changed = True
             entries[utterance.id] = replace(entry, utterance=labelled)
     if changed:
-        replace_file(cache / MANIFEST, "".join(entry.line() for entry in entries.values()).encode())
+        with replacing(cache / MANIFEST) as part:
+            part.write_bytes("".join(entry.line() for entry in entries.values()).encode())
     return present
 
 
@@ -234,7 +235,7 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     except Exception as error:  # whatever one clip does to a decoder, the others must go on
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
     file = f"{utterance.id}.png"
-    with writing(cache):
-        replace_file(cache / file, picture_of(regions))
+    with writing(cache), replacing(cache / file) as part:
+        part.write_bytes(picture_of(regions))
     cached = CachedUtterance(utterance.id, utterance.talker, len(regions), utterance.text, utterance.words, file)
     return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)
