@@ -7,7 +7,7 @@ each draw. 20 clips are taught once more with old clips mixed in. Prints a row e
 of with the words right in these, and seconds of training. Nothing is chosen by the ten: the last epoch is kept.
 
 Word times that the new talker's clips came with are left aside. With --teach, clips are taught as ``gunileo teach
---train`` does, with weights that may go anywhere. There is no row with old clips then.
+--train`` does, without the first model beside the new one. There is no row with old clips then.
 """
 
 from __future__ import annotations

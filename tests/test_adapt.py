@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from gunileo import registry
-from gunileo.adapt import settings_from
+from gunileo.adapt import settings_from, teaching
 from gunileo.cache import Cache
 from gunileo.confidence import Calibration
 from gunileo.engine import load_model
 from gunileo.errors import GunileoError
 from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
-from gunileo.origin import begin, blend
+from gunileo.origin import begin
 from gunileo.registry import ModelError, ModelInfo
 from gunileo.settings import Settings
 from gunileo.train import Training, balanced, train
@@ -75,8 +75,8 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
     assert settings.epochs < Settings().epochs
     assert settings.augmentation.join == 0
-    assert settings.anchor > 0, "or the talker of before is forgotten"
-    assert settings_from("tiny", talkers=2).anchor == 0, "that talker's clips do as much"
+    assert settings.beside, "or the talker of before is forgotten"
+    assert not teaching("tiny", takes=5).beside, "nobody else is to be read"
 
 
 def test_a_cheap_layout_learns_with_all_its_weights() -> None:
@@ -85,7 +85,6 @@ def test_a_cheap_layout_learns_with_all_its_weights() -> None:
     assert not settings.frozen
     assert settings.word_weight > 0
     assert settings.augmentation.join > 0
-    assert settings.anchor > settings_from("labial-wide", talkers=2).anchor
 
 
 def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
@@ -184,10 +183,8 @@ def test_adapting_moves_what_is_not_frozen_and_keeps_the_last_epoch(
     last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 1
     weights = {name.removeprefix("model."): value for name, value in last["state_dict"].items()}
-    begun = load_weights(shelf / "tiny.safetensors").state_dict()
     for name, value in adapted.state_dict().items():
-        kept = begun[name] + settings.learnt * (weights[name] - begun[name]) if value.is_floating_point() else value
-        assert torch.allclose(value, kept, atol=1e-5), name
+        assert torch.equal(value, weights[name]), name
 
 
 def test_frozen_normalisation_keeps_its_means(network: LabialCNN, synthetic_cache: Path, tmp_path: Path) -> None:
@@ -199,39 +196,36 @@ def test_frozen_normalisation_keeps_its_means(network: LabialCNN, synthetic_cach
         assert ("convolutions" in differing(adapted, network)) != frozen
 
 
-def test_an_anchor_pulls_back(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
-    begun = load_weights(shelf / "tiny.safetensors")
-    moved = []
-    for anchor in (0.0, 500.0, 1e12):
-        settings = replace(settings_from("tiny"), **QUICK, samples=4, anchor=anchor, learning_rate=1e-3)
-        adapted = load_weights(adapt(synthetic_cache, tmp_path / f"run{anchor}", settings))
-        moved.append(
-            sum(
-                float((a - b).detach().square().sum())
-                for a, b in zip(adapted.gru.parameters(), begun.gru.parameters(), strict=True)
-            )
-        )
-    assert moved[0] > moved[1] > moved[2] == 0
+def test_the_first_model_reads_on_beside_the_new_one(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    run, alone = tmp_path / "run", tmp_path / "alone"
+    settings = replace(settings_from("tiny"), **QUICK, samples=4)
+    adapt(synthetic_cache, run, settings)
+    assert (run / "before.onnx").read_bytes() == (shelf / "tiny.onnx").read_bytes()
+    for name in (run, run / "model.onnx"):
+        reader = load_model(name)
+        assert reader.before is not None
+        assert (reader.before.checksum, reader.before.calibrations) == (load_model("tiny").checksum, CALIBRATIONS)
+    adapt(synthetic_cache, alone, replace(settings, beside=False))
+    assert load_model(alone).before is None
 
 
-def test_a_result_keeps_a_part_of_what_it_began_with(network: LabialCNN, tmp_path: Path) -> None:
-    weights = str(tmp_path / "begun.safetensors")
-    save_model(network, Path(weights))
-    before = load_weights(weights).state_dict()
-    learnt = begin(weights, LAYOUT)
-    for value in learnt.state_dict().values():
-        if value.is_floating_point():
-            value += 1.0
-    blend(learnt, weights, 0.75)
-    for name, value in learnt.state_dict().items():
-        if value.is_floating_point():
-            assert torch.allclose(value, before[name] + 0.75, atol=1e-5), name
-    other = begin(weights, replace(LAYOUT, words=("stop",)))
-    fresh = {name: value.clone() for name, value in other.state_dict().items()}
-    blend(other, weights, 0.75)
-    assert all(torch.equal(value, fresh[name]) for name, value in other.state_dict().items()), (
-        "another head: left whole"
-    )
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_clip_is_read_by_the_network_that_it_goes_better_with(
+    network: LabialCNN, synthetic_cache: Path, tmp_path: Path, swapped: bool
+) -> None:
+    cache = Cache(synthetic_cache)
+    regions = cache.load(cache.utterances[0])
+    readers = []
+    for name, bias in (("certain", 20.0), ("undecided", 4.0)):
+        network.classes.bias.data[LETTER] = bias
+        export_onnx(network, tmp_path / f"{name}.onnx")
+        readers.append(load_model(tmp_path / f"{name}.onnx"))
+    certain, undecided = readers
+    both = replace(undecided, before=certain) if swapped else replace(certain, before=undecided)
+    for how, fits in (("greedy", certain), ("grammar", undecided)):  # of one letter, no sentence can be made
+        assert both.best_heard(regions, how)[0].checksum == fits.checksum
+        assert both.read(regions, how) == fits.read(regions, how)
+        assert both.transcribe_regions(regions, "clip", how).text == fits.read(regions, how).text
 
 
 def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
@@ -276,5 +270,5 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     assert "2 clips to train on, 1 to validate on" in out
     assert "the last epoch's model" in out
     begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
-    assert (settings["epochs"], settings["frozen"], settings["anchor"]) == (1, True, begun.anchor)
+    assert (settings["epochs"], settings["frozen"], settings["beside"]) == (1, True, True)
     assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"

@@ -28,11 +28,10 @@ def settings_from(model: Path | str, talkers: int = 1) -> Settings:
 def adapting(settings: Settings, talkers: int = 1) -> Settings:
     """The same with what few clips of a new talker need.
 
-    The weights are drawn back to where they began, or the talker of before would be forgotten; so they learn less of
-    the new one. With clips of several ``talkers``, of whom the one of before should be one, they are left free. Either
-    way the result keeps a part of what they were, which forgets less and reads the new talker no worse. Free weights
-    know the new face well enough half-way to hear when words are said of which the text alone is known; what they hear
-    then teaches as word times do.
+    The weights may go anywhere, as the model that they began with reads on beside the new one: each clip is read by
+    the network that it goes better with, and so the talker of before is not forgotten. With clips of several
+    ``talkers``, of whom the one of before should be one, the new face is learnt better, and well enough half-way to
+    hear when words are said of which the text alone is known; what is heard then teaches as word times do.
 
     The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words.
     The published layout's stay, as moving them made nothing better and took four times as long; it has no such head.
@@ -47,8 +46,7 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
         batch_size=10,
         learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
-        anchor=200.0 if alone else 0.0,
-        learnt=0.6 if alone else 0.8,
+        beside=True,
         hear_from=5 if settings.feedback and not alone else 0,
         keep_last=True,
     )
@@ -58,12 +56,12 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
 
 
 def teaching(model: Path | str, takes: int) -> Settings:
-    """Settings by which a user's own takes are learnt: as few clips of a new talker are, but with the weights left
-    free, as nobody else is to be read any more. Raises as ``settings_from`` does.
+    """Settings by which a user's own takes are learnt: as few clips of a new talker are, but without the first model
+    beside, as nobody else is to be read any more. Raises as ``settings_from`` does.
 
     A take is seen six times an epoch at most, so that a few of them take seconds; and this process loads them itself,
     as beginning another for every epoch took longer than loading does.
     """
     settings = settings_from(model)
     settings = settings if registry.shipped(model) else adapting(settings)
-    return replace(settings, samples=min(settings.samples, 6 * takes), anchor=0.0, learnt=1.0, workers=0)
+    return replace(settings, samples=min(settings.samples, 6 * takes), beside=False, workers=0)

@@ -49,6 +49,7 @@ class Reader:
     words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, of a layout that does
     checksum: str = field(default="", repr=False)  # sha256 of the model file
     examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
+    before: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it began with
 
     def transcribe(
         self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
@@ -123,14 +124,38 @@ class Reader:
             length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            if decode == "grammar" and grammar is None and self.examples:
-                decoded = self.recognise(regions)
-            else:
-                logp, named = self.hear(regions)
-                decoded = self.decode(logp, decode, grammar, named)
+            decoded = self.read(regions, decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
+
+    def read(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in mouth regions, uint8 [T, 100, 150]; ``how`` and ``grammar`` as for ``transcribe``.
+
+        An adapted model reads each clip by one of its two networks (``best_heard``). Raises ``DecodeError``, naming no
+        file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe`` does.
+        """
+        if how == "grammar" and grammar is None and self.examples:
+            return self.recognise(regions)
+        reader, logp, named = self.best_heard(regions, how, grammar)
+        return reader.decode(logp, how, grammar, named)
+
+    def best_heard(
+        self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None
+    ) -> tuple[Reader, Floats, Floats | None]:
+        """The reader to decode regions [T, 100, 150] by, and what it hears in them.
+
+        That is this one, but for an adapted model. There it may be the one ``before``: the one to whose network what
+        can be said is likelier, by the first mark of ``confidence.evidence``: all sentences of the grammar together,
+        or without one what was decoded.
+        """
+        logp, named = self.hear(regions)
+        if self.before is None:
+            return self, logp, named
+        decode, spoken = _decoder(how, grammar), _spoken(how, grammar)
+        others, names = self.before.hear(regions)
+        new, old = (evidence(own, _raw(own, decode, spoken), spoken)[0] for own in (logp, others))
+        return (self, logp, named) if new <= old else (self.before, others, names)
 
     def decode(
         self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None, named: Floats | None = None
@@ -145,13 +170,16 @@ class Reader:
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode, or a grammar that it has no use for.
         """
-        read = _decoder(how, grammar)
-        spoken = (grammar or Grammar.grid()) if how == "grammar" else None
-        raw = decoded = read(logp) if spoken is None else viterbi(logp, spoken)
+        spoken = _spoken(how, grammar)
+        raw = decoded = _raw(logp, _decoder(how, grammar), spoken)
         if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
             settle = calibration.apply if isinstance(how, str) else calibration.judge
             decoded = settle(raw, evidence(logp, raw, spoken))
         return replace(decoded, words=self._timed(decoded.words, len(logp), named))
+
+    def untimed(self) -> Reader:
+        """The same without the timing that is learnt of whole sentences."""
+        return replace(self, timing=None, before=self.before and self.before.untimed())
 
     def _timed(self, words: tuple[Word, ...], frames: int, named: Floats | None) -> tuple[Word, ...]:
         placed = None if named is None else timing.placed(named, self.words, words)
@@ -238,9 +266,20 @@ def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
     return DECODERS[how]
 
 
+def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
+    """The grammar that is decoded by, if any."""
+    return (grammar or Grammar.grid()) if how == "grammar" else None
+
+
+def _raw(logp: Floats, decode: Callable[[Floats], Decoded], spoken: Grammar | None) -> Decoded:
+    """The words as decoded, their confidences the decoder's own."""
+    return decode(logp) if spoken is None else viterbi(logp, spoken)
+
+
 def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
     """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
-    a model that was taught, by its name; what comes first in this order.
+    a model that was taught, by its name; what comes first in this order. An adaptation's run has the model that it
+    began with beside its own, and both are loaded.
 
     Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
     of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
@@ -258,7 +297,14 @@ def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
         raise ModelError(
             f"{name_or_path}: no such model; give one of the shipped ones ({names}){taught} or an .onnx file"
         )
-    return _load(content_of(path, "check the file's permissions"), path, str(name_or_path))
+    reader, before = _from_file(path, str(name_or_path)), path.with_name(registry.BEFORE)
+    if path.name == "model.onnx" and before.is_file():
+        return replace(reader, before=_from_file(before, str(name_or_path)))
+    return reader
+
+
+def _from_file(path: Path, name: str) -> Reader:
+    return _load(content_of(path, "check the file's permissions"), path, name)
 
 
 def _taught(model: registry.TaughtModel) -> Reader:

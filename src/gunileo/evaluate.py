@@ -113,13 +113,10 @@ def evaluate(
     clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
         regions = cache.load(utterance)
-        logp, named = reader.hear(regions)
         read = {}
         for how in WAYS:
             try:
-                taught = how == "grammar" and reader.examples and not grammar  # whose commands are the grammar
-                given = grammar if how == "grammar" else None
-                read[how] = reader.recognise(regions) if taught else reader.decode(logp, how, given, named)
+                read[how] = reader.read(regions, how, grammar if how == "grammar" else None)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)

@@ -94,7 +94,7 @@ def spoken(
             continue
         with suppress(DecodeError):  # too short for any sentence of the grammar
             whole = (span.first, span.last) == (span.start, span.start + len(span.regions))
-            teller = reader if whole else replace(reader, timing=None)
+            teller = reader if whole else reader.untimed()
             read = teller.transcribe_regions(span.regions, file, decode, grammar)
             offset = span.start / FPS
             words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]

@@ -1,10 +1,8 @@
-"""The weights that a run begins with, and what its result keeps of them."""
+"""The weights that a run begins with."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-
-import torch
 
 from gunileo.errors import GunileoError
 from gunileo.model import LabialCNN, ModelConfig, load_weights
@@ -32,20 +30,3 @@ def begin(weights: str, config: ModelConfig) -> LabialCNN:
             fresh[name][:, : 2 * config.hidden] = value[:, : 2 * config.hidden]
     model.load_state_dict(fresh)
     return model
-
-
-def blend(model: LabialCNN, weights: str, share: float) -> None:
-    """Make a model's weights ``share`` of what they are, and the rest of the file's that it began with.
-
-    Between both lie networks that know the new about as well and have forgotten less: M. Wortsman et al., "Robust
-    fine-tuning of zero-shot models", CVPR 2022. A head that names other words than the file's began anew, and what it
-    learnt is left whole, as all is then. Raises ``GunileoError`` if the file can't be used.
-    """
-    begun = load_weights(weights)
-    if begun.config.words != model.config.words:
-        return
-    with torch.no_grad():
-        before = begun.state_dict()
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(before[name].to(value.device), 1 - share)

@@ -13,6 +13,7 @@ from pathlib import Path
 from gunileo.errors import GunileoError
 
 DEFAULT = "labial-wide"  # the shipped model with the fewest errors
+BEFORE = "before.onnx"  # in a run's folder: the model that an adaptation began with, which reads on beside the new one
 WEIGHTS = Path(str(files("gunileo") / "weights"))
 
 

@@ -36,8 +36,9 @@ from gunileo.interrupt import heard
 from gunileo.labels import WordTime
 from gunileo.metrics import cer, wer
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
-from gunileo.origin import begin, blend
+from gunileo.origin import begin
 from gunileo.progress import progress
+from gunileo.registry import BEFORE
 from gunileo.sentence import BLANK
 from gunileo.settings import Settings
 
@@ -153,8 +154,8 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
 
     state = state_of(kept)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
-    if fit.settings.learnt < 1:
-        blend(fit.model, fit.settings.init, fit.settings.learnt)
+    if fit.settings.beside:
+        write_whole(run / BEFORE, Path(fit.settings.init).with_suffix(".onnx").read_bytes())
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank and not fit.settings.init:  # what a trained one makes of a few clips may well be nothing
@@ -225,7 +226,6 @@ class Training(lightning.LightningModule):
         self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)
-        self.begun = [parameter.detach().clone() for parameter in self.model.parameters()] if settings.anchor else []
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: list[float] = []  # of the batches trained on
         self.tested: dict[int, tuple[float, list[tuple[str, str]]]] = {}  # loss, said and read, of each test batch
@@ -323,17 +323,6 @@ class Training(lightning.LightningModule):
                 "start again with a lower --learning-rate"
             )
         return loss
-
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, closure: Any = None) -> None:
-        """A step, then a pull back to where the weights began.
-
-        L2-SP (X. Li, Y. Grandvalet, F. Davoine, ICML 2018), decoupled from the gradient as AdamW's decay is.
-        """
-        super().optimizer_step(epoch, batch_idx, optimizer, closure)
-        pull = min(1.0, optimizer.param_groups[0]["lr"] * self.settings.anchor)
-        with torch.no_grad():
-            for parameter, begun in zip(self.model.parameters(), self.begun, strict=False):
-                parameter.lerp_(begun.to(parameter.device), pull)
 
     def _ctc(self, log_probabilities: Tensor, batch: Batch) -> Tensor:
         loss: Tensor = self.ctc(log_probabilities.transpose(0, 1), batch.classes, batch.lengths, batch.target_lengths)
