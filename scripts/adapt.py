@@ -84,7 +84,7 @@ def main() -> None:
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
     for count in TAUGHT:
-        settings = teaching(arguments.model, count) if arguments.teach else settings_from(arguments.model)
+        settings = teaching(arguments.model, count) if arguments.teach else settings_from(arguments.model, clips=count)
         lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
         _row(
             str(count),

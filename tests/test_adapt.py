@@ -75,6 +75,7 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
     assert settings.epochs < Settings().epochs
     assert settings.augmentation.join == 0
+    assert settings_from("tiny", clips=5).samples == 5 * 6 < settings.samples
     assert settings.beside, "or the talker of before is forgotten"
     assert not teaching("tiny", takes=5).beside, "nobody else is to be read"
 

@@ -10,11 +10,11 @@ from gunileo.model import load_weights
 from gunileo.settings import Settings, laid_out
 
 
-def settings_from(model: Path | str, talkers: int = 1) -> Settings:
+def settings_from(model: Path | str, talkers: int = 1, clips: int = 20) -> Settings:
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
     The layout is that of the weights. A run is gone on with by the settings of any other. A shipped model is
-    adapted, which takes five to twenty clips of a new talker, by ``adapting``.
+    adapted, which takes five to twenty ``clips`` of a new talker, by ``adapting``.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
@@ -22,11 +22,11 @@ def settings_from(model: Path | str, talkers: int = 1) -> Settings:
     path = registry.weights_of(model)
     layout = load_weights(path).config
     begun = replace(laid_out(layout), init=str(path), normalise=layout.normalise)
-    return adapting(begun, talkers) if registry.shipped(model) else begun
+    return adapting(begun, talkers, clips) if registry.shipped(model) else begun
 
 
-def adapting(settings: Settings, talkers: int = 1) -> Settings:
-    """The same with what few clips of a new talker need.
+def adapting(settings: Settings, talkers: int = 1, clips: int = 20) -> Settings:
+    """The same with what so few ``clips`` of a new talker need.
 
     The weights may go anywhere, as the model that they began with reads on beside the new one: each clip is read by
     the network that it goes better with, and so the talker of before is not forgotten. With clips of several
@@ -36,13 +36,14 @@ def adapting(settings: Settings, talkers: int = 1) -> Settings:
     The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words.
     The published layout's stay, as moving them made nothing better and took four times as long; it has no such head.
 
-    The last epoch is kept, as one or two validation clips can't choose one.
+    The last epoch is kept, as one or two validation clips can't choose one. A clip is seen six times an epoch at most:
+    what a few are seen more often teaches to be certain, and takes longer.
     """
     alone = talkers == 1
     learning = replace(
         settings,
         epochs=10 if alone else 12,
-        samples=60 if alone or not settings.feedback else 100,
+        samples=min(60 if alone or not settings.feedback else 100, 6 * clips),
         batch_size=10,
         learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
@@ -59,9 +60,8 @@ def teaching(model: Path | str, takes: int) -> Settings:
     """Settings by which a user's own takes are learnt: as few clips of a new talker are, but without the first model
     beside, as nobody else is to be read any more. Raises as ``settings_from`` does.
 
-    A take is seen six times an epoch at most, so that a few of them take seconds; and this process loads them itself,
-    as beginning another for every epoch took longer than loading does.
+    This process loads them itself, as beginning another for every epoch took longer than loading does.
     """
-    settings = settings_from(model)
-    settings = settings if registry.shipped(model) else adapting(settings)
-    return replace(settings, samples=min(settings.samples, 6 * takes), beside=False, workers=0)
+    settings = settings_from(model, clips=takes)
+    settings = settings if registry.shipped(model) else adapting(settings, clips=takes)
+    return replace(settings, beside=False, workers=0)

@@ -78,6 +78,7 @@ def train(
     from gunileo.cores import sleep_while_waiting
 
     sleep_while_waiting()
+    from collections import Counter
     from dataclasses import replace
 
     import torch
@@ -102,8 +103,9 @@ def train(
     )
     if init and layout:
         raise typer.BadParameter(f"{init} has a layout of its own; leave this out", param_hint="--layout")
-    talking = {clip.talker for clip in training}
-    settings = settings_from(init, len(talking)) if init else laid_out(LAYOUTS[layout or _Layout.labial])
+    of_each = Counter(clip.talker for clip in training)
+    fewest = min(of_each.values(), default=0)
+    settings = settings_from(init, len(of_each), fewest) if init else laid_out(LAYOUTS[layout or _Layout.labial])
 
     def say(line: str) -> None:
         if is_first():
