@@ -210,6 +210,14 @@ def test_the_first_model_reads_on_beside_the_new_one(shelf: Path, synthetic_cach
     assert load_model(alone).before is None
 
 
+def test_other_sentences_are_not_left_to_the_first_model(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    cache = Cache(synthetic_cache)
+    said = [replace(utterance, text="lights on", words=()) for utterance in cache.utterances]
+    settings = replace(settings_from("tiny"), **QUICK, samples=4)
+    train(cache, said[:4], said[4:], tmp_path / "run", settings)
+    assert load_model(tmp_path / "run").before is None
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_clip_is_read_by_the_network_that_it_goes_better_with(
     network: LabialCNN, synthetic_cache: Path, tmp_path: Path, swapped: bool

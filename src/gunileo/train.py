@@ -39,7 +39,7 @@ from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin
 from gunileo.progress import progress
 from gunileo.registry import BEFORE
-from gunileo.sentence import BLANK
+from gunileo.sentence import BLANK, is_grid
 from gunileo.settings import Settings
 
 
@@ -154,7 +154,8 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
 
     state = state_of(kept)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
-    if fit.settings.beside:
+    # One that was taught other sentences has nothing to leave to a model of GRID's.
+    if fit.settings.beside and all(is_grid(utterance.text) for utterance in fit.train_part):
         write_whole(run / BEFORE, Path(fit.settings.init).with_suffix(".onnx").read_bytes())
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
