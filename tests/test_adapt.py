@@ -22,6 +22,7 @@ from gunileo.export import describe_calibration, export_onnx, rounded
 from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.origin import begin
 from gunileo.registry import ModelError, ModelInfo
+from gunileo.sentence import BLANK
 from gunileo.settings import Settings
 from gunileo.train import Training, balanced, train
 
@@ -231,6 +232,11 @@ def test_a_clip_is_read_by_the_network_that_it_goes_better_with(
         readers.append(load_model(tmp_path / f"{name}.onnx"))
     certain, undecided = readers
     both = replace(undecided, before=certain) if swapped else replace(certain, before=undecided)
+    network.classes.bias.data[BLANK] = 40.0
+    export_onnx(network, tmp_path / "silent.onnx")
+    silent = load_model(tmp_path / "silent.onnx")
+    for mute in (replace(silent, before=certain), replace(certain, before=silent)):
+        assert mute.read(regions, "greedy") == certain.read(regions, "greedy"), "nothing is never the better reading"
     for how, fits in (("greedy", certain), ("grammar", undecided)):  # of one letter, no sentence can be made
         assert both.best_heard(regions, how)[0].checksum == fits.checksum
         assert both.read(regions, how) == fits.read(regions, how)

@@ -319,7 +319,7 @@ def test_the_network_learns_from_the_takes_and_they_are_its_examples(
     model = teach(tmp_path / "takes", "hall", quick, train=True, progress=lambda *step: seen.append(step)).model
     assert ("training", 1, 1) in seen
     assert (model.trained, model.base, model.tested) == (True, quick, 1)
-    assert json.loads((model.folder / "run" / "settings.json").read_text())["anchor"] == 0
+    assert json.loads((model.folder / "run" / "settings.json").read_text())["beside"] is False
     trained_on = json.loads((model.folder / "run" / "clips.json").read_text())
     assert len(trained_on["training"]) == 5
     assert set(trained_on["validation"]).isdisjoint(trained_on["training"])

@@ -146,15 +146,16 @@ class Reader:
         """The reader to decode regions [T, 100, 150] by, and what it hears in them.
 
         That is this one, but for an adapted model. There it may be the one ``before``: the one to whose network what
-        can be said is likelier, by the first mark of ``confidence.evidence``: all sentences of the grammar together,
-        or without one what was decoded.
+        can be said is likelier, for each letter of what it decodes (the first mark of ``confidence.evidence``): all
+        sentences of the grammar together, or without one what is decoded. One that decodes nothing is never better.
         """
         logp, named = self.hear(regions)
         if self.before is None:
             return self, logp, named
         decode, spoken = _decoder(how, grammar), _spoken(how, grammar)
         others, names = self.before.hear(regions)
-        new, old = (evidence(own, _raw(own, decode, spoken), spoken)[0] for own in (logp, others))
+        read = [(own, _raw(own, decode, spoken)) for own in (logp, others)]
+        new, old = (evidence(own, said, spoken)[0] if said.words else np.inf for own, said in read)
         return (self, logp, named) if new <= old else (self.before, others, names)
 
     def decode(

@@ -56,9 +56,9 @@ def train(
 
     ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
-    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``). Returns the path of
-    model.safetensors. ``progress`` is called with the epochs done and all of them, in place
-    of what is printed otherwise; what it raises ends the run.
+    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``), and before.onnx, the model begun
+    with, if that reads on (``beside``). Returns the path of model.safetensors. ``progress`` is called with the epochs
+    done and all of them, in place of what is printed otherwise; what it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
     no number, or every answer is still blank at the end; ``Stopped`` on Ctrl-C.
