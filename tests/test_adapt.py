@@ -287,3 +287,4 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
     assert (settings["epochs"], settings["frozen"], settings["beside"]) == (1, True, True)
     assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"
+    assert settings["samples"] == 2 * 6 < begun.samples, "two clips are seen six times each"

@@ -31,7 +31,7 @@ class Settings:
     init: str = ""  # weights to begin from, past the curriculum; original: none
     samples: int = 0  # in an epoch, of the talker with the fewest clips (``train.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions stay as they begin
-    beside: bool = False  # if all say GRID's sentences, the model begun with reads on: each clip, the one that fits it
+    beside: bool = False  # the model begun with reads on beside the new one, if all clips say GRID's sentences
     hear_from: int = 0  # after so many epochs, texts without times get those that the network hears; never if 0
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
