@@ -29,6 +29,10 @@ from gunileo.train import Training, balanced, train
 LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
 CALIBRATIONS = {how: Calibration((1.0, -1.0, -1.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), -2.0, 33) for how in ("greedy",)}
+UNDECIDED = Calibration((0.0, 0.0, 0.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), 0.0, 33)  # every clip's score is 0
+NEVER_SURE, ALWAYS_SURE = (
+    dict.fromkeys(("greedy", "grammar"), replace(UNDECIDED, threshold=threshold)) for threshold in (1.0, -1.0)
+)
 QUICK = {"epochs": 1, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
 
 
@@ -220,7 +224,7 @@ def test_other_sentences_are_not_left_to_the_first_model(shelf: Path, synthetic_
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_a_clip_is_read_by_the_network_that_it_goes_better_with(
+def test_a_clip_is_read_by_the_network_that_knows_it_or_that_it_goes_better_with(
     network: LabialCNN, synthetic_cache: Path, tmp_path: Path, swapped: bool
 ) -> None:
     cache = Cache(synthetic_cache)
@@ -230,17 +234,20 @@ def test_a_clip_is_read_by_the_network_that_it_goes_better_with(
         network.classes.bias.data[LETTER] = bias
         export_onnx(network, tmp_path / f"{name}.onnx")
         readers.append(load_model(tmp_path / f"{name}.onnx"))
-    certain, undecided = readers
+    certain, undecided = (replace(reader, calibrations=NEVER_SURE) for reader in readers)
     both = replace(undecided, before=certain) if swapped else replace(certain, before=undecided)
     network.classes.bias.data[BLANK] = 40.0
     export_onnx(network, tmp_path / "silent.onnx")
-    silent = load_model(tmp_path / "silent.onnx")
+    silent = replace(load_model(tmp_path / "silent.onnx"), calibrations=NEVER_SURE)
     for mute in (replace(silent, before=certain), replace(certain, before=silent)):
         assert mute.read(regions, "greedy") == certain.read(regions, "greedy"), "nothing is never the better reading"
     for how, fits in (("greedy", certain), ("grammar", undecided)):  # of one letter, no sentence can be made
-        assert both.best_heard(regions, how)[0].checksum == fits.checksum
+        assert both.best_heard(regions, how).reader.checksum == fits.checksum
         assert both.read(regions, how) == fits.read(regions, how)
         assert both.transcribe_regions(regions, "clip", how).text == fits.read(regions, how).text
+        assert both.before is not None
+        known = replace(both, before=replace(both.before, calibrations=ALWAYS_SURE))
+        assert known.read(regions, how) == known.before.read(regions, how), "it knows the talker"
 
 
 def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(

@@ -97,21 +97,30 @@ def _calibration(entry: dict[str, object]) -> Calibration:
 def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> Array:
     """Two marks of how badly log-probabilities [T, 37] go with what was ``decoded`` from them, lower is better.
 
-    The first is how unlikely all sentences of ``grammar`` are together, or, without one, the decoded text in all
-    its paths: logarithm of the negative log-likelihood in nats for each symbol of the text. The second is
-    the logarithm of the entropy, in nats, of the mean frame from the first word's start to the last one's end.
-    Neither changes with silence before and after. Zeros if no words were decoded. ``DecodeError`` if the frames are
-    too few for the grammar, or for the text.
+    The first is the logarithm of ``surprise``. The second is the logarithm of the entropy, in nats, of the mean frame
+    from the first word's start to the last one's end. Neither changes with silence before and after. Zeros if no words
+    were decoded. ``DecodeError`` if the frames are too few for the grammar, or for the text.
     """
     if not decoded.words:
         return np.zeros(2)
-    logp = np.maximum(np.asarray(logp, np.float64), _LEAST)
-    likelihood = log_likelihood(logp, grammar or Grammar.from_sentences([decoded.text]))
-    surprise = max(0.0, -likelihood) / len(decoded.text)
+    logp = _finite(logp)
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = logp[start : max(end, start + 1)]
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
-    return np.log(_FLOOR + np.array([surprise, entropy]))
+    return np.log(_FLOOR + np.array([surprise(logp, decoded.text, grammar), entropy]))
+
+
+def surprise(logp: Floats, text: str, grammar: Grammar | None = None) -> float:
+    """How unlikely all sentences of ``grammar`` are together, or, without one, ``text`` in all its paths.
+
+    That is the negative log-likelihood in nats for each symbol of ``text``, which was decoded from log-probabilities
+    [T, 37]. ``DecodeError`` if the frames are too few for the grammar, or for the text.
+    """
+    return max(0.0, -log_likelihood(_finite(logp), grammar or Grammar.from_sentences([text]))) / len(text)
+
+
+def _finite(logp: Floats) -> Floats:
+    return np.maximum(np.asarray(logp, np.float64), _LEAST)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from gunileo import examples, registry, timing
 from gunileo.activity import LONGEST, moving
-from gunileo.confidence import Calibrations, evidence, from_json
+from gunileo.confidence import Calibrations, evidence, from_json, surprise
 from gunileo.cores import usable_cores
 from gunileo.decode import DECODERS, Decoded, DecodeError, Floats, viterbi
 from gunileo.examples import Examples, Match
@@ -137,26 +138,27 @@ class Reader:
         """
         if how == "grammar" and grammar is None and self.examples:
             return self.recognise(regions)
-        reader, logp, named = self.best_heard(regions, how, grammar)
-        return reader.decode(logp, how, grammar, named)
+        return self.best_heard(regions, how, grammar).decoded
 
-    def best_heard(
-        self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None
-    ) -> tuple[Reader, Floats, Floats | None]:
-        """The reader to decode regions [T, 100, 150] by, and what it hears in them.
+    def best_heard(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Heard:
+        """What is heard in regions [T, 100, 150], by this reader or, of an adapted model, the one ``before``.
 
-        That is this one, but for an adapted model. There it may be the one ``before``: the one to whose network what
-        can be said is likelier, for each letter of what it decodes (the first mark of ``confidence.evidence``): all
-        sentences of the grammar together, or without one what is decoded. One that decodes nothing is never better.
+        That one reads what it is sure of, as it knows the talker. All else is read by the one to whose network what
+        can be said is likelier (``confidence.surprise``). One that decodes nothing is never better.
         """
+        first = self.before.best_heard(regions, how, grammar) if self.before else None
+        if first and first.decoded.sure:
+            return first
         logp, named = self.hear(regions)
-        if self.before is None:
-            return self, logp, named
-        decode, spoken = _decoder(how, grammar), _spoken(how, grammar)
-        others, names = self.before.hear(regions)
-        read = [(own, _raw(own, decode, spoken)) for own in (logp, others)]
-        new, old = (evidence(own, said, spoken)[0] if said.words else np.inf for own, said in read)
-        return (self, logp, named) if new <= old else (self.before, others, names)
+        own = Heard(self, logp, self.decode(logp, how, grammar, named))
+        if first is None:
+            return own
+        spoken = _spoken(how, grammar)
+
+        def unlikely(heard: Heard) -> float:
+            return surprise(heard.log_probabilities, heard.decoded.text, spoken) if heard.decoded.words else np.inf
+
+        return min(own, first, key=unlikely)
 
     def decode(
         self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None, named: Floats | None = None
@@ -172,7 +174,8 @@ class Reader:
         ``ValueError`` for another way to decode, or a grammar that it has no use for.
         """
         spoken = _spoken(how, grammar)
-        raw = decoded = _raw(logp, _decoder(how, grammar), spoken)
+        decode = _decoder(how, grammar)
+        raw = decoded = decode(logp) if spoken is None else viterbi(logp, spoken)
         if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
             settle = calibration.apply if isinstance(how, str) else calibration.judge
             decoded = settle(raw, evidence(logp, raw, spoken))
@@ -267,14 +270,17 @@ def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
     return DECODERS[how]
 
 
+class Heard(NamedTuple):
+    """A reader, the log-probabilities [T, 37] that its network gives a clip, and what it decodes from them."""
+
+    reader: Reader
+    log_probabilities: Floats
+    decoded: Decoded
+
+
 def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
     """The grammar that is decoded by, if any."""
     return (grammar or Grammar.grid()) if how == "grammar" else None
-
-
-def _raw(logp: Floats, decode: Callable[[Floats], Decoded], spoken: Grammar | None) -> Decoded:
-    """The words as decoded, their confidences the decoder's own."""
-    return decode(logp) if spoken is None else viterbi(logp, spoken)
 
 
 def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:

@@ -297,7 +297,7 @@ def explain(reader: Reader, regions: Regions, clip: Clip, place: int) -> Explain
     """What in a clip's regions, uint8 [T, 100, 150], spoke for the GRID word that was read in a place."""
     decoded = clip.read["grammar"]
     word = decoded.words[place]
-    reader = reader.best_heard(regions)[0]
+    reader = reader.best_heard(regions).reader
     found = saliency(reader, regions, decoded.text.split(), place, SLOTS[place], word.start, word.end)
     said = clip.said.split()[place]
     return Explained(clip.id, PLACES[place], said, word.word, word.confidence, word.start, word.end, found)
@@ -307,8 +307,7 @@ def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]], 
     """Add what is read from each kind of impostor made of a clip."""
     for kind, pose in _POSES.items():
         with suppress(DecodeError):  # too short a clip
-            teller, logp, named = reader.best_heard(pose(regions), "grammar", grammar)
-            posed[kind].append(teller.decode(logp, "grammar", grammar, named))
+            posed[kind].append(reader.best_heard(pose(regions), "grammar", grammar).decoded)
 
 
 def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Impostors]:

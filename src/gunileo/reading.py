@@ -134,7 +134,7 @@ def _loaded(model: str, version: str) -> Reader:
 def _alternatives(reader: Reader, regions: list[Regions]) -> tuple[tuple[str, float], ...]:
     if reader.examples:
         return tuple((match.text, match.confidence) for match in reader.matches(np.stack(regions))[:_BEST])
-    found = nbest(reader.best_heard(np.stack(regions))[1], Grammar.grid(), _BEST)
+    found = nbest(reader.best_heard(np.stack(regions)).log_probabilities, Grammar.grid(), _BEST)
     return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 
