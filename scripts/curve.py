@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
     parser.add_argument("--clips", type=int, nargs="+", default=CLIPS)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)

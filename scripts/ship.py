@@ -1,4 +1,4 @@
-"""Release a trained run: python scripts/ship.py RUN CACHE [--name labial] [--split grid_s1_valid] [--talkers s1]
+"""Release a trained run: python scripts/ship.py RUN CACHE [--name labial] [--only LIST] [--split LIST]
 
 Writes src/gunileo/weights/NAME.onnx and NAME.safetensors (float16, folded) from RUN/model.safetensors,
 calibrates and measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
@@ -46,16 +46,15 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a finished training run")
     parser.add_argument("cache", type=Path, help="the cache that it was trained on")
     parser.add_argument("--split", default="grid_s1_valid", help="shipped list of the clips that were held back")
-    parser.add_argument("--talkers", help="as given to gunileo train: talkers trained on; all, if none")
-    parser.add_argument("--leave-out", help="as given to gunileo train: list of utterances kept away")
+    parser.add_argument(
+        "--only", default="grid_s1_train", help="as given to gunileo train: list of what was trained on"
+    )
     parser.add_argument("--name", choices=LAYOUTS, default="labial")
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
     names = listed(arguments.split)
-    left_out = listed(arguments.leave_out) if arguments.leave_out else ()
-    talkers = arguments.talkers.split(",") if arguments.talkers else None
-    trained, held = training_parts(cache.utterances, names, leave_out=left_out, talkers=talkers)
+    trained, held = training_parts(cache.utterances, names, listed(arguments.only))
     if len(held) < len(set(names)):
         raise SystemExit(f"{cache.path} has {len(held)} of the {len(set(names))} clips of {arguments.split}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert settings_from("tiny", clips=5).samples == 5 * 6 < settings.samples
     assert settings.beside, "or the talker of before is forgotten"
     assert not teaching("tiny", takes=5).beside, "nobody else is to be read"
+
+
+def test_a_known_talkers_clips_beside_the_new_ones_let_more_be_learnt() -> None:
+    alone, beside = (settings_from("labial-wide", talkers) for talkers in (1, 2))
+    assert (alone.epochs, alone.samples, alone.learning_rate, alone.hear_from) == (10, 60, 5e-4, 0)
+    assert (beside.epochs, beside.samples, beside.learning_rate, beside.hear_from) == (12, 100, 1e-3, 5)
+
+
+def test_a_changed_first_model_is_told_before_any_training(shelf: Path) -> None:
+    (shelf / "tiny.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match=r"tiny\.onnx: checksum .* reinstall gunileo$"):
+        settings_from("tiny")
 
 
 def test_a_cheap_layout_learns_with_all_its_weights() -> None:
@@ -290,8 +303,14 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     code, out, err = run(*arguments, "--init", "tiny")
     assert code == 0, err
     assert "2 clips to train on, 1 to validate on" in out
-    assert "the last epoch's model" in out
+    assert "the last epoch's model, tiny beside it" in out
     begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
     assert (settings["epochs"], settings["frozen"], settings["beside"]) == (1, True, True)
     assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"
     assert settings["samples"] == 2 * 6 < begun.samples, "two clips are seen six times each"
+    both = ("train", synthetic_cache, "-o", tmp_path / "both", "--device", "cpu", "--epochs", 1)
+    code, out, err = run(*both, "--init", "tiny")
+    assert code == 0, err
+    assert re.search("^of each talker, to train on: s1 [23], s2 [23]$", out, re.MULTILINE)
+    settings = json.loads((tmp_path / "both" / "settings.json").read_text())
+    assert settings["learning_rate"] == settings_from("tiny", talkers=2).learning_rate != begun.learning_rate

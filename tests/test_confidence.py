@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -214,8 +214,22 @@ def test_a_still_face_only_has_a_cameras_noise() -> None:
     assert held.std(axis=0).mean() == pytest.approx(2, abs=0.2)
 
 
+@dataclass
+class Before:
+    known: int
+
+    def read(self, regions: np.ndarray, how: str) -> Decoded:
+        return Decoded("", (), 0.0, sure=len(regions) > self.known)
+
+
 class Pixel:
-    """A reader whose network spells what the brightness of each frame's corner says, a little in doubt."""
+    """A reader whose network spells what the brightness of each frame's corner says, a little in doubt.
+
+    Of an adapted model, the one before is sure of sentences that are longer than so many frames.
+    """
+
+    def __init__(self, known: int | None = None) -> None:
+        self.before = None if known is None else Before(known)
 
     def log_probabilities(self, regions: np.ndarray) -> np.ndarray:
         classes = np.rint(regions[:, 0, 0] / 6).astype(int) % len(CLASSES)
@@ -247,6 +261,18 @@ def test_calibrate_learns_from_the_clips_what_can_be_read() -> None:
         decoded = viterbi(logp, grammar)
         judged = found["grammar"].apply(decoded, evidence(logp, decoded, grammar))
         assert (judged.sure, judged.confidence > 0.5) == (sure, sure)
+
+
+def test_what_an_adapted_model_leaves_to_the_one_before_teaches_nothing() -> None:
+    texts = sorted((code_to_text(code) for code in draw_codes(3 * FEWEST)), key=len)
+    utterances = [CachedUtterance(text, "s1", 2 * len(text) + 10, text, (), "") for text in texts]
+    lengths = [len(Sentences().load(utterance)) for utterance in utterances]
+    assert calibrate(Pixel(known=lengths[0] - 1), Sentences(), utterances) == {}
+    middle = lengths[2 * FEWEST]
+    left = sum(length <= middle for length in lengths)
+    assert 0 < left < len(texts)
+    found = calibrate(Pixel(known=middle), Sentences(), utterances)
+    assert {calibration.good for calibration in found.values()} == {left}
 
 
 def test_calibrate_leaves_the_grammar_out_for_other_sentences_and_does_without_few_clips() -> None:

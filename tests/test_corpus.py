@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -348,6 +349,17 @@ def test_the_shipped_validation_list_is_the_hashed_part_of_s1(shared: Path) -> N
     corpus = find_corpus(shared / "grid")
     own = split_talkers(corpus.utterances, ["s1"])
     assert {clip.id for clip in validation_part(own, 75)} == set(read_split(SHIPPED))
+    trained = read_split(SHIPPED.with_name("grid_s1_train.txt"))
+    assert {*trained, *read_split(SHIPPED), "s1/pbio7a"} == {clip.id for clip in own}
+    assert set(trained).isdisjoint(read_split(SHIPPED))
+    assert set(trained).isdisjoint(read_split(shared / "splits" / "grid_overlapped_test.txt"))
+
+
+def test_no_stranger_is_the_talker_trained_on() -> None:
+    strangers = Counter(name.partition("/")[0] for name in read_split(SHIPPED.with_name("grid_strangers.txt")))
+    assert strangers == {"s3": 1, "s4": 30, "s5": 10, "s22": 1, "s23": 1, "s32": 1}
+    trained = read_split(SHIPPED.with_name("grid_s1_train.txt"))
+    assert (len(trained), {name.partition("/")[0] for name in trained}) == (669, {"s1"})
 
 
 def test_real_grid_clips_all_pair(shared: Path) -> None:
@@ -365,6 +377,16 @@ def test_training_never_sees_what_is_validated_or_left_out() -> None:
     assert held == validation_part(everything[1:40], 4)
     assert {u.id for u in training} | {u.id for u in held} == {f"s1/{i}" for i in range(1, 40)}
     assert not {u.id for u in training} & {u.id for u in held}
+
+
+def test_a_tenth_of_each_talker_is_held_back_but_of_one_with_hardly_any_clips() -> None:
+    many, few = [clips(*(f"{talker}/{i}" for i in range(count))) for talker, count in (("s1", 70), ("s2", 11))]
+    stray = clips("s3/0", "s3/1")
+    training, held = training_parts([*many, *few, *stray])
+    assert held == [*validation_part(many, 7), *validation_part(few, 2)]
+    assert training == [clip for clip in [*many, *few, *stray] if clip not in held]
+    everybody = [*clips("s1/a", "s1/b"), *stray]
+    assert training_parts(everybody)[1] == validation_part(everybody, 1)
 
 
 def test_training_on_listed_utterances_alone() -> None:

@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 
 from gunileo import registry
+from gunileo.cache import Cache
+from gunileo.corpus import find_corpus
 from gunileo.decode import DecodeError
 from gunileo.engine import load_model
+from gunileo.evaluate import evaluate, to_text
+from gunileo.figures import measure
 from gunileo.files import FileError, alone
 from gunileo.mouth import MouthError, Regions, mouth_regions, read_regions
+from gunileo.prepare import prepare
 from gunileo.registry import ModelError
 from gunileo.sentence import is_grid
 from gunileo.synthetic import speak
@@ -195,6 +200,20 @@ def test_what_killed_lessons_left_is_swept_and_no_model_is_ever_half_there(own: 
     assert {path.name for path in (models / "kitchen").iterdir()} == {"teach.json", again.version}
     assert again.version != model.version
     assert load_model("kitchen").examples
+
+
+def test_a_taught_model_is_measured_by_its_commands(own: Path, again: dict[str, Path], tmp_path: Path) -> None:
+    for text, video in again.items():
+        shutil.copy(video, tmp_path / f"{text}.mp4")
+        (tmp_path / f"{text}.txt").write_text(text)
+    assert not prepare(find_corpus(tmp_path).utterances, tmp_path / "cache", workers=1).skipped
+    reader, cache = load_model("kitchen"), Cache(tmp_path / "cache")
+    found = evaluate(reader, cache, cache.utterances)
+    assert [clip.read["grammar"].text for clip in found.clips] == [clip.said for clip in found.clips]
+    assert "look at greedy alone" not in to_text(found)
+    posed = {one.kind for one in measure(found, reader, cache, cache.utterances).impostors}
+    assert "backwards" in posed
+    assert "still face" not in posed, "no command is said without a move"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "labial-wide", "end.", "x" * 64])

@@ -20,9 +20,11 @@ def settings_from(model: Path | str, talkers: int = 1, clips: int = 20) -> Setti
     if the weights can't be used.
     """
     path = registry.weights_of(model)
+    if info := registry.shipped(model):
+        registry.released(info, info.file)  # which reads on beside the new one: checked before any training
     layout = load_weights(path).config
     begun = replace(laid_out(layout), init=str(path), normalise=layout.normalise)
-    return adapting(begun, talkers, clips) if registry.shipped(model) else begun
+    return adapting(begun, talkers, clips) if info else begun
 
 
 def adapting(settings: Settings, talkers: int = 1, clips: int = 20) -> Settings:

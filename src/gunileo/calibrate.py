@@ -30,9 +30,12 @@ def calibrate(
     """Learn how far ``reader`` can be trusted from ``utterances`` of ``cache`` that it was not trained on.
 
     A decoder gets a calibration if it reads enough clips well (``confidence.FEWEST``), the grammar from GRID's
-    sentences alone; the result may be empty. Of more than a hundred utterances, every second, third, ... is read,
+    sentences alone; the result may be empty. What an adapted model leaves to the one before is not learnt from, as its
+    own network isn't asked. Of more than a hundred utterances, every second, third, ... is read,
     each in seven versions. Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken.
     """
+    if before := reader.before:
+        utterances = [one for one in utterances if not before.read(cache.load(one), "greedy").sure]
     if len(utterances) < FEWEST:
         return {}
     chosen = utterances[:: -(-len(utterances) // MOST)]

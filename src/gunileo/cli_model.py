@@ -10,7 +10,7 @@ import typer
 
 from gunileo.arguments import Grammar, Model, filled, listed
 from gunileo.errors import GunileoError, Stopped
-from gunileo.registry import DEFAULT
+from gunileo.registry import BEFORE, DEFAULT
 
 
 class _Device(StrEnum):
@@ -112,6 +112,9 @@ def train(
             typer.echo(line)
 
     say(f"{len(training)} clips to train on, {len(validation)} to validate on")
+    if init and len(of_each) > 1:  # the talker with the fewest says how much is learnt: a stray one should be seen
+        counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
+        say(f"of each talker, to train on: {counts}")
     if leave_out:
         say(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
@@ -119,9 +122,10 @@ def train(
     settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
     kept = "last" if settings.keep_last else "best"
     try:
-        say(f"{run(opened, training, validation, output, settings, resume)}: the {kept} epoch's model")
+        model = run(opened, training, validation, output, settings, resume)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; go on with --resume") from None
+    say(f"{model}: the {kept} epoch's model{f', {init} beside it' if (output / BEFORE).exists() else ''}")
 
 
 def evaluate(

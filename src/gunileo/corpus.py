@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv"})
+_HELD_FROM = 5  # clips of a talker, of whom some are held back to validate on
 _TALKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
@@ -228,6 +229,19 @@ def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> l
     return [utterance for utterance in utterances if utterance.id in chosen]
 
 
+def _tenth(utterances: Sequence[_Clip]) -> list[_Clip]:
+    """A tenth, rounded up, of each talker's clips, so that one with few is tested beside one with many.
+
+    Who has fewer than five is trained on alone, but if nobody has more.
+    """
+    own = defaultdict[str, list[_Clip]](list)
+    for utterance in utterances:
+        own[utterance.talker].append(utterance)
+    parts = [clips for clips in own.values() if len(clips) >= _HELD_FROM] or [list(utterances)]
+    held = {clip.id for clips in parts for clip in validation_part(clips, -(-len(clips) // 10))}
+    return [utterance for utterance in utterances if utterance.id in held]
+
+
 class _Partners(NamedTuple):
     """The names by which a video and its label find each other."""
 
@@ -244,16 +258,16 @@ def training_parts(
 ) -> tuple[list[_Clip], list[_Clip]]:
     """What to train on and what to validate on; the two never share an utterance.
 
-    ``validation`` names the validation part, else it is a tenth of the rest by hash of the id. Trained on is what
-    is left of ``talkers`` (all if None) and of the utterances named by ``only`` (all if None). Utterances named
-    by ``leave_out``, a test list say, are in neither, and need not be here. Lists name ids or talkers, as for
-    ``split``. ``CorpusError`` if another list names nothing that is here.
+    ``validation`` names the validation part, else it is a tenth of the rest by hash of the id, of each talker who has
+    five clips or more. Trained on is what is left of ``talkers`` (all if None) and of the utterances named by ``only``
+    (all if None). Utterances named by ``leave_out``, a test list say, are in neither, and need not be here. Lists name
+    ids or talkers, as for ``split``. ``CorpusError`` if another list names nothing that is here.
     """
     left = set(leave_out)
     here = [utterance for utterance in utterances if not left & {utterance.id, utterance.talker}]
     training = split(here, only) if only is not None else here
     training = split_talkers(training, talkers) if talkers is not None else training
-    held = split(here, validation) if validation is not None else validation_part(training, -(-len(training) // 10))
+    held = split(here, validation) if validation is not None else _tenth(training)
     names = {utterance.id for utterance in held}
     return [utterance for utterance in training if utterance.id not in names], held
 

@@ -191,14 +191,14 @@ def join(
     """
     pieces: list[Piece] = []
     now, start, said = utterance, 0, [utterance.words[0].word]
-    for place in range(1, len(utterance.words)):
-        if place == len(now.words):
-            break
+    place = 1
+    while place < len(now.words):
         other = others[int(random.integers(len(others)))]
         if random.random() < seam and place < len(other.words):
             pieces.append(Piece(now, start, gap(now, place), " ".join(said)))
             now, start, said = other, gap(other, place), []
         said.append(now.words[place].word)
+        place += 1
     return [*pieces, Piece(now, start, now.frames, " ".join(said))]
 
 

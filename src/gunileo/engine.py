@@ -204,6 +204,7 @@ class Reader:
     def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
         """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
 
+        Of an adapted model they are its new network's; ``best_heard`` has those of the one that reads the clip.
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
         """
         return self._outputs(["log_probabilities"], regions)[0]

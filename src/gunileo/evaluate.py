@@ -78,7 +78,7 @@ class Evaluation:
     cache: str
     clips: list[Clip]
     unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
-    own_grammar: bool = False  # whether the grammar is another than GRID's
+    own_grammar: bool = False  # whether the grammar is another than GRID's: one that was given, or taught commands
     scores: dict[str, Score] = field(default_factory=dict)
     talkers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
     unsure: dict[str, float] = field(default_factory=dict)  # share of clips of which the reader is not sure
@@ -103,7 +103,7 @@ def evaluate(
 ) -> Evaluation:
     """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
 
-    The grammar is GRID's if none is given.
+    The grammar is GRID's if none is given, or of a taught model its commands.
 
     Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
     are no ``utterances``.
@@ -123,7 +123,7 @@ def evaluate(
         clips.append(Clip(utterance.id, utterance.talker, utterance.text, utterance.words, read))
         if progress:
             progress(number, len(utterances))
-    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=grammar is not None)
+    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.examples))
 
 
 def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:

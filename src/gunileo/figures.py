@@ -174,7 +174,7 @@ def measure(
         if place is None:
             _pose(reader, regions, posed, grammar)
         else:
-            explained.append(explain(reader, regions, clip, place))
+            explained.append(explain(reader, regions, clip, place, grammar))
         if progress:
             progress(number, len(posing) + len(words))
     return Figures(
@@ -293,11 +293,11 @@ def _right_share(words: Sequence[tuple[float, Clip, int, bool]], place: int) -> 
     return sum(right) / max(1, len(right))
 
 
-def explain(reader: Reader, regions: Regions, clip: Clip, place: int) -> Explained:
+def explain(reader: Reader, regions: Regions, clip: Clip, place: int, grammar: Grammar | None = None) -> Explained:
     """What in a clip's regions, uint8 [T, 100, 150], spoke for the GRID word that was read in a place."""
     decoded = clip.read["grammar"]
     word = decoded.words[place]
-    reader = reader.best_heard(regions).reader
+    reader = reader.best_heard(regions, "grammar", grammar).reader
     found = saliency(reader, regions, decoded.text.split(), place, SLOTS[place], word.start, word.end)
     said = clip.said.split()[place]
     return Explained(clip.id, PLACES[place], said, word.word, word.confidence, word.start, word.end, found)
@@ -307,7 +307,7 @@ def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]], 
     """Add what is read from each kind of impostor made of a clip."""
     for kind, pose in _POSES.items():
         with suppress(DecodeError):  # too short a clip
-            posed[kind].append(reader.best_heard(pose(regions), "grammar", grammar).decoded)
+            posed[kind].append(reader.read(pose(regions), "grammar", grammar))
 
 
 def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Impostors]:
