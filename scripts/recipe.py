@@ -42,6 +42,7 @@ ROWS = {
     "no-normalisation": replace(BASE, normalise=False),
     "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
     "more-dropout": replace(BASE, feature_dropout=0.5),
+    "no-pace": replace(BASE, augmentation=Augmentation(speed=0)),
     "no-looks": replace(BASE, augmentation=STILL),
     "more-looks": replace(
         BASE, augmentation=Augmentation(rotation=10, scale=0.2, stretch=0.12, contrast=0.35, shade=0.6)
