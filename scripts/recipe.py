@@ -30,28 +30,15 @@ from gunileo.settings import laid_out
 from gunileo.train import train
 
 BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=10)
-STILL = Augmentation(rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0)
 ROWS = {
     "base": BASE,
     "no-feedback": replace(BASE, feedback=False),
     "no-word-head": replace(BASE, feedback=False, word_weight=0),
-    "published-layers": replace(laid_out(LAYOUTS["labial"]), epochs=10),
     "no-joined-sentences": replace(BASE, augmentation=Augmentation(join=0)),
     "no-curriculum": replace(BASE, curriculum=0),
-    "no-cuts-later": replace(BASE, cuts_at_end=0),
     "no-normalisation": replace(BASE, normalise=False),
     "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
-    "more-dropout": replace(BASE, feature_dropout=0.5),
-    "no-pace": replace(BASE, augmentation=Augmentation(speed=0)),
-    "no-looks": replace(BASE, augmentation=STILL),
-    "more-looks": replace(
-        BASE, augmentation=Augmentation(rotation=10, scale=0.2, stretch=0.12, contrast=0.35, shade=0.6)
-    ),
-    "no-changes": replace(BASE, augmentation=replace(STILL, shift=0, mirror=False, time_jitter=0, join=0)),
-    "batch-8": replace(BASE, batch_size=8),
     "rate-2e-3": replace(BASE, learning_rate=2e-3),
-    "rate-5e-4": replace(BASE, learning_rate=5e-4),
-    "decay-0.2": replace(BASE, weight_decay=0.2),
 }
 
 
