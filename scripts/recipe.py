@@ -35,6 +35,7 @@ ROWS = {
     "no-feedback": replace(BASE, feedback=False),
     "no-word-head": replace(BASE, feedback=False, word_weight=0),
     "no-joined-sentences": replace(BASE, augmentation=Augmentation(join=0)),
+    "no-pace": replace(BASE, augmentation=Augmentation(speed=0)),
     "no-curriculum": replace(BASE, curriculum=0),
     "no-normalisation": replace(BASE, normalise=False),
     "no-dropout": replace(BASE, dropout=0, feature_dropout=0),
