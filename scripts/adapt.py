@@ -2,9 +2,10 @@
 
 CACHE holds a talker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new talker's clips,
 the first by a hash of their names, are tested and never taught; of the others 5, 10 and 20 are taught, drawn anew for
-each draw. 20 clips are taught once more with old clips mixed in. Prints a row each: word error rates on the ten
-(mean, lowest to highest draw) and on the old talker's validation list, the share of the ten that the model is sure
-of with the words right in these, and seconds of training. Nothing is chosen by the ten: the last epoch is kept.
+each draw (s4's ten are the list grid_s4_test). 20 clips are taught once more with old clips mixed in. Prints a row
+each: word error rates on the ten (mean, lowest to highest draw) and on the old talker's validation list, the share of
+the ten that the model is sure of with the words right in these, and seconds of training. No epoch is chosen by the
+ten: the last one is kept.
 
 Word times that the new talker's clips came with are left aside. With --teach, clips are taught as ``gunileo teach
 --train`` does, without the first model beside the new one. There is no row with old clips then.

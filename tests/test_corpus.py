@@ -358,6 +358,8 @@ def test_the_shipped_validation_list_is_the_hashed_part_of_s1(shared: Path) -> N
 def test_no_stranger_is_the_talker_trained_on() -> None:
     strangers = Counter(name.partition("/")[0] for name in read_split(SHIPPED.with_name("grid_strangers.txt")))
     assert strangers == {"s3": 1, "s4": 30, "s5": 10, "s22": 1, "s23": 1, "s32": 1}
+    own = clips(*(name for name in read_split(SHIPPED.with_name("grid_strangers.txt")) if name.startswith("s4/")))
+    assert {clip.id for clip in validation_part(own, 10)} == set(read_split(SHIPPED.with_name("grid_s4_test.txt")))
     trained = read_split(SHIPPED.with_name("grid_s1_train.txt"))
     assert (len(trained), {name.partition("/")[0] for name in trained}) == (669, {"s1"})
 

@@ -38,7 +38,7 @@ def train(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Utterances to validate on, a list as for evaluate; a tenth, by hash of the name, if left out.",
+            help="Utterances to validate on, a list as for evaluate; a tenth of each talker's, by hash, if left out.",
         ),
     ] = None,
     only: Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")] = None,

@@ -103,9 +103,8 @@ def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> 
     """
     if not decoded.words:
         return np.zeros(2)
-    logp = _finite(logp)
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
-    frames = logp[start : max(end, start + 1)]
+    frames = _finite(logp[start : max(end, start + 1)])
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
     return np.log(_FLOOR + np.array([surprise(logp, decoded.text, grammar), entropy]))
 

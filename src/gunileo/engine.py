@@ -144,7 +144,7 @@ class Reader:
         """What is heard in regions [T, 100, 150], by this reader or, of an adapted model, the one ``before``.
 
         That one reads what it is sure of, as it knows the talker. All else is read by the one to whose network what
-        can be said is likelier (``confidence.surprise``). One that decodes nothing is never better.
+        can be said is likelier (``confidence.surprise``). One that decodes nothing is never better. Raises as ``read``.
         """
         first = self.before.best_heard(regions, how, grammar) if self.before else None
         if first and first.decoded.sure:
@@ -261,6 +261,14 @@ class Reader:
         return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
+class Heard(NamedTuple):
+    """A reader, the log-probabilities [T, 37] that its network gives a clip, and what it decodes from them."""
+
+    reader: Reader
+    log_probabilities: Floats
+    decoded: Decoded
+
+
 def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
     if grammar and how != "grammar":
         raise ValueError(f"a grammar is given, but {how!r} takes none; decode by 'grammar'")
@@ -269,14 +277,6 @@ def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
     if how not in DECODERS:
         raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
     return DECODERS[how]
-
-
-class Heard(NamedTuple):
-    """A reader, the log-probabilities [T, 37] that its network gives a clip, and what it decodes from them."""
-
-    reader: Reader
-    log_probabilities: Floats
-    decoded: Decoded
 
 
 def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
