@@ -13,6 +13,8 @@ import clips
 import pytest
 
 from gunileo.cache import Cache
+from gunileo.errors import Stopped
+from gunileo.train import Training, train
 from gunileo.video import write_video
 
 
@@ -108,6 +110,21 @@ def test_evaluate(synthetic_cache: Path, tmp_path: Path) -> None:
     begun = time.monotonic()
     _, err = stopped(tmp_path, lambda: time.monotonic() > begun + 3, "evaluate", cache)
     assert err == "stopped\n"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_loader_that_ctrl_c_broke_off_is_no_fault(
+    asked: bool, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(trainer: object, training: Training, **_: object) -> None:  # as Lightning's own, where Python drops Ctrl-C
+        if asked:
+            training.ended.set()
+        raise RuntimeError("Please call `iter(combined_loader)` first.")
+
+    monkeypatch.setattr("lightning.Trainer.fit", fit)
+    cache = Cache(synthetic_cache)
+    with pytest.raises(Stopped if asked else RuntimeError):
+        train(cache, cache.utterances[:4], cache.utterances[4:], tmp_path / "run")
 
 
 def test_train_can_be_resumed(synthetic_cache: Path, tmp_path: Path) -> None:

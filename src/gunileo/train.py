@@ -76,7 +76,9 @@ def train(
     try:
         with heard(fit.ended), memory.kept():
             trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
-    except SystemExit:  # Lightning's way to end on Ctrl-C
+    except (SystemExit, RuntimeError) as ending:  # Lightning's way to end on Ctrl-C, or of loaders that it broke off
+        if isinstance(ending, RuntimeError) and not fit.ended.is_set():
+            raise
         raise Stopped(f"{run}: stopped; go on with --resume") from None
     except OSError as error:
         reason = f"can't be written ({error.strerror}); free some space and go on with --resume"
