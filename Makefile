@@ -10,18 +10,20 @@ demo: .venv/ready  ## the main job on a made-up talking face: prepare, train, te
 test: check  ## every test
 	$(BIN)/pytest
 
-check: .venv/ready  ## style and types
+check: .venv/ready  ## style, types, and which package imports which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lowest:  ## the quick tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	$(PYTHON) -m venv .lowest
 	$(PYTHON) .ci/lowest.py > .lowest/constraints.txt
 	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,burn,serve,lexicon,dev]'
-	.lowest/bin/pytest tests/test_labels.py tests/test_corpus.py tests/test_decode.py tests/test_video.py tests/test_mouth.py \
-		tests/test_prepare.py tests/test_engine.py tests/test_export.py tests/test_cli.py tests/test_download.py \
-		--deselect tests/test_cli.py::test_help_imports_nothing_heavy  # Typer's lowest imports Rich for its help
+	.lowest/bin/pytest tests/corpus/test_labels.py tests/corpus/test_finders.py tests/corpus/test_prepare.py \
+		tests/corpus/test_download.py tests/decoding/test_ctc.py tests/vision/test_video.py tests/vision/test_mouth.py \
+		tests/inference/test_reader.py tests/training/test_export.py tests/cli/test_main.py \
+		--deselect tests/cli/test_main.py::test_help_imports_nothing_heavy  # Typer's lowest imports Rich for its help
 
 lock:  ## constraints.txt anew: the newest version of everything that is installed, on any system
 	$(PYTHON) -m venv .lock

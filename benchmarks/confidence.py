@@ -18,19 +18,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gunileo.arguments import listed
-from gunileo.cache import Cache, CachedUtterance
-from gunileo.calibrate import fit_all, samples
-from gunileo.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
-from gunileo.corpus import split
-from gunileo.decode import Decoded, Floats, greedy, viterbi
-from gunileo.engine import Reader, load_model
-from gunileo.grammar import Grammar
-from gunileo.metrics import calibration_error, words_right
-from gunileo.mouth import read_regions
-from gunileo.progress import progress
-from gunileo.sentence import code_to_text
-from gunileo.synthetic import make_corpus
+from gunileo.cli.options import listed
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.grid import code_to_text
+from gunileo.corpus.split import split
+from gunileo.corpus.synthetic import make_corpus
+from gunileo.decoding.ctc import Decoded, Floats, greedy, viterbi
+from gunileo.decoding.grammar import Grammar
+from gunileo.evaluation.calibrate import fit_all, samples
+from gunileo.evaluation.metrics import calibration_error, words_right
+from gunileo.inference.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
+from gunileo.inference.reader import Reader, load_model
+from gunileo.util.progress import progress
+from gunileo.vision.mouth import read_regions
 
 PARTS = 10
 PORTRAIT = 20  # clips of an animated face

@@ -18,14 +18,14 @@ from tempfile import TemporaryDirectory
 import av
 from speed import CODE, keep_to_two
 
-from gunileo.engine import load_model
+from gunileo.corpus.synthetic import make_corpus
 from gunileo.errors import GunileoError
-from gunileo.registry import DEFAULT
-from gunileo.synthetic import make_corpus
+from gunileo.inference.reader import load_model
+from gunileo.inference.registry import DEFAULT
 
 _READ = """
 import json, resource, sys, time
-from gunileo.engine import load_model
+from gunileo.inference.reader import load_model
 begun = time.perf_counter()
 texts = [sentence.text for sentence in load_model(sys.argv[2]).stream(sys.argv[1])]
 seconds = time.perf_counter() - begun

@@ -26,9 +26,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import numpy as np
 
-from gunileo.engine import load_model
-from gunileo.synthetic import speak
-from gunileo.video import write_video
+from gunileo.corpus.synthetic import speak
+from gunileo.inference.reader import load_model
+from gunileo.vision.video import write_video
 
 _GROWTH = 64 * 2**20  # bytes that memory may differ by and still be flat
 _PATIENCE = 600  # seconds that a client keeps coming again

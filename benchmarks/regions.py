@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.engine import load_model
 from gunileo.errors import GunileoError
-from gunileo.face import FaceTracker
-from gunileo.mouth import Regions, _Path, _pose, mouth_stream
-from gunileo.video import Frame, read_frames
+from gunileo.inference.reader import load_model
+from gunileo.vision.face import FaceTracker
+from gunileo.vision.mouth import Regions, _Path, _pose, mouth_stream
+from gunileo.vision.video import Frame, read_frames
 
 # Regions [100, 150] and their corners [4, 2], of each frame, None where there is no face.
 Cut = tuple[list[Regions | None], list[NDArray[np.float32] | None]]

@@ -28,15 +28,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gunileo.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
-from gunileo.cache import Cache
-from gunileo.cores import sleep_while_waiting, usable_cores
-from gunileo.corpus import Utterance, find_corpus
+from gunileo.corpus.cache import Cache
+from gunileo.corpus.finders import Utterance, find_corpus
+from gunileo.corpus.prepare import prepare
+from gunileo.corpus.synthetic import make_corpus
 from gunileo.errors import GunileoError
-from gunileo.prepare import prepare
-from gunileo.registry import DEFAULT
-from gunileo.synthetic import make_corpus
-from gunileo.video import FPS, read_frames, write_video
+from gunileo.inference.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
+from gunileo.inference.registry import DEFAULT
+from gunileo.util.cores import sleep_while_waiting, usable_cores
+from gunileo.vision.video import FPS, read_frames, write_video
 
 CODE = "bbaf2n"  # what the synthetic clip says
 UTTERANCES = 5000
@@ -160,7 +160,7 @@ def building(folder: Path) -> Figure:
     line = json.loads(manifest.read_text())
     names = [f"s1/{number:04}" for number in range(UTTERANCES)]
     manifest.write_text("".join(json.dumps({**line, "id": name, "file": f"{name}.png"}) + "\n" for name in names))
-    from gunileo.dataset import Clips  # here, so that PyTorch's threads are not there while reading is measured
+    from gunileo.training.dataset import Clips
 
     def build() -> None:
         opened = Cache(cache)
@@ -208,10 +208,10 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
     """Clips a second in all batches but the first, and the share of that time in which a batch was waited for."""
     import lightning
 
-    from gunileo import memory
-    from gunileo.dataset import Batch
-    from gunileo.settings import Settings
-    from gunileo.train import Training, _precision
+    from gunileo.training import memory
+    from gunileo.training.config import Settings
+    from gunileo.training.dataset import Batch
+    from gunileo.training.train import Training, _precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
@@ -252,8 +252,8 @@ def plain_loop(cache: Cache) -> float:
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-    from gunileo.dataset import NO_WORD, Clips, collate
-    from gunileo.model import LabialCNN, ModelConfig
+    from gunileo.training.dataset import NO_WORD, Clips, collate
+    from gunileo.training.model import LabialCNN, ModelConfig
 
     words = tuple(sorted({word.word for word in cache.utterances[0].words}))
     model = LabialCNN(ModelConfig(words=words, normalise=True))

@@ -20,11 +20,11 @@ from unittest.mock import patch
 
 import numpy as np
 
-from gunileo import face, mouth
-from gunileo.engine import Reader, load_model
 from gunileo.errors import GunileoError
-from gunileo.registry import DEFAULT
-from gunileo.video import read_frames
+from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.registry import DEFAULT
+from gunileo.vision import face, mouth
+from gunileo.vision.video import read_frames
 
 REPEATS = 9
 Spent = dict[str, float]  # milliseconds a stage

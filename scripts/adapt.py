@@ -24,16 +24,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.adapt import settings_from, teaching
-from gunileo.arguments import listed
-from gunileo.cache import Cache, CachedUtterance
-from gunileo.corpus import training_parts, validation_part
-from gunileo.engine import Reader, load_model
-from gunileo.evaluate import evaluate
-from gunileo.metrics import words_right
-from gunileo.registry import DEFAULT
-from gunileo.settings import Settings
-from gunileo.train import train
+from gunileo.cli.options import listed
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.split import training_parts, validation_part
+from gunileo.evaluation.evaluate import evaluate
+from gunileo.evaluation.metrics import words_right
+from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.registry import DEFAULT
+from gunileo.training.config import Settings
+from gunileo.training.fine_tune import settings_from, teaching
+from gunileo.training.train import train
 
 TESTED = 10  # clips
 TAUGHT = (5, 10, 20)

@@ -16,16 +16,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gunileo.arguments import listed
-from gunileo.cache import Cache
-from gunileo.corpus import training_parts, validation_part
-from gunileo.engine import load_model
+from gunileo.cli.options import listed
+from gunileo.corpus.cache import Cache
+from gunileo.corpus.split import training_parts, validation_part
 from gunileo.errors import GunileoError
-from gunileo.evaluate import Score, evaluate
-from gunileo.model import LAYOUTS
-from gunileo.registry import DEFAULT
-from gunileo.settings import laid_out
-from gunileo.train import train
+from gunileo.evaluation.evaluate import Score, evaluate
+from gunileo.inference.reader import load_model
+from gunileo.inference.registry import DEFAULT
+from gunileo.training.config import laid_out
+from gunileo.training.model import LAYOUTS
+from gunileo.training.train import train
 
 CLIPS = (10, 30, 100, 300, 670)
 SAMPLES = 500  # an epoch

@@ -1,7 +1,7 @@
 """Convert MediaPipe's face models to ONNX: python scripts/face_models.py mediapipe-0.10.21-*.whl
 
-Writes src/gunileo/landmarks/*.onnx from the two TFLite models in the wheel, and prints how far their output on random
-pictures is from LiteRT's, and their checksums for NOTICE. Weights stay the float16 that they are stored in, but
+Writes src/gunileo/vision/landmarks/*.onnx from the two TFLite models in the wheel, and prints how far their output on
+random pictures is from LiteRT's, and their checksums for NOTICE. Weights stay the float16 that they are stored in, but
 for those that take the pixels' factor. Needs ``pip install tflite ai-edge-litert`` and the "train" extra; ``pip
 download --no-deps mediapipe==0.10.21`` gets the wheel.
 """
@@ -22,9 +22,9 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from gunileo.files import write_whole
+from gunileo.util.files import write_whole
 
-FOLDER = Path(__file__).parents[1] / "src" / "gunileo" / "landmarks"
+FOLDER = Path(__file__).parents[1] / "src" / "gunileo" / "vision" / "landmarks"
 # In the wheel: a model, its sha256, and the factor and the summand that make its input of bytes.
 SOURCES = (
     (

@@ -26,16 +26,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.cache import Cache, CachedUtterance
-from gunileo.confidence import logistic
-from gunileo.decode import DecodeError, viterbi
-from gunileo.engine import Reader, load_model
-from gunileo.examples import Match, apart, distances, marks, ranked
-from gunileo.grammar import Grammar
-from gunileo.mouth import Regions
-from gunileo.registry import DEFAULT
-from gunileo.sentence import SLOTS
-from gunileo.video import FPS
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.grid import SLOTS
+from gunileo.decoding.ctc import DecodeError, viterbi
+from gunileo.decoding.grammar import Grammar
+from gunileo.inference.confidence import logistic
+from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.registry import DEFAULT
+from gunileo.inference.templates import Match, apart, distances, marks, ranked
+from gunileo.vision.mouth import Regions
+from gunileo.vision.video import FPS
 
 TAKES = (1, 2, 3)
 RESAMPLED = 50  # times, the clips of each draw
@@ -276,8 +276,8 @@ class _Held(Cache):
 
 def trained(group: Group, draw: Draw, model: str) -> Reader:
     """The network after training on a draw's examples."""
-    from gunileo.adapt import teaching
-    from gunileo.train import train
+    from gunileo.training.fine_tune import teaching
+    from gunileo.training.train import train
 
     cuts = group.cuts
     taught = [CachedUtterance(str(i), "", len(cuts[i].regions), cuts[i].text, (), "") for i in draw.examples]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from av._core import library_meta
 
-from gunileo.registry import available_models
+from gunileo.inference.registry import available_models
 
 ALWAYS = "always"
 EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "dev")

@@ -17,9 +17,9 @@ import uvicorn
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from gunileo.server import create_app
-from gunileo.synthetic import speak
-from gunileo.video import write_video
+from gunileo.corpus.synthetic import speak
+from gunileo.server.app import create_app
+from gunileo.vision.video import write_video
 
 PORT = 8765
 HEIGHT = 900  # pixels of both pictures

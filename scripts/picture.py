@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from gunileo.cli import main as gunileo
-from gunileo.mouth import mouth_regions
-from gunileo.synthetic import Segment, speak
-from gunileo.video import FPS, read_frames, write_video
+from gunileo.cli.main import main as gunileo
+from gunileo.corpus.synthetic import Segment, speak
+from gunileo.vision.mouth import mouth_regions
+from gunileo.vision.video import FPS, read_frames, write_video
 
 UNITS = 1000  # of GRID's alignments in a frame
 CODE = "bbaf2n"

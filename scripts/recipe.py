@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gunileo.arguments import listed
-from gunileo.cache import Cache, CachedUtterance
-from gunileo.corpus import training_parts
-from gunileo.dataset import Augmentation
-from gunileo.decode import Floats, log_likelihood
-from gunileo.engine import Reader, load_model
+from gunileo.cli.options import listed
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.split import training_parts
+from gunileo.decoding.ctc import Floats, log_likelihood
+from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
-from gunileo.evaluate import evaluate
-from gunileo.grammar import Grammar
-from gunileo.model import LAYOUTS, load_weights, parameters
-from gunileo.settings import laid_out
-from gunileo.train import train
+from gunileo.evaluation.evaluate import evaluate
+from gunileo.inference.reader import Reader, load_model
+from gunileo.training.augmentation import Augmentation
+from gunileo.training.config import laid_out
+from gunileo.training.model import LAYOUTS, load_weights, parameters
+from gunileo.training.train import train
 
 BASE = replace(laid_out(LAYOUTS["labial-wide"]), epochs=10)
 ROWS = {

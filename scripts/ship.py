@@ -1,7 +1,7 @@
 """Release a trained run: python scripts/ship.py RUN CACHE [--name labial] [--only LIST] [--split LIST]
 
-Writes src/gunileo/weights/NAME.onnx and NAME.safetensors (float16, folded) from RUN/model.safetensors,
-calibrates and measures the ONNX file on the split of CACHE, and enters both files in src/gunileo/weights/models.json.
+Writes src/gunileo/inference/weights/NAME.onnx and NAME.safetensors (float16, folded) from RUN/model.safetensors,
+calibrates and measures the ONNX file on the split of CACHE, and enters both files in models.json beside them.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.arguments import listed
-from gunileo.cache import Cache, CachedUtterance
-from gunileo.calibrate import calibrate
-from gunileo.confidence import Calibrations
-from gunileo.corpus import training_parts
-from gunileo.decode import DECODERS
-from gunileo.engine import load_model
-from gunileo.evaluate import Evaluation, evaluate, to_text
-from gunileo.export import LICENCE, describe_calibration, export_onnx, rounded
-from gunileo.files import write_whole
-from gunileo.model import LAYOUTS, load_weights, parameters, save_model
-from gunileo.mouth import HEIGHT, WIDTH
-from gunileo.progress import progress
-from gunileo.registry import ModelInfo
-from gunileo.timing import learn
+from gunileo.cli.options import listed
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.split import training_parts
+from gunileo.decoding.ctc import DECODERS
+from gunileo.evaluation.calibrate import calibrate
+from gunileo.evaluation.evaluate import Evaluation, evaluate
+from gunileo.evaluation.word_times import learn
+from gunileo.inference.confidence import Calibrations
+from gunileo.inference.reader import load_model
+from gunileo.inference.registry import ModelInfo
+from gunileo.training.export import LICENCE, describe_calibration, export_onnx, rounded
+from gunileo.training.model import LAYOUTS, load_weights, parameters, save_model
+from gunileo.util.files import write_whole
+from gunileo.util.progress import progress
+from gunileo.vision.mouth import HEIGHT, WIDTH
 
-WEIGHTS = Path(__file__).parents[1] / "src" / "gunileo" / "weights"
+WEIGHTS = Path(__file__).parents[1] / "src" / "gunileo" / "inference" / "weights"
 LIMIT = 20e6  # bytes that both files may take together
 ATTRIBUTION = (
     "Trained on the GRID audiovisual sentence corpus by M. Cooke, J. Barker, S. Cunningham and X. Shao "
@@ -72,7 +72,7 @@ def main() -> None:
     evaluation = evaluate(load_model(onnx), cache, held)
     info = describe(arguments.name, sizes, parameters(shipped), evaluation, trained, held, arguments.split)
     register(info)
-    print(to_text(evaluation) + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
+    print(evaluation.to_text() + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
 
 
 def calibrated(onnx: Path, cache: Cache, held: Sequence[CachedUtterance]) -> Calibrations:

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.synthetic import Segment, speak
-from gunileo.video import write_video
+from gunileo.corpus.synthetic import Segment, speak
+from gunileo.vision.video import write_video
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3], RGB
 CODE = "bbaf2n"  # what the talking clips say

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from gunileo import cli
-from gunileo.corpus import find_corpus
-from gunileo.prepare import prepare
-from gunileo.synthetic import make_corpus
+from gunileo.cli import main
+from gunileo.corpus.finders import find_corpus
+from gunileo.corpus.prepare import prepare
+from gunileo.corpus.synthetic import make_corpus
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 settings.load_profile("untimed")
@@ -51,8 +51,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The .onnx file of a small network that has learned nothing."""
     import torch
 
-    from gunileo.export import export_onnx
-    from gunileo.model import LabialCNN, ModelConfig
+    from gunileo.training.export import export_onnx
+    from gunileo.training.model import LabialCNN, ModelConfig
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "tiny.onnx"
@@ -78,7 +78,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]
     def call(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            cli.main([str(argument) for argument in arguments])
+            main.main([str(argument) for argument in arguments])
         return int(exit_.value.code or 0), *capfd.readouterr()
 
     return call

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from gunileo.sentence import BLANK, CLASSES, encode
+from gunileo.corpus.grid import BLANK, CLASSES, encode
 
 USED = [BLANK, *encode(" ab")]  # few classes, so that all paths can be written out
 

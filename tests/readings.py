@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gunileo.decode import Decoded
-from gunileo.evaluate import Clip
-from gunileo.labels import WordTime
-from gunileo.transcript import Word
+from gunileo.corpus.labels import WordTime
+from gunileo.decoding.ctc import Decoded
+from gunileo.evaluation.evaluate import Clip
+from gunileo.output.transcript import Word
 
 SAID = ["bin blue at f two now", "lay white with s nine again"]
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 from nbclient import NotebookClient
 
-from gunileo.cli import app
+from gunileo.cli.main import app
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "gunileo.ipynb"
 

@@ -10,12 +10,12 @@ SPAWNED = """
 import multiprocessing
 import sys
 from pathlib import Path
-from gunileo.corpus import find_corpus
+from gunileo.corpus.finders import find_corpus
 from gunileo.errors import GunileoError
-from gunileo.cache import Cache
-from gunileo.prepare import prepare
-from gunileo.settings import Settings
-from gunileo.train import train
+from gunileo.corpus.cache import Cache
+from gunileo.corpus.prepare import prepare
+from gunileo.training.config import Settings
+from gunileo.training.train import train
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     corpus, folder = sys.argv[1], Path(sys.argv[2])

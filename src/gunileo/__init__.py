@@ -2,45 +2,118 @@
 
 >>> reader = gunileo.load_model()
 >>> reader.transcribe("bbaf2n.mpg").text
+
+All that a user needs is here; what it is made of is in the packages beneath.
 """
 
 import os
 from typing import TYPE_CHECKING, Any
 
 # Nothing leaves this computer: from 1.29 on, ONNX Runtime tells its makers of each model that is loaded, unless this
-# is set before it is imported. On Windows ``engine`` asks it to stop.
+# is set before it is imported. On Windows ``gunileo.inference.reader`` asks it to stop.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from gunileo.engine import Reader as Reader
-    from gunileo.engine import load_model as load_model
+    from gunileo.corpus.cache import Cache as Cache
+    from gunileo.corpus.finders import Corpus as Corpus
+    from gunileo.corpus.finders import Utterance as Utterance
+    from gunileo.corpus.finders import find_corpus as find_corpus
+    from gunileo.corpus.grid import CLASSES as CLASSES
+    from gunileo.corpus.grid import code_to_text as code_to_text
+    from gunileo.corpus.prepare import prepare as prepare
+    from gunileo.corpus.synthetic import draw_codes as draw_codes
+    from gunileo.corpus.synthetic import make_corpus as make_corpus
+    from gunileo.decoding.ctc import Decoded as Decoded
+    from gunileo.decoding.ctc import nbest as nbest
+    from gunileo.decoding.grammar import Grammar as Grammar
+    from gunileo.decoding.lexicon import Lexicon as Lexicon
     from gunileo.errors import GunileoError as GunileoError
-    from gunileo.live import Live as Live
-    from gunileo.registry import ModelInfo as ModelInfo
-    from gunileo.registry import available_models as available_models
-    from gunileo.transcript import Sentence as Sentence
-    from gunileo.transcript import Transcript as Transcript
-    from gunileo.transcript import Word as Word
+    from gunileo.evaluation.evaluate import Evaluation as Evaluation
+    from gunileo.evaluation.evaluate import evaluate as evaluate
+    from gunileo.inference.live import Live as Live
+    from gunileo.inference.reader import Reader as Reader
+    from gunileo.inference.reader import load_model as load_model
+    from gunileo.inference.registry import ModelInfo as ModelInfo
+    from gunileo.inference.registry import available_models as available_models
+    from gunileo.inference.templates import Match as Match
+    from gunileo.output.transcript import Sentence as Sentence
+    from gunileo.output.transcript import Transcript as Transcript
+    from gunileo.output.transcript import Word as Word
+    from gunileo.output.writers import write_transcript as write_transcript
+    from gunileo.training.augmentation import Augmentation as Augmentation
+    from gunileo.training.config import Settings as Settings
+    from gunileo.training.dataset import Clips as Clips
+    from gunileo.training.dataset import collate as collate
+    from gunileo.training.model import LabialCNN as LabialCNN
+    from gunileo.training.train import train as train
+    from gunileo.vision.faces import find_faces as find_faces
+    from gunileo.vision.mouth import contact_sheet as contact_sheet
+    from gunileo.vision.mouth import read_regions as read_regions
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    **dict.fromkeys(("Reader", "load_model"), "gunileo.engine"),
-    **dict.fromkeys(("ModelInfo", "available_models"), "gunileo.registry"),
-    "GunileoError": "gunileo.errors",
-    "Live": "gunileo.live",
-    **dict.fromkeys(("Sentence", "Transcript", "Word"), "gunileo.transcript"),
+_NAMES = {  # what each module gives
+    "gunileo.corpus.cache": ("Cache",),
+    "gunileo.corpus.finders": ("Corpus", "Utterance", "find_corpus"),
+    "gunileo.corpus.grid": ("CLASSES", "code_to_text"),
+    "gunileo.corpus.prepare": ("prepare",),
+    "gunileo.corpus.synthetic": ("draw_codes", "make_corpus"),
+    "gunileo.decoding.ctc": ("Decoded", "nbest"),
+    "gunileo.decoding.grammar": ("Grammar",),
+    "gunileo.decoding.lexicon": ("Lexicon",),
+    "gunileo.errors": ("GunileoError",),
+    "gunileo.evaluation.evaluate": ("Evaluation", "evaluate"),
+    "gunileo.inference.live": ("Live",),
+    "gunileo.inference.reader": ("Reader", "load_model"),
+    "gunileo.inference.registry": ("ModelInfo", "available_models"),
+    "gunileo.inference.templates": ("Match",),
+    "gunileo.output.transcript": ("Sentence", "Transcript", "Word"),
+    "gunileo.output.writers": ("write_transcript",),
+    "gunileo.training.augmentation": ("Augmentation",),
+    "gunileo.training.config": ("Settings",),
+    "gunileo.training.dataset": ("Clips", "collate"),
+    "gunileo.training.model": ("LabialCNN",),
+    "gunileo.training.train": ("train",),
+    "gunileo.vision.faces": ("find_faces",),
+    "gunileo.vision.mouth": ("contact_sheet", "read_regions"),
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
+    "CLASSES",
+    "Augmentation",
+    "Cache",
+    "Clips",
+    "Corpus",
+    "Decoded",
+    "Evaluation",
+    "Grammar",
     "GunileoError",
+    "LabialCNN",
+    "Lexicon",
     "Live",
+    "Match",
     "ModelInfo",
     "Reader",
     "Sentence",
+    "Settings",
     "Transcript",
+    "Utterance",
     "Word",
     "available_models",
+    "code_to_text",
+    "collate",
+    "contact_sheet",
+    "draw_codes",
+    "evaluate",
+    "find_corpus",
+    "find_faces",
     "load_model",
+    "make_corpus",
+    "nbest",
+    "prepare",
+    "read_regions",
+    "train",
+    "write_transcript",
 ]
 
 
@@ -51,3 +124,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -98,12 +98,12 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
 
 
 def _labels(place: Path) -> dict[str, Kind]:
-    from gunileo import download
-    from gunileo.cache import Cache
-    from gunileo.corpus import read_align, read_phones, read_split
-    from gunileo.grammar import Grammar
-    from gunileo.labels import read_text
-    from gunileo.prepare import prepare
+    from gunileo.corpus import download
+    from gunileo.corpus.cache import Cache
+    from gunileo.corpus.labels import read_align, read_phones, read_text
+    from gunileo.corpus.prepare import prepare
+    from gunileo.corpus.split import read_split
+    from gunileo.decoding.grammar import Grammar
 
     spoken = "0 12000 sil\n12000 18000 bin\n18000 24000 blue\n24000 30000 at\n30000 36000 f\n36000 42000 sp\n"
     phones = [{"phone": f"x_{place}", "offset": n / 10, "duration": 0.1} for n, place in enumerate("BIESBE")]
@@ -152,10 +152,10 @@ def _models(place: Path) -> Kind:
     import numpy as np
     import torch
 
-    from gunileo.checkpoint import state_of
-    from gunileo.engine import load_model
-    from gunileo.export import export_onnx
-    from gunileo.model import LabialCNN, ModelConfig, load_weights, save_model
+    from gunileo.inference.reader import load_model
+    from gunileo.training.checkpoint import state_of
+    from gunileo.training.export import export_onnx
+    from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -177,7 +177,7 @@ def _models(place: Path) -> Kind:
 def _clips(place: Path) -> Kind:
     import clips
 
-    from gunileo.mouth import read_regions
+    from gunileo.vision.mouth import read_regions
 
     names = [f"a{suffix}" for suffix in (".mp4", ".mov", ".webm", ".avi", ".mkv", ".mpg")]
     return Kind([(name, clips.coded(place / name, 12).read_bytes()) for name in names], read_regions, False)

@@ -37,13 +37,13 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from zenodo import Zenodo, packed
 
-from gunileo import registry
-from gunileo.cache import Cache
-from gunileo.corpus import find_corpus
+from gunileo.corpus.cache import Cache
+from gunileo.corpus.finders import find_corpus
+from gunileo.corpus.prepare import prepare
+from gunileo.corpus.synthetic import make_corpus, speak
 from gunileo.errors import GunileoError
-from gunileo.prepare import prepare
-from gunileo.synthetic import make_corpus, speak
-from gunileo.video import write_video
+from gunileo.inference import registry
+from gunileo.vision.video import write_video
 
 Summary = dict[str, Any]  # what is compared: files by checksum, figures by value
 
@@ -59,8 +59,8 @@ def prepares(folder: Path, corpus: Path) -> None:
 
 
 def trains(folder: Path, prepared: Path, epochs: int) -> None:
-    from gunileo.settings import Settings
-    from gunileo.train import train
+    from gunileo.training.config import Settings
+    from gunileo.training.train import train
 
     clips = Cache(prepared)
     settings = Settings(epochs=epochs, channels=(2, 2, 2), **TINY)
@@ -72,18 +72,18 @@ def trains(folder: Path, prepared: Path, epochs: int) -> None:
 
 
 def downloads(folder: Path, address: str) -> None:
-    from gunileo.download import download
+    from gunileo.corpus.download import download
 
     download("grid", folder, None, print, address)
 
 
 def teaches(folder: Path, takes: Path, base: Path) -> None:
-    from gunileo import adapt
-    from gunileo.teach import teach
+    from gunileo.teaching.teach import teach
+    from gunileo.training import fine_tune
 
     os.environ["GUNILEO_HOME"] = str(folder / "home")
-    teaching = adapt.teaching
-    adapt.teaching = lambda *given: replace(teaching(*given), epochs=2, samples=4, **TINY)
+    teaching = fine_tune.teaching
+    fine_tune.teaching = lambda *given: replace(teaching(*given), epochs=2, samples=4, **TINY)
     teach(takes, "kitchen", str(base), train=True)
 
 
@@ -92,8 +92,8 @@ def serves(folder: Path, takes: Path) -> None:
     import httpx
     import uvicorn
 
-    from gunileo.reading import Limits
-    from gunileo.server import create_app
+    from gunileo.server.app import create_app
+    from gunileo.server.jobs import Limits
 
     os.environ["GUNILEO_HOME"] = str(folder / "home")
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,8 @@ def _records(client: Any, address: str, takes: Path) -> None:
 def warm() -> ForkServerContext:
     """Begins processes that have all imports done, so that these take no part of the time in which it is killed."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gunileo.train", "gunileo.teach", "gunileo.server", "uvicorn", "httpx"])
+    ours = ["gunileo.training.train", "gunileo.teaching.teach", "gunileo.server.app"]
+    context.set_forkserver_preload([*ours, "uvicorn", "httpx"])
     return context
 
 
@@ -281,8 +282,8 @@ def corpus_of(folder: Path) -> Summary:
 
 def home_of(folder: Path, takes: Path) -> Summary:
     """The models that are listed, each of which can be loaded; the takes that are, by text and checksum; the user's."""
-    from gunileo.engine import load_model
-    from gunileo.takes import listed, recorded
+    from gunileo.inference.reader import load_model
+    from gunileo.server.recordings import listed, recorded
 
     with patch.dict(os.environ, {"GUNILEO_HOME": str(folder / "home")}):
         models = {}
@@ -312,8 +313,8 @@ def small_run(folder: Path) -> Path:
     """A finished run of a small network that has learnt nothing."""
     import torch
 
-    from gunileo.export import export_onnx
-    from gunileo.model import LabialCNN, ModelConfig, save_model
+    from gunileo.training.export import export_onnx
+    from gunileo.training.model import LabialCNN, ModelConfig, save_model
 
     folder.mkdir()
     torch.manual_seed(0)
@@ -325,7 +326,7 @@ def small_run(folder: Path) -> Path:
 
 def teach_job(place: Path) -> Job:
     """A take is added to what was taught, and the network trained."""
-    from gunileo.teach import teach
+    from gunileo.teaching.teach import teach
 
     takes, base = film(place / "takes"), small_run(place / "base")
     fewer = place / "fewer"

@@ -13,19 +13,20 @@ from pathlib import Path
 import pytest
 from kill import Zenodo, jobs, packed, run_of
 
-from gunileo import load_model, registry
-from gunileo.cache import Cache
-from gunileo.corpus import find_corpus
-from gunileo.download import download
+from gunileo import load_model
+from gunileo.corpus.cache import Cache
+from gunileo.corpus.download import download
+from gunileo.corpus.finders import find_corpus
+from gunileo.corpus.prepare import prepare
+from gunileo.corpus.synthetic import speak
 from gunileo.errors import GunileoError
-from gunileo.files import FileError, alone
-from gunileo.prepare import prepare
-from gunileo.settings import Settings
-from gunileo.synthetic import speak
-from gunileo.takes import keep
-from gunileo.teach import teach
-from gunileo.train import train
-from gunileo.video import write_video
+from gunileo.inference import registry
+from gunileo.server.recordings import keep
+from gunileo.teaching.teach import teach
+from gunileo.training.config import Settings
+from gunileo.training.train import train
+from gunileo.util.files import FileError, alone
+from gunileo.vision.video import write_video
 
 TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
@@ -126,7 +127,7 @@ def test_a_folder_that_can_only_be_read(
 
 def test_two_at_once_prepare_into_one_cache(synthetic_corpus: Path, tmp_path: Path, run) -> None:
     cache = tmp_path / "cache"
-    code = "import sys\nfrom gunileo.cli import main\nif __name__ == '__main__':\n    main(sys.argv[1:])\n"
+    code = "import sys\nfrom gunileo.cli.main import main\nif __name__ == '__main__':\n    main(sys.argv[1:])\n"
     (tmp_path / "cli.py").write_text(code)
     command = [sys.executable, str(tmp_path / "cli.py"), "prepare", str(synthetic_corpus), "-o", str(cache)]
     both = [subprocess.Popen([*command, "--workers", "1"], stderr=subprocess.PIPE, text=True) for _ in range(2)]

@@ -10,12 +10,12 @@ from fuzz import LABELS, fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gunileo import confidence, timing
-from gunileo.cache import FORMAT, Cache, CacheError
+from gunileo.corpus.cache import FORMAT, Cache, CacheError
+from gunileo.corpus.labels import read_align, read_phones, read_text
+from gunileo.corpus.prepare import prepare
+from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
-from gunileo.grammar import Grammar
-from gunileo.labels import read_align, read_phones, read_text
-from gunileo.prepare import prepare
+from gunileo.inference import confidence, timing
 
 COUNTS = {**dict.fromkeys(LABELS, 100), "model": 60, "clip": 30}
 

@@ -1,0 +1,1 @@
+"""The ``gunileo`` command: one file a subcommand."""

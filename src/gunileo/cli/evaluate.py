@@ -1,0 +1,66 @@
+"""``gunileo evaluate``: measure a model on a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed
+from gunileo.inference.registry import DEFAULT
+
+_Split = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="List of utterances or talkers, one a line; or a shipped one: grid_s1_valid."),
+]
+
+
+def evaluate(
+    cache: CacheFolder,
+    model: Model = DEFAULT,
+    split: _Split = None,
+    grammar: Grammar = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
+    ] = None,
+) -> None:
+    """Measure a model on a cache.
+
+    \b
+      gunileo evaluate caches/s1 --split grid_s1_valid
+      gunileo evaluate caches/mine --model runs/mine --grammar commands.txt --report report
+
+    Prints word and character error rates with their 95 % intervals, accuracy by place, each talker's error rates
+    and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its figures.
+    """
+    from gunileo.corpus.split import split as chosen
+    from gunileo.decoding.grammar import Grammar as Rules
+    from gunileo.evaluation.evaluate import evaluate as run
+    from gunileo.inference.reader import load_model
+    from gunileo.util.files import write_whole
+    from gunileo.util.progress import progress
+
+    rules = Rules.from_file(grammar) if grammar else None
+    reader, opened = load_model(model), filled(cache)
+    utterances = opened.utterances
+    if split:
+        names = listed(split)
+        utterances = chosen(utterances, names)
+        here = {name for utterance in utterances for name in (utterance.id, utterance.talker)}
+        if missing := set(names) - here:
+            typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
+    with progress("reading") as bar:
+        evaluation = run(reader, opened, utterances, bar, rules)
+    typer.echo(evaluation.to_text(), nl=False)
+    if json:
+        write_whole(json, evaluation.to_json())
+    if report:
+        from gunileo.evaluation.analysis import measure
+        from gunileo.evaluation.report import write_report
+
+        with progress("looking closer") as bar:
+            figures = measure(evaluation, reader, opened, utterances, bar, rules)
+        write_report(figures, opened, report)
+        typer.echo(f"{report / 'index.html'}")

@@ -1,0 +1,26 @@
+"""``gunileo export``: write a model as an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="Shipped model, or a finished run's folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
+) -> None:
+    """Write a model as an ONNX file that any ONNX runtime can use.
+
+    \b
+      gunileo export runs/mine -o mine.onnx
+
+    It is checked against PyTorch. Its metadata are classes, frame rate, region size, normalisation and the model's
+    card.
+    """
+    from gunileo.training.export import export_model
+
+    difference = export_model(model, output)
+    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, differs from PyTorch by {difference:.1g} at most")

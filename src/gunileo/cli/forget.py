@@ -1,0 +1,24 @@
+"""``gunileo forget``: remove models that you taught."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def forget(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught models.")],
+) -> None:
+    """Remove models that you taught.
+
+    \b
+      gunileo forget mine
+
+    The takes that 'gunileo serve' recorded for them go too.
+    """
+    from gunileo.teaching.teach import forget as remove
+
+    for name in names:
+        remove(name)
+        typer.echo(f"{name}: removed")

@@ -1,0 +1,101 @@
+"""The ``gunileo`` command: one subcommand a job. Whatever one needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from gunileo.cli import options
+from gunileo.cli.bench import bench
+from gunileo.cli.demo import demo
+from gunileo.cli.download import download
+from gunileo.cli.evaluate import evaluate
+from gunileo.cli.export import export
+from gunileo.cli.forget import forget
+from gunileo.cli.live import live
+from gunileo.cli.models import models
+from gunileo.cli.options import complain
+from gunileo.cli.prepare import prepare
+from gunileo.cli.serve import serve
+from gunileo.cli.sheet import sheet
+from gunileo.cli.summary import summary
+from gunileo.cli.teach import teach
+from gunileo.cli.train import train
+from gunileo.cli.transcribe import transcribe
+from gunileo.errors import GunileoError, Stopped
+
+_CTRL_C = 130  # what shells report of a program that Ctrl-C ended
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Read lips": (transcribe, live, serve),
+    "Teach a model your own commands": (teach, forget),
+    "Train a network": (download, prepare, sheet, train, evaluate),
+    "Look at models": (models, summary, export, bench),
+    "Without a video at hand": (demo,),
+}
+
+
+class _Subcommands(TyperGroup):
+    """All subcommands, listed by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, subcommands in _PANELS.items():
+            with formatter.section(title):
+                commands = [self.commands[each.__name__] for each in subcommands]
+                formatter.write_dl([(command.name, command.get_short_help_str(90)) for command in commands])
+
+
+app = typer.Typer(cls=_Subcommands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+for subcommands in _PANELS.values():
+    for subcommand in subcommands:
+        app.command()(subcommand)
+
+
+@app.callback()
+def _gunileo(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace too, for a report of it.")] = False,
+) -> None:
+    """Read lips: a video of a talking face goes in, the words come out. No sound is used.
+
+    Begin with one of these; each verb tells more with --help:
+
+    \b
+      gunileo transcribe talk.mp4              print what is said
+      gunileo transcribe talk.mp4 --burn       and draw it into the video
+      gunileo live                             read your camera as you speak
+      gunileo serve                            all that in your browser
+      gunileo demo                             see it all work on a made-up face
+
+    The models that come with it read the sentences of one talker well and strangers badly ("not sure: ..."). To read
+    your own commands from your own face, film each once or twice: teach.
+    """
+    options.verbose = verbose
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--verbose" in given:  # it may come after the verb, too
+        given = ["--verbose", *(argument for argument in given if argument != "--verbose")]
+    try:
+        app(args=given, prog_name="gunileo")
+    except SystemExit as ending:
+        if ending.code == _CTRL_C:  # typer's word for it
+            complain("stopped")
+        raise
+    except Stopped as error:
+        complain(error)
+        sys.exit(_CTRL_C)
+    except GunileoError as error:
+        complain(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "gunileo").startswith("gunileo"):
+            raise
+        extra = {"ray": "ray", "PIL": "burn"}.get(error.name or "", "train")
+        complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[{extra}]"')
+    except Exception as error:
+        complain(error, f"{type(error).__name__}: {error}; a fault of gunileo's: report what --verbose shows of it")
+    sys.exit(1)

@@ -1,0 +1,37 @@
+"""``gunileo models``: list the models that are here."""
+
+from __future__ import annotations
+
+import typer
+
+from gunileo.errors import GunileoError
+
+
+def models() -> None:
+    """List the models that are here, and what to expect of them.
+
+    \b
+      gunileo models
+
+    They are those that come with the package, and those that you taught.
+    """
+    from gunileo.inference.registry import available_models, taught_models
+
+    found = available_models()
+    if not found:
+        raise GunileoError("no models come with this installation; reinstall gunileo, or give --model an .onnx file")
+    for info in found:
+        typer.echo(
+            f"{info.name}\n"
+            f"  parameters          {info.parameters / 1e6:.1f} million\n"
+            f"  word error rate     {info.wer_greedy:.1%} greedy, {info.wer_grammar:.1%} with the grammar\n"
+            f"  character error     {info.cer_greedy:.1%} greedy, {info.cer_grammar:.1%} with the grammar\n"
+            f"  measured on         {info.measured_on}\n"
+            f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth regions given\n"
+            f"  trained on          {info.trained_on}\n"
+            f"  size                {info.bytes[info.file] / 1e6:.1f} MB\n"
+            f"  licence             {info.licence}\n"
+            f"  attribution         {info.attribution}"
+        )
+    for model in taught_models():
+        typer.echo(model.summary())

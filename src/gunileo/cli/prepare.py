@@ -1,0 +1,64 @@
+"""``gunileo prepare``: cut the mouths of a corpus into a cache."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.cli.options import complain
+from gunileo.errors import Stopped
+
+
+class _Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+_Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
+
+
+def prepare(
+    source: _Source,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
+    engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
+    ] = None,
+) -> None:
+    """Cut the mouth regions of a corpus into a cache.
+
+    \b
+      gunileo prepare clips -o caches/mine
+
+    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner.
+    """
+    from gunileo.corpus.finders import find_corpus
+    from gunileo.corpus.prepare import prepare as run
+    from gunileo.util.files import write_whole
+    from gunileo.util.progress import progress
+
+    if address and engine != _Engine.ray:
+        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+    elsewhere = None
+    if engine == _Engine.ray:
+        from gunileo.corpus.prepare_ray import on_ray
+
+        elsewhere = on_ray(address, workers)
+    corpus = find_corpus(source)
+    typer.echo(corpus.summary())
+    try:
+        with progress("preparing") as bar:
+            report = run(corpus.utterances, output, workers, bar, elsewhere)
+    except KeyboardInterrupt:
+        raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
+    skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
+    write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
+    typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
+    width = max((len(name) for name, _ in skipped), default=0)
+    for name, reason in skipped:
+        complain(f"{name:{width}}  {reason}")
+    raise typer.Exit(1 if skipped else 0)

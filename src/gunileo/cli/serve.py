@@ -1,0 +1,67 @@
+"""``gunileo serve``: serve the page and the HTTP API."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import Annotated
+
+import typer
+
+from gunileo.cli.options import Model
+from gunileo.errors import GunileoError
+from gunileo.inference.registry import DEFAULT
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to answer on; others than this machine's need a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    model: Model = DEFAULT,
+) -> None:
+    """Serve a page that reads lips, and an HTTP API, until Ctrl-C.
+
+    \b
+      gunileo serve
+
+    On an address other than this machine's own it makes a token and prints it; page and API then ask for it.
+    Browsers give a page the camera on localhost or over https alone.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import PIL  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn
+        import websockets  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise GunileoError(
+            f'{error.name} is not installed, which this needs; run: pip install "gunileo[serve]"'
+        ) from None
+    from gunileo.inference.reader import load_model
+    from gunileo.server.app import create_app
+    from gunileo.server.auth import LOOPBACK
+
+    load_model(model)  # a wrong name is told now
+    bound = _bind(host, port)
+    token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+    everywhere = host in ("0.0.0.0", "::")
+    shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
+    link = f"http://{shown}:{bound.getsockname()[1]}/"
+    typer.echo(f"{link}{f'?token={token}' if token else ''}  (Ctrl-C ends it)")
+    config = uvicorn.Config(create_app(model, token=token), log_level="warning", ws_max_size=2**21)
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen()  # who is told the address may use it at once
+    except OSError as error:
+        raise GunileoError(f"{host}:{port}: {error.strerror}; choose another with --host or --port") from None
+    return bound

@@ -1,0 +1,51 @@
+"""``gunileo sheet``: show mouth crops in one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.cli.options import complain, find_clips
+from gunileo.errors import GunileoError
+
+_SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show
+
+
+def sheet(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
+) -> None:
+    """Show mouth regions in one picture, a row a clip.
+
+    \b
+      gunileo sheet clips -o sheet.png
+    """
+    from gunileo.util.files import write_whole
+    from gunileo.util.progress import progress
+    from gunileo.vision.image import to_png
+    from gunileo.vision.mouth import contact_sheet
+
+    if not source.is_dir():
+        raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
+    clips = find_clips(source)
+    if not clips:
+        raise typer.Exit(1)
+    chosen = [
+        clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
+    ]
+    rows, failed = [], False
+    with progress("looking") as bar:
+        for number, (name, load) in enumerate(chosen, 1):
+            try:
+                rows.append((name, load()))
+            except GunileoError as error:
+                failed = True
+                complain(error)
+            bar(number, len(chosen))
+    if not rows:
+        raise GunileoError(f"{source}: no clip of which a mouth can be shown")
+    write_whole(output, to_png(contact_sheet(rows)))
+    typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
+    raise typer.Exit(1 if failed else 0)

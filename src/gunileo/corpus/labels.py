@@ -1,0 +1,140 @@
+"""Label files: what is said in a clip and when, from GRID's .align, Lombard GRID's phones, plain text."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gunileo.corpus.grid import encode
+from gunileo.errors import GunileoError
+
+ALIGN_UNITS = 25_000  # an .align file counts in samples of GRID's 25 kHz sound
+_SILENCES = frozenset({"sil", "sp"})
+_UNSPOKEN = str.maketrans("-\u2013\u2014", "   ", ".,;:!?\"'\u2019\u201c\u201d()")  # punctuation shows on no lips
+
+
+class CorpusError(GunileoError):
+    """A corpus folder, a label file or a split list that can't be used."""
+
+
+@dataclass(frozen=True)
+class WordTime:
+    """One word and when it is said, in seconds from the start of the clip."""
+
+    word: str
+    start: float
+    end: float
+
+
+def read_align(path: Path | str) -> tuple[WordTime, ...]:
+    """Word times of a GRID ``.align`` file (``start end word`` a line, 25 kHz samples), in seconds.
+
+    Silences (``sil``, ``sp``) are left out. Raises ``CorpusError`` naming the file and line.
+    """
+    words = []
+    last = 0.0
+    for number, line in enumerate(read_lines(path), 1):
+        fields = line.split()
+        if not fields:
+            continue
+        where = f"{path}: line {number}"
+        if len(fields) != 3:
+            raise CorpusError(f"{where} is {line.strip()!r}, not 'start end word'; mend or delete the label")
+        try:
+            start, end = (int(value) / ALIGN_UNITS for value in fields[:2])
+        except (ValueError, OverflowError):
+            raise CorpusError(f"{where}: {line.strip()!r} has no whole-numbered start and end; mend it") from None
+        if fields[2].lower() in _SILENCES:
+            continue
+        if not last <= start < end:
+            raise CorpusError(f"{where}: {fields[2]!r} starts at {fields[0]} and ends at {fields[1]}; mend the times")
+        words.append(WordTime(fields[2].lower(), start, end))
+        last = end
+    if not words:
+        raise CorpusError(f"{path} names no word; mend or delete the label")
+    return tuple(words)
+
+
+def read_phones(path: Path | str) -> tuple[tuple[float, float], ...]:
+    """Start and end in seconds of each word in a Lombard GRID phone file, silences left out.
+
+    The file is ``{utterance: [{"phone", "offset", "duration"}]}``; a phone's suffix is its place in
+    the word: ``_B`` begin, ``_I`` inside, ``_E`` end, ``_S`` alone. Raises ``CorpusError``.
+    """
+    spans: list[tuple[float, float]] = []
+    begun: float | None = None
+    for number, phone in enumerate(_phones(path), 1):
+        where = f"{path}: phone {number}"
+        name, start, end = _phone(phone, where)
+        if name.split("_")[0].lower() in _SILENCES:
+            continue
+        place = name.rpartition("_")[2] if "_" in name else ""
+        if place not in {"B", "I", "E", "S"}:
+            raise CorpusError(f"{where}, {name!r}, has no place tag _B, _I, _E or _S; mend or delete the label")
+        if (place in "BS") != (begun is None):
+            raise CorpusError(f"{where}, {name!r}, stands where no {place} may stand; mend or delete the label")
+        begun = start if begun is None else begun
+        if place in "ES":
+            if end <= begun or (spans and begun < spans[-1][1] - 1e-6):
+                raise CorpusError(f"{where}, {name!r}, ends before its word or the one before it does; mend the times")
+            spans.append((begun, end))
+            begun = None
+    if begun is not None:
+        raise CorpusError(f"{path}: the last word has no end; mend or delete the label")
+    return tuple(spans)
+
+
+def read_text(path: Path | str) -> str:
+    """The words of a UTF-8 text file on one line, in lower case and without punctuation.
+
+    Raises ``CorpusError`` if it is empty or has a character that is neither a-z, 1-9 nor a space.
+    """
+    text = spoken(" ".join(read_lines(path)))
+    if not text:
+        raise CorpusError(f"{path} is empty; write what the clip says")
+    try:
+        encode(text)
+    except ValueError as error:
+        raise CorpusError(f"{path}: {error}") from None
+    return text
+
+
+def spoken(text: str) -> str:
+    """The words of a text in lower case, one space between them, without what shows on no lips: punctuation."""
+    return " ".join(text.lower().translate(_UNSPOKEN).split())
+
+
+def read_lines(path: Path | str) -> list[str]:
+    """The lines of a UTF-8 text file; ``CorpusError`` if it can't be read."""
+    try:
+        return Path(path).read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise CorpusError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CorpusError(f"{path} is no UTF-8 text; save it as UTF-8") from None
+
+
+def _phones(path: Path | str) -> list[Any]:
+    try:
+        content = json.loads("\n".join(read_lines(path)))
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path} is no JSON ({error}); mend or delete the label") from None
+    # One utterance a file; its key is a name that some files spell otherwise than the file's own.
+    phones = next(iter(content.values())) if isinstance(content, dict) and len(content) == 1 else None
+    if not isinstance(phones, list) or not phones:
+        raise CorpusError(f"{path} isn't one utterance with a list of phones; mend or delete the label")
+    return phones
+
+
+def _phone(phone: Any, where: str) -> tuple[str, float, float]:
+    """Name, start and end in seconds of one entry of a phone file."""
+    try:
+        name, start, length = phone["phone"], float(phone["offset"]), float(phone["duration"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise CorpusError(f"{where} has no phone, offset or duration; mend or delete the label") from None
+    if not isinstance(name, str) or not (start >= 0 and length >= 0 and math.isfinite(start + length)):
+        raise CorpusError(f"{where} is no name with times of 0 or more; mend or delete the label")
+    return name, start, round(start + length, 6)

@@ -1,0 +1,241 @@
+"""Cutting a corpus out into a cache, with worker processes, and going on where that stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+
+from gunileo.corpus.cache import (
+    FORMAT,
+    MANIFEST,
+    CachedUtterance,
+    CacheError,
+    Entry,
+    enter,
+    is_cache,
+    is_safe,
+    picture_of,
+    read_manifest,
+    writing,
+)
+from gunileo.corpus.finders import Utterance
+from gunileo.errors import GunileoError
+from gunileo.util.cores import usable_cores
+from gunileo.util.files import alone, replacing
+from gunileo.util.interrupt import undisturbed
+from gunileo.vision.mouth import read_regions
+
+Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
+# Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
+Engine = Callable[[Sequence[Utterance], Path, int], Iterator[tuple[Utterance, str | None]]]
+
+
+@dataclass
+class PrepareReport:
+    """How many utterances were cut out now, how many were there already, and which failed, with the reason."""
+
+    done: int = 0
+    kept: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def prepare(
+    utterances: Sequence[Utterance],
+    cache: Path | str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> PrepareReport:
+    """Cut out the mouth regions of utterances into a cache with ``workers`` processes (all cores if None).
+
+    Goes on where an earlier run stopped: an utterance whose video has the same size and time stamp and
+    whose PNG is there is kept. One that can't be prepared is reported and skipped, even where its
+    worker process dies of it. ``engine`` runs the work elsewhere than in processes of this machine.
+
+    Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
+    whatever was done by then stays, and nothing half-written does. ``FileError`` if another process prepares into it.
+    """
+    cache = Path(cache)
+    if cache.exists() and not cache.is_dir():
+        raise CacheError(f"{cache} is a file; name a folder for the cache")
+    report = PrepareReport()
+    with alone(cache):
+        with writing(cache):
+            _open(cache)
+            present = _present(cache, utterances)
+        pending = _pending(utterances, present, report)
+        total = len(utterances)
+        if progress:
+            progress(total - len(pending), total)
+        settled = (engine or _run)(pending, cache, min(workers or usable_cores(), len(pending)))
+        for number, (utterance, reason) in enumerate(settled, total - len(pending) + 1):
+            if reason is None:
+                report.done += 1
+            else:
+                report.skipped.append((utterance.id, reason))
+            if progress:
+                progress(number, total)
+    return report
+
+
+def _pending(utterances: Sequence[Utterance], present: set[str], report: PrepareReport) -> list[Utterance]:
+    """The utterances to cut out; the others are counted."""
+    pending = []
+    seen: set[str] = set()
+    for utterance in utterances:
+        if utterance.id in seen or not is_safe(utterance.id):
+            fault = "is there twice" if utterance.id in seen else "would lie outside of the cache"
+            report.skipped.append((utterance.id, f"{utterance.video}: id {utterance.id!r} {fault}; rename the clip"))
+        elif utterance.id in present:
+            report.kept += 1
+        else:
+            pending.append(utterance)
+        seen.add(utterance.id)
+    return pending
+
+
+def _open(cache: Path) -> None:
+    if is_cache(cache):
+        return
+    if any(not path.name.startswith(".") for path in cache.iterdir()):
+        raise CacheError(f"{cache} is a folder with other things in it; name a new or empty folder for the cache")
+    with replacing(cache / "cache.json") as part:
+        part.write_bytes(json.dumps(FORMAT).encode() + b"\n")
+
+
+def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
+    """Ids of the utterances that need no cutting; brings the manifest up to date."""
+    entries, changed = read_manifest(cache)
+    present = set()
+    for utterance in utterances:
+        entry = entries.get(utterance.id)
+        if entry is None:
+            continue
+        if not _is_fresh(cache, utterance, entry):
+            changed = True
+            del entries[utterance.id]
+            (cache / entry.utterance.file).unlink(missing_ok=True)
+            continue
+        present.add(utterance.id)
+        labelled = replace(entry.utterance, talker=utterance.talker, text=utterance.text, words=utterance.words)
+        if labelled != entry.utterance:  # the label was mended since
+            changed = True
+            entries[utterance.id] = replace(entry, utterance=labelled)
+    if changed:
+        with replacing(cache / MANIFEST) as part:
+            part.write_bytes("".join(entry.line() for entry in entries.values()).encode())
+    return present
+
+
+def _is_fresh(cache: Path, utterance: Utterance, entry: Entry) -> bool:
+    try:
+        source = utterance.video.stat()
+        picture = (cache / entry.utterance.file).stat()
+    except OSError:
+        return False
+    return (source.st_size, source.st_mtime) == (entry.bytes, entry.mtime) and picture.st_size > 0
+
+
+def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator[tuple[Utterance, str | None]]:
+    """Cuts out utterances; yields each with None, or with the reason why it couldn't be done.
+
+    Each worker process has a pool of its own with one utterance at a time, so that a process that
+    dies takes no other utterance with it and it is known which one it was.
+    """
+    waiting = iter(utterances)
+    running: dict[Future[Entry | str], tuple[ProcessPoolExecutor, Utterance]] = {}
+
+    def start(pool: ProcessPoolExecutor) -> None:
+        utterance = next(waiting, None)
+        if utterance is None:
+            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
+        else:
+            with undisturbed():
+                running[pool.submit(cut_out, utterance, cache)] = pool, utterance
+
+    try:
+        for pool in _pools(workers):
+            start(pool)
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                pool, utterance = running[future]
+                reason = None
+                try:
+                    entry = future.result()
+                    if isinstance(entry, Entry):
+                        enter(cache, entry)
+                    else:
+                        reason = entry
+                except BrokenProcessPool:
+                    pool = _pool()
+                    reason = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
+                del running[future]
+                start(pool)
+                yield utterance, reason
+    finally:
+        for future, (pool, _) in running.items():
+            pool.shutdown()  # once its clip is done
+            last = None if future.exception() else future.result()
+            # No picture without its line; one that got none, for a full disk, is gone already.
+            if isinstance(last, Entry) and (cache / last.utterance.file).exists():
+                with suppress(CacheError):
+                    enter(cache, last)
+
+
+def _pool() -> ProcessPoolExecutor:
+    # Spawned, not forked: a fork of a process with threads (a progress bar's, say) may hang.
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+
+    def outlive_nobody() -> None:
+        parent = parent_process()
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=outlive_nobody, daemon=True).start()
+
+
+def _pools(count: int) -> list[ProcessPoolExecutor]:
+    """``count`` pools of one process each, once the first is known to start."""
+    pools = [_pool() for _ in range(count)]
+    try:
+        for pool in pools[:1]:
+            with undisturbed():
+                started = pool.submit(os.getpid)
+            started.result()
+    except BrokenProcessPool:
+        message = "worker processes can't start; call prepare from a script, under if __name__ == '__main__':"
+        raise CacheError(message) from None
+    return pools
+
+
+def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
+    """Writes one PNG, in a worker process; returns its manifest entry or why there is none."""
+    try:
+        source = utterance.video.stat()
+        regions = read_regions(utterance.video)
+    except GunileoError as error:
+        return str(error)
+    except OSError as error:
+        return f"{utterance.video}: can't be read ({error.strerror}); check the path"
+    except Exception as error:  # whatever one clip does to a decoder, the others must go on
+        return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
+    file = f"{utterance.id}.png"
+    with writing(cache), replacing(cache / file) as part:
+        part.write_bytes(picture_of(regions))
+    cached = CachedUtterance(utterance.id, utterance.talker, len(regions), utterance.text, utterance.words, file)
+    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)

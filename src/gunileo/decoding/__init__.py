@@ -1,0 +1,1 @@
+"""Log-probabilities of CTC to words: greedy, beam search, grammars, word lists."""

@@ -1,0 +1,312 @@
+"""Which sentences can be said: slots, lists or rules of words, compiled to one graph of CTC paths.
+
+The words become an automaton that is deterministic (a sentence has one way through it, however many rules give it)
+and minimal (what goes on alike is there once): J. Hopcroft, R. Motwani, J. Ullman, "Introduction to Automata Theory,
+Languages, and Computation", chapters 2 and 4.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.corpus.grid import BLANK, CLASSES, SLOTS, encode
+from gunileo.corpus.labels import CorpusError, read_lines, spoken
+from gunileo.errors import GunileoError
+
+SPACE = CLASSES.index(" ")
+_BRACKETS = {")": "(", "]": "["}
+_MAX_PLACES = 100_000  # of the automaton; options in a row can double them with each
+_MAX_STATES = 100_000  # of the graph: a clip of ten seconds then takes about a gigabyte to decode
+
+Ints = NDArray[np.intp]
+
+
+class GrammarError(GunileoError):
+    """A grammar that can't be used; the line says where and what to do."""
+
+
+class Grammar:
+    """A finite set of sentences, compiled to the graph of all their CTC paths.
+
+    A word of the grammar is a word and the place that it leads to: what may follow. In a grammar of slots that is
+    the word in its slot. ``words`` names them, and ``word_of``, ``entries`` and ``first`` count in that order.
+
+    A state of the graph is one symbol of one word, a blank between two of them, or the blank, space and blank
+    between two words. A path through the graph belongs to exactly one sentence.
+    """
+
+    def __init__(self, slots: Sequence[Sequence[str]]) -> None:
+        """A sentence has one word of each slot.
+
+        ``GrammarError`` if a slot is empty, repeats a word or has a word that the classes can't spell.
+        """
+        if not slots or any(not slot or len(set(slot)) < len(slot) for slot in slots):
+            raise GrammarError("a grammar needs slots, and every slot different words; mend its slots")
+        net = _Net()
+        place = 0
+        for number, slot in enumerate(slots, 1):
+            target = net.point() if number < len(slots) else 1
+            for word in slot:
+                if spoken(word) != word or " " in word or not word:
+                    raise GrammarError(f"slot {number}: {word!r} is no single lower-case word; write it as one")
+                net.say(place, word, target, f"slot {number}")
+            place = target
+        self._build(net, "the grammar")
+
+    @classmethod
+    @functools.cache
+    def grid(cls) -> Grammar:
+        """The 64,000 sentences of the GRID corpus."""
+        return cls(SLOTS)
+
+    @classmethod
+    def from_sentences(cls, sentences: Iterable[str]) -> Grammar:
+        """These sentences and no other; case and punctuation don't count, repeated ones count once.
+
+        ``GrammarError`` if there are none, or one is empty or has a character that the classes can't spell.
+        """
+        net = _Net()
+        for number, sentence in enumerate(sentences, 1):
+            where = f"sentence {number}"
+            if not spoken(sentence):
+                raise GrammarError(f"{where} is empty; leave it out")
+            net.say(0, sentence, 1, where)
+        return cls._of(net, "the list")
+
+    @classmethod
+    def from_text(cls, text: str, name: str = "grammar") -> Grammar:
+        """Rules, one a line: ``turn (on|off) the [big] light``.
+
+        ``(a|b)`` is one of several, ``[a]`` may be left out, both hold words and further brackets, and one of the
+        several may be empty. What follows a ``#`` is a comment. Case and punctuation don't count.
+        ``GrammarError``, one line with ``name`` and the line's number, for a bad rule; also if there is none.
+        """
+        net = _Net()
+        for number, line in enumerate(text.splitlines(), 1):
+            rule = line.partition("#")[0]
+            if rule.strip():
+                _add_rule(net, rule, f"{name}: line {number}")
+        return cls._of(net, name)
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> Grammar:
+        """The rules in a UTF-8 text file, as ``from_text`` reads them; ``GrammarError`` if it can't be read."""
+        try:
+            lines = read_lines(path)
+        except CorpusError as error:
+            raise GrammarError(f"{error}; give a text file of sentences, one a line") from None
+        return cls.from_text("\n".join(lines), str(path))
+
+    @classmethod
+    def _of(cls, net: _Net, name: str) -> Grammar:
+        grammar = cls.__new__(cls)
+        if not net.arcs[0]:
+            raise GrammarError(f"{name} holds no sentence; write at least one, such as: turn (on|off) the light")
+        grammar._build(net, name)
+        return grammar
+
+    def _build(self, net: _Net, name: str) -> None:
+        self.name = name  # for messages
+        self.arcs, self.accepting = _minimal(*_deterministic(net, name))  # place → word → place; places that may end
+        self.words: list[str] = []
+        self.targets_of: list[int] = []  # for each word: the place that it leads to
+        self.index: dict[tuple[str, int], int] = {}  # the number of a word by these two
+        self.symbols: list[int] = []  # class of each state
+        self.word_of: list[int] = []  # word of each state; -1 for states between words
+        self.entries: list[list[int]] = []  # for each word: the states that a path can come from
+        self.first: list[int] = []  # for each word: its first state
+        self.openers: list[int] = []  # words that a sentence can begin with
+        self.starts: list[int] = []  # states that a path may begin in
+        self.ends: list[int] = []  # states that it may end in
+        edges: list[tuple[int, int]] = []
+        self._compile(edges)
+        self.min_frames = self._min_frames()  # of the shortest sentence
+        self.sources, self.source_starts = _grouped(edges, key=1)  # the states before each state
+        self.targets, self.target_starts = _grouped(edges, key=0)  # the states after each state
+
+    def _compile(self, edges: list[tuple[int, int]]) -> None:
+        leading: list[dict[str, list[int]]] = [{} for _ in self.arcs]  # place → word → places that it comes from
+        for source, arcs in enumerate(self.arcs):
+            for word, target in arcs.items():
+                leading[target].setdefault(word, []).append(source)
+        before: list[list[int]] = []  # for each place: the states that a word from it can follow
+        for place, words in enumerate(leading):  # a word leads to a later place only
+            lasts = []
+            for word, sources in words.items():
+                entries = list(chain.from_iterable(before[source] for source in sources))
+                lasts.append(self._word(word, place, entries, edges))
+                if 0 in sources:
+                    self.openers.append(len(self.words) - 1)
+            blank = self._state(BLANK, lasts, edges)
+            if place in self.accepting:
+                self.ends += [*lasts, blank]
+            if place == 0:
+                before.append([blank])
+            elif self.arcs[place]:
+                space = self._state(SPACE, [*lasts, blank], edges)
+                before.append([space, self._state(BLANK, [space], edges)])
+            else:
+                before.append([])
+        self.starts = [*before[0], *(self.first[word] for word in self.openers)]
+
+    def _word(self, word: str, place: int, entries: list[int], edges: list[tuple[int, int]]) -> int:
+        """Add a word's states; its last one."""
+        number = self.index[word, place] = len(self.words)
+        self.words.append(word)
+        self.targets_of.append(place)
+        self.entries.append(entries)
+        classes = encode(word)
+        state = self._state(classes[0], entries, edges, number)
+        self.first.append(state)
+        for previous, symbol in pairwise(classes):
+            blank = self._state(BLANK, [state], edges, number)
+            # a doubled letter ("green") needs a blank between, or the two would be one
+            state = self._state(symbol, [blank] if previous == symbol else [blank, state], edges, number)
+        return state
+
+    def _state(self, symbol: int, before: Sequence[int], edges: list[tuple[int, int]], word: int = -1) -> int:
+        state = len(self.symbols)
+        if state == _MAX_STATES:
+            raise GrammarError(f"{self.name} takes more than {_MAX_STATES} states; use fewer sentences or a lexicon")
+        self.symbols.append(symbol)
+        self.word_of.append(word)
+        edges += [(source, state) for source in (state, *before)]
+        return state
+
+    def _min_frames(self) -> int:
+        shortest = [0] * len(self.arcs)  # frames from a place to the end; a space before the next word included
+        for place in range(len(self.arcs) - 1, -1, -1):
+            onward = [
+                _frames(encode(word)) + shortest[target] + (place > 0) for word, target in self.arcs[place].items()
+            ]
+            shortest[place] = 0 if place in self.accepting else min(onward)
+        return shortest[0]
+
+
+def _frames(classes: list[int]) -> int:
+    return len(classes) + sum(a == b for a, b in pairwise(classes))
+
+
+def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
+    """The other ends of the edges in order of end ``key``, and where each state's begin, for ``reduceat``."""
+    table = np.array(edges, dtype=np.intp)
+    table = table[np.lexsort((table[:, 1 - key], table[:, key]))]
+    return table[:, 1 - key], np.searchsorted(table[:, key], np.arange(table[:, key].max() + 1))
+
+
+class _Net:
+    """Points and the words that lead from one to another; a sentence leads from point 0 to point 1."""
+
+    def __init__(self) -> None:
+        self.arcs: list[list[tuple[str, int]]] = [[], []]  # for each point: words, or "" for none, and where to
+
+    def point(self) -> int:
+        self.arcs.append([])
+        return len(self.arcs) - 1
+
+    def say(self, source: int, text: str, target: int, where: str) -> None:
+        """Words in a row; an arc without a word if ``text`` has none."""
+        words = spoken(text).split()
+        for word in words:
+            try:
+                encode(word)
+            except ValueError as error:
+                raise GrammarError(f"{where}: {error}") from None
+        for word in words[:-1]:
+            between = self.point()
+            self.arcs[source].append((word, between))
+            source = between
+        self.arcs[source].append((words[-1] if words else "", target))
+
+    def reach(self, points: Iterable[int]) -> frozenset[int]:
+        """These points and all that can be reached from them without a word."""
+        reached = set(points)
+        waiting = list(reached)
+        while waiting:
+            for word, target in self.arcs[waiting.pop()]:
+                if not word and target not in reached:
+                    reached.add(target)
+                    waiting.append(target)
+        return frozenset(reached)
+
+
+def _add_rule(net: _Net, rule: str, where: str) -> None:
+    begin = net.point()
+    net.say(0, "", begin, where)
+    groups = [("", begin, 1)]  # the open brackets, and from where to where each leads
+    at = begin
+    for token in re.findall(r"[()|\[\]]|[^()|\[\]]+", rule):
+        if token in "([":
+            groups.append((token, at, net.point()))
+        elif token == "|":
+            net.say(at, "", groups[-1][2], where)
+            at = groups[-1][1]
+        elif token in _BRACKETS:
+            bracket, start, end = groups.pop()
+            if bracket != _BRACKETS[token]:
+                raise GrammarError(f"{where}: {token!r} closes no {_BRACKETS[token]!r}; add that or take it away")
+            net.say(at, "", end, where)
+            if token == "]":
+                net.say(start, "", end, where)
+            at = end
+        else:
+            target = net.point()
+            net.say(at, token, target, where)
+            at = target
+    if len(groups) > 1:
+        raise GrammarError(f"{where}: {groups[-1][0]!r} is never closed; add its other bracket")
+    net.say(at, "", 1, where)
+    if 1 in net.reach([begin]):
+        raise GrammarError(f"{where} can be said without a word; take an [option] or an empty alternative away")
+
+
+def _deterministic(net: _Net, name: str) -> tuple[list[dict[str, int]], set[int]]:
+    """The automaton whose places are the sets of points that the same words lead to, and the places that may end."""
+    sets = [net.reach([0])]
+    places = {sets[0]: 0}
+    arcs: list[dict[str, int]] = []
+    for points in sets:  # grows on the way
+        reached: dict[str, list[int]] = {}
+        for point in sorted(points):
+            for word, target in net.arcs[point]:
+                if word:
+                    reached.setdefault(word, []).append(target)
+        arcs.append({})
+        for word, targets in reached.items():
+            onward = net.reach(targets)
+            if onward not in places:
+                if len(sets) == _MAX_PLACES:
+                    raise GrammarError(f"{name} takes more than {_MAX_PLACES} places; use fewer sentences or options")
+                places[onward] = len(sets)
+                sets.append(onward)
+            arcs[-1][word] = places[onward]
+    return arcs, {place for points, place in places.items() if 1 in points}
+
+
+def _minimal(arcs: list[dict[str, int]], accepting: set[int]) -> tuple[list[dict[str, int]], set[int]]:
+    """The same automaton with one place for all from which the same words go on; a word leads to a later place."""
+    coming = [0] * len(arcs)
+    for target in chain.from_iterable(words.values() for words in arcs):
+        coming[target] += 1
+    order = [0]
+    for place in order:  # grows on the way: a place follows when all before it have
+        for target in arcs[place].values():
+            coming[target] -= 1
+            if not coming[target]:
+                order.append(target)
+    same: dict[int, int] = {}
+    known: dict[tuple[bool, frozenset[tuple[str, int]]], int] = {}
+    for place in reversed(order):
+        onward = frozenset((word, same[target]) for word, target in arcs[place].items())
+        same[place] = known.setdefault((place in accepting, onward), place)
+    kept = [place for place in order if same[place] == place]
+    number = {place: index for index, place in enumerate(kept)}
+    renumbered = [{word: number[same[target]] for word, target in arcs[place].items()} for place in kept]
+    return renumbered, {number[place] for place in kept if place in accepting}

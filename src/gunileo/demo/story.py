@@ -1,0 +1,45 @@
+"""What a demo did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from gunileo.evaluation.metrics import wer
+from gunileo.training.config import Settings
+from gunileo.vision.mouth import Regions
+
+
+class Counts(NamedTuple):
+    """How many sentences are for training, for choosing the best epoch, and for the test at the end."""
+
+    training: int = 72
+    validation: int = 8
+    test: int = 10
+
+
+class Reading(NamedTuple):
+    """A clip that was in no training: its file, what is said in it, and what was read either way."""
+
+    video: Path
+    regions: Regions
+    said: str
+    greedy: str
+    grammar: str
+
+
+@dataclass
+class Story:
+    """What a demo did, for its page."""
+
+    counts: Counts
+    settings: Settings
+    readings: list[Reading] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)  # of each part of the job
+    curve: bytes = b""  # PNG
+
+    def rate(self, how: str, measure: Callable[[Sequence[str], Sequence[str]], float] = wer) -> float:
+        """Error rate over the unseen clips of ``how``: "greedy" or "grammar"."""
+        return measure([one.said for one in self.readings], [getattr(one, how) for one in self.readings])

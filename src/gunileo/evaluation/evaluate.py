@@ -1,0 +1,232 @@
+"""How well a model reads a prepared corpus: error rates with their intervals, for both ways to decode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.grid import PLACES, is_grid
+from gunileo.corpus.labels import WordTime
+from gunileo.decoding.ctc import Decoded, DecodeError
+from gunileo.decoding.grammar import Grammar
+from gunileo.evaluation.metrics import (
+    Interval,
+    bootstrap,
+    cer,
+    confusions,
+    error_counts,
+    place_accuracy,
+    places_right,
+    sentence_accuracy,
+    wer,
+)
+from gunileo.inference.reader import Reader
+from gunileo.output.transcript import Word
+
+WAYS = ("greedy", "grammar")  # to decode
+_UNREAD = Decoded("", (), 0.0, sure=False)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is said in a clip, when, and what was read by each of ``WAYS``; nothing where the clip was too short."""
+
+    id: str
+    talker: str
+    said: str
+    times: tuple[WordTime, ...]
+    read: dict[str, Decoded]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Shares (0.05 = 5 %) over all clips; ``places`` is empty unless GRID sentences are among them.
+
+    ``intervals`` has the 95 % interval of each by its name here or its place's.
+    """
+
+    clips: int
+    wer: float
+    cer: float
+    sentence_accuracy: float
+    places: dict[str, float]
+    intervals: dict[str, Interval]
+    confusions: list[tuple[str, str, int]]  # said, read, how often; commonest first
+
+
+@dataclass(frozen=True)
+class WordTimes:
+    """How far starts and ends of the words read with the grammar are off, in seconds: mean absolute errors."""
+
+    words: int  # compared: those of clips with as many words read as said
+    start: float
+    end: float
+    both: float
+    interval: Interval  # of ``both``
+    places: dict[str, tuple[float, float]]  # start and end by place; empty unless GRID sentences are among them
+
+
+@dataclass
+class Evaluation:
+    """The scores of a model by way to decode, of all clips and of each talker's, and what was read in each clip."""
+
+    model: str
+    cache: str
+    clips: list[Clip]
+    unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
+    own_grammar: bool = False  # whether the grammar is another than GRID's: one that was given, or taught commands
+    scores: dict[str, Score] = field(default_factory=dict)
+    talkers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
+    unsure: dict[str, float] = field(default_factory=dict)  # share of clips of which the reader is not sure
+    word_times: WordTimes | None = None  # None where the cache has no word times, or no clip has its words
+
+    def __post_init__(self) -> None:
+        talkers = sorted({clip.talker for clip in self.clips}, key=lambda name: (len(name), name))  # s4 before s22
+        self.scores = score_ways(self.clips)
+        if len(talkers) > 1:
+            self.talkers = {one: score_ways([clip for clip in self.clips if clip.talker == one]) for one in talkers}
+        for how in WAYS:
+            self.unsure[how] = sum(not clip.read[how].sure for clip in self.clips) / len(self.clips)
+        self.word_times = word_times(self.clips)
+
+    def to_json(self) -> str:
+        """The whole evaluation, its fields by name."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def to_text(self) -> str:
+        """A table of rates with their 95 % intervals, a column a decoder, then talkers and the commonest confusions."""
+        scores = self.scores
+        lines = [f"{len(self.clips)} clips of {self.cache} read by {self.model}"]
+        lines += _table("", {name: [_rate(score, field) for score in scores.values()] for name, field in _rows(scores)})
+        if self.talkers:
+            clips = {name: next(iter(of.values())).clips for name, of in self.talkers.items()}
+            rates = {
+                f"{name or '-'}, {clips[name]} clip{'s' * (clips[name] > 1)}": [
+                    _rate(one, "wer") for one in of.values()
+                ]
+                for name, of in self.talkers.items()
+            }
+            lines += _table("word error rate of", rates)
+        lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
+        if not (scores["grammar"].places or self.own_grammar):
+            lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
+        for how, found in scores.items():
+            listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
+            lines.append(f"confused, {how}: {listed or 'nothing'}")
+        unsure = ", ".join(f"{100 * share:.1f} % {how}" for how, share in self.unsure.items())
+        lines.append(f"clips of which the reader is not sure: {unsure}")
+        if times := self.word_times:
+            low, high = times.interval
+            lines.append(
+                f"starts and ends of words, grammar: off by {times.both:.3f} s on average ({low:.3f}-{high:.3f}); "
+                f"starts {times.start:.3f} s, ends {times.end:.3f} s"
+            )
+        if self.unread:
+            lines.append(f"too short to decode, counted as nothing read: {', '.join(self.unread)}")
+        return "\n".join(lines) + "\n"
+
+
+def evaluate(
+    reader: Reader,
+    cache: Cache,
+    utterances: Sequence[CachedUtterance],
+    progress: Callable[[int, int], None] | None = None,
+    grammar: Grammar | None = None,
+) -> Evaluation:
+    """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
+
+    The grammar is GRID's if none is given, or of a taught model its commands.
+
+    Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
+    are no ``utterances``.
+    """
+    if not utterances:
+        raise ValueError("no utterances to evaluate")
+    clips, unread = [], []
+    for number, utterance in enumerate(utterances, 1):
+        regions = cache.load(utterance)
+        read = {}
+        for how in WAYS:
+            try:
+                read[how] = reader.read(regions, how, grammar if how == "grammar" else None)
+            except DecodeError:
+                read[how] = _UNREAD
+                unread.append(utterance.id)
+        clips.append(Clip(utterance.id, utterance.talker, utterance.text, utterance.words, read))
+        if progress:
+            progress(number, len(utterances))
+    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.examples))
+
+
+def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:
+    """The score of each way to decode."""
+    return {how: score([clip.said for clip in clips], [clip.read[how].text for clip in clips]) for how in WAYS}
+
+
+def score(said: Sequence[str], read: Sequence[str]) -> Score:
+    """All measures of what was read against what was said."""
+    grid = [(a, b) for a, b in zip(said, read, strict=True) if is_grid(a)]
+    refs, hyps = [a for a, _ in grid], [b for _, b in grid]
+    errors, wholes = error_counts(said, read)
+    errors[:, 2] = 1 - errors[:, 2]  # sentences: the rate is of those that are right
+    intervals = dict(zip(("wer", "cer", "sentence_accuracy"), bootstrap(errors, wholes), strict=True))
+    if grid:
+        right = places_right(refs, hyps)
+        intervals |= zip(PLACES, bootstrap(right, np.ones_like(right)), strict=True)
+    return Score(
+        len(said),
+        wer(said, read),
+        cer(said, read),
+        sentence_accuracy(said, read),
+        place_accuracy(refs, hyps) if grid else {},
+        intervals,
+        confusions(said, read),
+    )
+
+
+def word_times(clips: Sequence[Clip]) -> WordTimes | None:
+    """How far the grammar's word times are off, over the clips that have times and as many words as were read."""
+    timed = [(clip, time_errors(clip.read["grammar"].words, clip.times)) for clip in clips]
+    timed = [(clip, off) for clip, off in timed if off]
+    if not timed:
+        return None
+    pairs = [pair for _, off in timed for pair in off]
+    grid = [off for clip, off in timed if is_grid(clip.said)]
+    places = {place: _means([off[number] for off in grid]) for number, place in enumerate(PLACES) if grid}
+    start, end = _means(pairs)
+    interval = bootstrap([sum(map(sum, off)) for _, off in timed], [2 * len(off) for _, off in timed])[0]
+    return WordTimes(len(pairs), start, end, (start + end) / 2, interval, places)
+
+
+def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[tuple[float, float]]:
+    """How far start and end of each word are off, in seconds; empty if there are not as many words."""
+    if len(read) != len(said):
+        return []
+    return [(abs(a.start - b.start), abs(a.end - b.end)) for a, b in zip(read, said, strict=True)]
+
+
+def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(start for start, _ in pairs) / len(pairs), sum(end for _, end in pairs) / len(pairs)
+
+
+def _rows(scores: dict[str, Score]) -> list[tuple[str, str]]:
+    """The table's rows: what each is called, and its name in ``Score.intervals``."""
+    places = next(iter(scores.values())).places
+    rates = [("word error rate", "wer"), ("character error rate", "cer"), ("sentences right", "sentence_accuracy")]
+    return [*rates, *((f"{place} right", place) for place in places)]
+
+
+def _rate(score: Score, name: str) -> str:
+    value = score.places[name] if name in score.places else getattr(score, name)
+    low, high = score.intervals[name]
+    interval = f" ({100 * low:.1f}-{100 * high:.1f})" if score.clips > 1 else ""  # one clip has nothing to draw from
+    return f"{100 * value:.1f} %{interval}"
+
+
+def _table(title: str, rows: dict[str, list[str]]) -> list[str]:
+    header = f"{title:22}" + "".join(f"{how:>22}" for how in WAYS)
+    return [header, *(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells) for name, cells in rows.items())]

@@ -1,0 +1,1 @@
+"""Reading lips with ONNX Runtime: models, readers, live reading, confidences, word times."""

@@ -1,0 +1,142 @@
+"""How fast Gunileo reads on this machine: each figure the median of nine runs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gunileo.errors import GunileoError
+from gunileo.inference.reader import load_model
+from gunileo.vision.mouth import normalise, read_regions
+from gunileo.vision.video import FPS, read_frames
+
+REPEATS = 9
+FRAMES, BATCH = 75, 16  # of the network's figures
+_MATRIX = 2048  # rows and columns of the matrix product, 17 GFLOP
+_PRODUCT = f"""
+import time, numpy
+a = numpy.ones(({_MATRIX}, {_MATRIX}), numpy.float32)
+for _ in range({REPEATS}):
+    start = time.perf_counter()
+    a @ a
+    print(2 * {_MATRIX}**3 / (time.perf_counter() - start) / 1e9)
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: what it is of, its unit and each measurement."""
+
+    name: str
+    unit: str
+    values: list[float]
+
+    @property
+    def median(self) -> float:
+        """The figure to report."""
+        return statistics.median(self.values)
+
+    @property
+    def range(self) -> str:
+        """The lowest and the highest measurement."""
+        return f"{min(self.values):.3g}-{max(self.values):.3g}"
+
+
+def measure(clip: Path, model: str) -> Iterator[Figure]:
+    """All figures of reading, each as soon as it is known.
+
+    Raises ``GunileoError`` if the clip or the model can't be used, or no sentence begins in the clip.
+    """
+    transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model]
+    figures: list[Callable[[], Figure]] = [
+        product,
+        partial(reading, clip, model),
+        partial(network, clip, model),
+        partial(batches, clip, model),
+        partial(live, clip, model),
+        partial(cold, "transcribe it, from the shell", transcribe),
+        partial(cold, "import gunileo", ["-c", "import gunileo"]),
+    ]
+    for figure in figures:
+        yield figure()
+
+
+def reading(clip: Path, model: str, name: str = "read a clip") -> Figure:
+    """Reading a clip with a loaded model, from the file to the words; the first time is not counted."""
+    seconds = sum(1 for _ in read_frames(clip)) / FPS
+    reader = load_model(model)
+    times = timed(lambda: reader.transcribe(clip), REPEATS + 1)[1:]
+    return Figure(name, "x real time", [seconds / taken for taken in times])
+
+
+def network(clip: Path, model: str) -> Figure:
+    """From the mouth regions of 75 frames to their log-probabilities."""
+    reader, regions = load_model(model), read_regions(clip)
+    regions = np.resize(regions, (FRAMES, *regions.shape[1:]))
+    times = timed(lambda: reader.log_probabilities(regions), REPEATS + 1)[1:]
+    return Figure(f"network, {FRAMES} frames", "ms", [1000 * taken for taken in times])
+
+
+def batches(clip: Path, model: str) -> Figure:
+    """Log-probabilities of 16 clips of 75 frames at once."""
+    reader, regions = load_model(model), read_regions(clip)
+    many = np.repeat(normalise(np.resize(regions, (FRAMES, *regions.shape[1:])))[None, None], BATCH, axis=0)
+    times = timed(lambda: reader.session.run(["log_probabilities"], {"regions": many}), REPEATS + 1)[1:]
+    return Figure(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times])
+
+
+def live(clip: Path, model: str) -> Figure:
+    """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
+    reader, frames = load_model(model), list(read_frames(clip))
+    times = []
+    for _ in range(REPEATS):
+        stream = reader.live()
+        for frame in frames:
+            begun = time.perf_counter()
+            if stream.push(frame):
+                times.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        if stream.flush():
+            times.append(time.perf_counter() - begun)
+    if not times:
+        raise GunileoError(f"{clip}: no sentence is heard in it; give a video of a face that talks")
+    return Figure("camera, last frame to text", "ms", [1000 * taken for taken in times])
+
+
+def cold(name: str, arguments: list[str]) -> Figure:
+    """A Python process from its start to its end; the first time, with the disk's cache empty, is counted."""
+
+    def start() -> None:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
+
+    return Figure(name, "s", timed(start, REPEATS))
+
+
+def product() -> Figure:
+    """This machine's own measure: products of float32 matrices on one thread, in NumPy."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-c", _PRODUCT], capture_output=True, text=True, check=True, env=os.environ | one
+    )
+    return Figure("matrix product, one thread", "GFLOP/s", [float(line) for line in done.stdout.split()])
+
+
+def timed(job: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds that each run of a job takes."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - start)
+    return times

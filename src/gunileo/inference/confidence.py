@@ -1,0 +1,304 @@
+"""How far a reading can be trusted: confidences that come true, and 'not sure' where nothing could be read.
+
+A decoder says how sure its choice is, *given* that a face it knows said what it can spell. Whether that
+holds shows elsewhere: how likely all that it can spell is, and how undecided the network is while the words are
+said. A logistic model of both, learnt from clips held back from training and from impostors made of these, tells
+a reading from a guess; two more turn a decoder's confidence into the share that is right. numpy alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.decoding.ctc import FPS, Decoded, Floats, log_likelihood
+from gunileo.decoding.grammar import Grammar
+
+FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
+FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
+_GOOD = 0.8  # share of the words that are right where a clip was read well: five of GRID's six
+_FLOOR = 0.01  # nats, under which evidence is as good as it gets
+_LEAST = -1e9  # stands for the logarithm of 0 in one frame
+_L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
+_STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
+_NOISE = 2.0  # grey levels, standard deviation: what a camera adds to a face that holds still
+
+Array = NDArray[np.float64]
+Regions = NDArray[np.uint8]  # [frames, 100, 150]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns a decoder's confidences into calibrated ones: three logistic models and a threshold.
+
+    Each model is a constant and two weights: ``reading`` of the two marks of ``evidence``, which gives a score, the
+    log-odds that the clip can be read at all; ``word`` and ``sentence`` of the decoder's log-odds times the chance of
+    that, and of ln(1 + e^score). Of a clip that can't be read both are next to nothing, however sure the decoder is.
+    """
+
+    reading: tuple[float, ...]
+    word: tuple[float, ...]
+    sentence: tuple[float, ...]
+    threshold: float  # of the reading's score: a lower one is not sure
+    good: int  # clips, read well, that it was learnt from
+
+    def score(self, evidence: Floats) -> float:
+        """Log-odds that a clip with this ``evidence`` is one that can be read."""
+        return float(self.reading[0] + evidence @ np.array(self.reading[1:]))
+
+    def judge(self, decoded: Decoded, evidence: Floats) -> Decoded:
+        """The same words and confidences, ``sure`` or not; no words are never sure."""
+        return replace(decoded, sure=bool(decoded.words) and self.score(evidence) >= self.threshold)
+
+    def apply(self, decoded: Decoded, evidence: Floats) -> Decoded:
+        """The same words with calibrated confidences, ``sure`` or not; without words confidence is 0."""
+        score = self.score(evidence)
+        words = tuple(
+            replace(word, confidence=_confidence(self.word, word.confidence, score)) for word in decoded.words
+        )
+        confidence = _confidence(self.sentence, decoded.confidence, score) if words else 0.0
+        return replace(self.judge(decoded, evidence), words=words, confidence=confidence)
+
+
+Calibrations = dict[str, Calibration]  # by the decoder's name; a decoder without one keeps its own confidences
+
+
+def to_json(calibrations: Calibrations) -> str:
+    """One line of JSON, as a model file carries it."""
+    return json.dumps({how: asdict(calibration) for how, calibration in calibrations.items()})
+
+
+def from_json(text: str) -> Calibrations:
+    """The reverse of ``to_json``; ``ValueError`` if ``text`` is anything else."""
+    try:
+        return {how: _calibration(entry) for how, entry in json.loads(text).items()}
+    except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"no calibration: {error}") from error
+
+
+def _calibration(entry: dict[str, object]) -> Calibration:
+    if set(entry) != {field.name for field in fields(Calibration)}:
+        raise ValueError("a calibration's fields are others")
+    names = ("reading", "word", "sentence")
+    models = {name: tuple(map(float, entry[name])) for name in names}  # type: ignore[call-overload]
+    threshold, good = float(str(entry["threshold"])), int(str(entry["good"]))
+    if any(len(model) != 3 for model in models.values()):
+        raise ValueError("a calibration's models have other sizes")
+    if not all(map(math.isfinite, [threshold, *models["reading"], *models["word"], *models["sentence"]])):
+        raise ValueError("a calibration is not a number")
+    return Calibration(models["reading"], models["word"], models["sentence"], threshold, good)
+
+
+def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> Array:
+    """Two marks of how badly log-probabilities [T, 37] go with what was ``decoded`` from them, lower is better.
+
+    The first is the logarithm of ``surprise``. The second is the logarithm of the entropy, in nats, of the mean frame
+    from the first word's start to the last one's end. Neither changes with silence before and after. Zeros if no words
+    were decoded. ``DecodeError`` if the frames are too few for the grammar, or for the text.
+    """
+    if not decoded.words:
+        return np.zeros(2)
+    start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
+    frames = _finite(logp[start : max(end, start + 1)])
+    entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
+    return np.log(_FLOOR + np.array([surprise(logp, decoded.text, grammar), entropy]))
+
+
+def surprise(logp: Floats, text: str, grammar: Grammar | None = None) -> float:
+    """How unlikely all sentences of ``grammar`` are together, or, without one, ``text`` in all its paths.
+
+    That is the negative log-likelihood in nats for each symbol of ``text``, which was decoded from log-probabilities
+    [T, 37]. ``DecodeError`` if the frames are too few for the grammar, or for the text.
+    """
+    return max(0.0, -log_likelihood(_finite(logp), grammar or Grammar.from_sentences([text]))) / len(text)
+
+
+def _finite(logp: Floats) -> Floats:
+    return np.maximum(np.asarray(logp, np.float64), _LEAST)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decoded clip to learn from; of an impostor nothing is right, as nothing was said that can be read."""
+
+    evidence: Array
+    confidence: float  # the decoder's own, of the sentence
+    right: bool  # the whole sentence
+    words: tuple[tuple[float, bool], ...]  # the decoder's own confidence of each word, and whether it is right
+    said: int  # words; an impostor says none
+    kind: str  # "clip", "look" (a clip with its looks changed: still read) or "impostor"
+
+    @property
+    def good(self) -> bool:
+        """An unchanged clip that was read well."""
+        return self.kind == "clip" and read_well([right for _, right in self.words], self.said)
+
+
+def read_well(right: Sequence[bool], said: int) -> bool:
+    """Whether four fifths of the words ``said``, and of those read, ``right`` or not, are right: five of GRID's six."""
+    return bool(right) and sum(right) >= _GOOD * max(said, len(right))
+
+
+def limit(scores: Sequence[float]) -> float:
+    """The score under which ``FALSE_REJECTION`` of these lie, rounded up to a whole one; of one alone, itself."""
+    return sorted(scores)[min(len(scores) - 1, math.ceil(FALSE_REJECTION * len(scores)))]
+
+
+def fit(samples: Sequence[Sample]) -> Calibration | None:
+    """Learn a calibration; None with fewer than ``FEWEST`` good clips, or no impostors, to learn from.
+
+    Reading or not is learnt from the good clips and the impostors; confidences from all clips, clips with changed
+    looks and impostors. The impostors weigh as much together as the clips. The threshold is the score under
+    which ``FALSE_REJECTION`` of the good clips lie.
+    """
+    samples = [one for one in samples if one.words]  # an answer without words is never sure, with no model
+    good = [one for one in samples if one.good]
+    impostors = [one for one in samples if one.kind == "impostor"]
+    if len(good) < FEWEST or not impostors:
+        return None
+    told = [*good, *impostors]
+    reading = logistic(
+        np.stack([one.evidence for one in told]), np.array([one.good for one in told], float), _weights(told)
+    )
+    scores = [float(reading[0] + one.evidence @ reading[1:]) for one in samples]
+    weights = _weights(samples)
+    word = logistic(
+        np.array([_features(p, score) for one, score in zip(samples, scores, strict=True) for p, _ in one.words]),
+        np.array([right for one in samples for _, right in one.words], float),
+        np.repeat(weights, [len(one.words) for one in samples]),
+    )
+    sentence = logistic(
+        np.array([_features(one.confidence, score) for one, score in zip(samples, scores, strict=True)]),
+        np.array([one.right for one in samples], float),
+        weights,
+    )
+    threshold = limit([score for one, score in zip(samples, scores, strict=True) if one.good])
+    return Calibration(_plain(reading), _plain(word), _plain(sentence), threshold, len(good))
+
+
+def _plain(model: Array) -> tuple[float, ...]:
+    return tuple(map(float, model))
+
+
+def _weights(samples: Sequence[Sample]) -> Array:
+    """One for every clip, and for all impostors together as much as for the unchanged clips."""
+    clips, impostors = (sum(one.kind == kind for one in samples) for kind in ("clip", "impostor"))
+    return np.array([clips / impostors if one.kind == "impostor" else 1.0 for one in samples])
+
+
+def logistic(features: Array, right: Array, weights: Array, l2: float = _L2) -> Array:
+    """Weights [1 + F], the constant first, of the logistic model of ``right`` [N] by ``features`` [N, F].
+
+    Maximum likelihood with ``weights`` [N] of the rows and a penalty ``l2`` / 2 on each squared weight, measured on
+    features of unit variance, but not on the constant; by Newton's steps (iteratively reweighted least squares:
+    C. Bishop, Pattern Recognition and Machine Learning, 2006, 4.3.3), halved while they lead uphill.
+    """
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-12
+    rows = np.column_stack([np.ones(len(features)), (features - mean) / spread])
+    penalty = np.full(rows.shape[1], l2)
+    penalty[0] = 1e-6  # so that rows that are all right have a finite constant
+
+    def loss(model: Array) -> float:
+        scores = rows @ model
+        return float(weights @ (np.logaddexp(0, scores) - right * scores) + penalty @ model**2 / 2)
+
+    model = np.zeros(rows.shape[1])
+    for _ in range(_STEPS):
+        chance = _sigmoid(rows @ model)
+        slope = rows.T @ (weights * (right - chance)) - penalty * model
+        bend = rows.T @ (rows * (weights * chance * (1 - chance))[:, None]) + np.diag(penalty)
+        step = np.linalg.solve(bend, slope)
+        while loss(model + step) > loss(model) and np.abs(step).max() > _SETTLED:
+            step = step / 2
+        model = model + step
+        if np.abs(step).max() < _SETTLED:
+            break
+    slopes = model[1:] / spread
+    return np.concatenate([[model[0] - slopes @ mean], slopes])
+
+
+def _features(confidence: float, score: float) -> list[float]:
+    """What ``word`` and ``sentence`` weigh; the decoder's odds are at most ten thousand to one."""
+    odds = math.log((confidence + 1e-4) / (1 - confidence + 1e-4))
+    return [float(_sigmoid(np.array(score))) * odds, float(np.logaddexp(0, score))]
+
+
+def _confidence(model: Sequence[float], confidence: float, score: float) -> float:
+    value = model[0] + sum(a * b for a, b in zip(model[1:], _features(confidence, score), strict=True))
+    return float(_sigmoid(np.array(value)))
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(np.exp(-np.logaddexp(0, -x)))
+
+
+def backwards(regions: Regions) -> Regions:
+    """A clip played backwards."""
+    return regions[::-1]
+
+
+def still(regions: Regions) -> Regions:
+    """The middle frame held as long as the clip, with a camera's noise."""
+    noise = np.random.default_rng(0).normal(0, _NOISE, regions.shape)
+    return np.asarray(np.clip(np.rint(regions[len(regions) // 2] + noise), 0, 255), np.uint8)
+
+
+def silent(regions: Regions) -> Regions:
+    """The first third of a second, in which GRID's talkers are silent yet, to and fro as long as the clip."""
+    there = np.arange(min(8, len(regions)))
+    return regions[np.resize(np.concatenate([there, there[::-1]]), len(regions))]
+
+
+def shuffled(regions: Regions) -> Regions:
+    """The frames in any order."""
+    return regions[np.random.default_rng(0).permutation(len(regions))]
+
+
+def reordered(regions: Regions) -> Regions:
+    """Six pieces of the clip in another order: a face that is known, saying no sentence of the grammar."""
+    pieces = np.array_split(regions, 6)
+    return np.concatenate([pieces[i] for i in (3, 0, 5, 2, 4, 1)])
+
+
+def upside_down(regions: Regions) -> Regions:
+    """A mouth standing on its head."""
+    return regions[:, ::-1, :]
+
+
+def wider(regions: Regions) -> Regions:
+    """A wider and lower mouth in a darker light from the right: a face that was never seen says the same."""
+    return _looks(regions, 0.85, 1.2, light=0.5, gamma=1.5)
+
+
+def taller(regions: Regions) -> Regions:
+    """A taller and narrower mouth in a brighter light from the left."""
+    return _looks(regions, 1.25, 0.85, light=-0.4, gamma=0.6)
+
+
+def _looks(regions: Regions, height: float, width: float, light: float, gamma: float) -> Regions:
+    """Stretched about the centre, by the nearest pixel; ``light`` is its change from the centre to the right edge."""
+    rows, columns = (
+        np.clip(np.rint((np.arange(size) - size / 2) / stretch + size / 2), 0, size - 1).astype(int)
+        for size, stretch in zip(regions.shape[1:], (height, width), strict=True)
+    )
+    shades = (regions[:, rows][:, :, columns] / np.float32(255)) ** gamma
+    lit = 255 * shades * (1 + light * np.linspace(-1, 1, regions.shape[2], dtype=np.float32))
+    return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
+
+
+IMPOSTORS: dict[str, Callable[[Regions], Regions]] = {  # learnt as no reading
+    "backwards": backwards,
+    "still face": still,
+    "frames shuffled": shuffled,
+    "pieces reordered": reordered,
+}
+OTHERS: dict[str, Callable[[Regions], Regions]] = {  # no reading either, and never learnt from: for tests
+    "silent face": silent,
+    "upside down": upside_down,
+}
+LOOKS: dict[str, Callable[[Regions], Regions]] = {"wider mouth": wider, "taller mouth": taller}  # read as they are

@@ -1,0 +1,351 @@
+"""Load a model once, read many clips: ONNX Runtime, without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from gunileo.corpus.grid import CLASSES
+from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats, How, viterbi
+from gunileo.decoding.grammar import Grammar
+from gunileo.inference import registry, templates, timing
+from gunileo.inference.confidence import Calibrations, evidence, from_json, surprise
+from gunileo.inference.live import Live, sentences
+from gunileo.inference.registry import ModelError, content_of
+from gunileo.inference.templates import Examples, Match
+from gunileo.output.transcript import Transcript, Word, joined
+from gunileo.util.cores import usable_cores
+from gunileo.vision.face import Face
+from gunileo.vision.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, normalise, unreadable
+from gunileo.vision.speech_activity import LONGEST, moving
+from gunileo.vision.video import FPS, ahead, read_frames
+
+onnxruntime.disable_telemetry_events()
+
+_THREADS = 2  # more gain nothing on 75 frames
+# How an ONNX file names another that holds its weights (onnx.proto: external_data, key "location"); none of ours does,
+# and one from elsewhere could name any file of the working folder.
+_OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A loaded model, called as it was asked for; ``load_model`` makes one."""
+
+    name: str
+    session: onnxruntime.InferenceSession = field(repr=False)
+    calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
+    timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
+    words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, of a layout that does
+    checksum: str = field(default="", repr=False)  # sha256 of the model file
+    examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
+    before: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it began with
+
+    def transcribe(
+        self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
+    ) -> Transcript:
+        """Read the lips in a video file.
+
+        A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
+        are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
+        of a taught model's commands the nearest), "greedy" or "beam" (whatever the network spells), or a decoder such
+        as ``Lexicon.decode``. ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a
+        place of ``find_faces``.
+
+        Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
+        if it is too short for a sentence, or says no command as the mouth hardly moves; each names the file.
+        ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is something else, or has no use for a
+        ``grammar`` that is given.
+        """
+        _decoder(decode, grammar)  # before minutes of face tracking
+        return self.transcribe_stream(mouth_stream(ahead(read_frames(path)), face), str(path), decode, grammar)
+
+    def transcribe_stream(
+        self,
+        stream: Iterator[Regions | None],
+        file: str,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        heard: Callable[[Transcript], None] = lambda _: None,
+    ) -> Transcript:
+        """As ``transcribe``, from what ``mouth_stream`` makes of the frames of ``file``.
+
+        ``heard`` is told each sentence of a long video as it is read.
+        """
+        first = list(islice(stream, LONGEST + 1))
+        regions = [region for region in first if region is not None]
+        if len(first) > LONGEST:
+            read = []
+            for sentence in sentences(chain(first, stream), self, file, decode, grammar):
+                read.append(sentence)
+                heard(sentence)
+            return joined(file, self.name, read)
+        if complaint := unreadable(len(first), len(regions)):
+            raise MouthError(f"{file}: {complaint}")
+        return self.transcribe_regions(np.stack(regions), file, decode, grammar)
+
+    def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
+        """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
+
+        A sentence is what is said between two rests of the mouth of 0.4 seconds. After ten seconds without one it is
+        cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
+        Frames without a face are passed over, and so is what is too short for any sentence of the grammar. Words have
+        their times in the video. Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
+        read, and ``MouthError`` if there is no face in all of it.
+        """
+        _decoder(decode, grammar)
+        return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)
+
+    def live(self, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest") -> Live:
+        """Read frames as a camera gives them; arguments as for ``transcribe``."""
+        _decoder(decode, grammar)
+        return Live(self, decode, grammar, face)
+
+    def transcribe_regions(
+        self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    ) -> Transcript:
+        """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
+
+        Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
+        for one; ``ModelError`` if the model is broken.
+        """
+        if decode == "grammar" and len(regions) > LONGEST:
+            longest = LONGEST // FPS
+            length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
+            raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
+        try:
+            decoded = self.read(regions, decode, grammar)
+        except DecodeError as error:
+            raise DecodeError(f"{file}: {error}") from None
+        return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
+
+    def read(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in mouth regions, uint8 [T, 100, 150]; ``how`` and ``grammar`` as for ``transcribe``.
+
+        An adapted model reads each clip by one of its two networks (``best_heard``). Raises ``DecodeError``, naming no
+        file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe`` does.
+        """
+        if how == "grammar" and grammar is None and self.examples:
+            return self.recognise(regions)
+        return self.best_heard(regions, how, grammar).decoded
+
+    def best_heard(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Heard:
+        """What is heard in regions [T, 100, 150], by this reader or, of an adapted model, the one ``before``.
+
+        That one reads what it is sure of, as it knows the talker. All else is read by the one to whose network what
+        can be said is likelier (``confidence.surprise``). One that decodes nothing is never better. Raises as ``read``.
+        """
+        first = self.before.best_heard(regions, how, grammar) if self.before else None
+        if first and first.decoded.sure:
+            return first
+        logp, named = self.hear(regions)
+        own = Heard(self, logp, self.decode(logp, how, grammar, named))
+        if first is None:
+            return own
+        spoken = _spoken(how, grammar)
+
+        def unlikely(heard: Heard) -> float:
+            return surprise(heard.log_probabilities, heard.decoded.text, spoken) if heard.decoded.words else np.inf
+
+        return min(own, first, key=unlikely)
+
+    def decode(
+        self, logp: Floats, how: How = "grammar", grammar: Grammar | None = None, named: Floats | None = None
+    ) -> Decoded:
+        """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
+
+        Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's
+        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
+        Words stand where the network named them in the frames, if ``hear`` gave ``named`` and it knows them all; else
+        where it named their letters, moved by the timing that the model carries, if any.
+
+        Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
+        ``ValueError`` for another way to decode, or a grammar that it has no use for.
+        """
+        spoken = _spoken(how, grammar)
+        decode = _decoder(how, grammar)
+        raw = decoded = decode(logp) if spoken is None else viterbi(logp, spoken)
+        if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
+            settle = calibration.apply if isinstance(how, str) else calibration.judge
+            decoded = settle(raw, evidence(logp, raw, spoken))
+        return replace(decoded, words=self._timed(decoded.words, len(logp), named))
+
+    def untimed(self) -> Reader:
+        """The same without the timing that is learnt of whole sentences."""
+        return replace(self, timing=None, before=self.before and self.before.untimed())
+
+    def _timed(self, words: tuple[Word, ...], frames: int, named: Floats | None) -> tuple[Word, ...]:
+        placed = None if named is None else timing.placed(named, self.words, words)
+        if placed is None and self.timing:
+            return self.timing.apply(words, frames / FPS)
+        return placed or words
+
+    def hear(self, regions: Regions) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
+
+        The second is None of a model that names no words, such as the published layout.
+        """
+        if not self.words:
+            return self.log_probabilities(regions), None
+        logp, named = self._outputs(["log_probabilities", "words"], regions)
+        return logp, named
+
+    def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
+        """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
+
+        Of an adapted model they are its new network's; ``best_heard`` has those of the one that reads the clip.
+        Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
+        """
+        return self._outputs(["log_probabilities"], regions)[0]
+
+    def features(self, regions: Regions) -> NDArray[np.float32]:
+        """What the first GRU makes of each frame, float32 [T, F], of regions uint8 [T, 100, 150].
+
+        Raises ``ModelError`` as ``log_probabilities`` does, and if the model's file is too old to tell.
+        """
+        if "features" not in [output.name for output in self.session.get_outputs()]:
+            raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
+        return self._outputs(["features"], regions)[0]
+
+    def _outputs(self, names: list[str], regions: Regions) -> list[NDArray[np.float32]]:
+        clip = normalise(regions)[None, None]
+        try:
+            outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
+        except Exception as error:  # as in ``_load``
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{self.name}: the model can't be run ({reason}); train or export it again") from error
+        sizes = {"log_probabilities": len(CLASSES), "words": 1 + len(self.words)}
+        for name, output in zip(names, outputs, strict=True):
+            if output.shape != (len(regions), sizes.get(name, output.shape[-1])):
+                raise ModelError(f"{self.name}: the model answers {output.shape}; train or export it again")
+        if any(np.isnan(output).any() for output in outputs):
+            raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
+        return outputs
+
+    def matches(self, regions: Regions) -> list[Match]:
+        """All commands of a taught model, the nearest to what regions [T, 100, 150] show first.
+
+        Raises ``DecodeError`` if the mouth hardly moves in them; ``ValueError`` if the model was taught no commands.
+        """
+        return self._matched(regions)[0]
+
+    def _matched(self, regions: Regions) -> tuple[list[Match], slice]:
+        if not self.examples:
+            raise ValueError(f"{self.name} was taught no commands")
+        said = moving(regions)
+        if said is None:
+            raise DecodeError("the mouth hardly moves; film a command, said aloud or mouthed")
+        return self.examples.matches(self.features(regions[said])), said
+
+    def recognise(self, regions: Regions) -> Decoded:
+        """The nearest command of a taught model, ``sure`` if it is likelier than not that it was said.
+
+        A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
+        """
+        matches, said = self._matched(regions)
+        best, words = matches[0], matches[0].text.split()
+        ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
+        times = (said.start + ends * (said.stop - said.start)) / FPS
+        spoken = (Word(word, float(times[i]), float(times[i + 1]), best.confidence) for i, word in enumerate(words))
+        return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
+
+
+class Heard(NamedTuple):
+    """A reader, the log-probabilities [T, 37] that its network gives a clip, and what it decodes from them."""
+
+    reader: Reader
+    log_probabilities: Floats
+    decoded: Decoded
+
+
+def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:
+    if grammar and how != "grammar":
+        raise ValueError(f"a grammar is given, but {how!r} takes none; decode by 'grammar'")
+    if not isinstance(how, str):
+        return how
+    if how not in DECODERS:
+        raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
+    return DECODERS[how]
+
+
+def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
+    """The grammar that is decoded by, if any."""
+    return (grammar or Grammar.grid()) if how == "grammar" else None
+
+
+def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
+    """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
+    a model that was taught, by its name; what comes first in this order. An adaptation's run has the model that it
+    began with beside its own, and both are loaded.
+
+    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
+    of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
+    """
+    if info := registry.shipped(name_or_path):
+        return _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "model.onnx"  # of a training run
+    if not path.is_file():
+        if known := registry.taught(name_or_path):
+            return _taught(known)
+        names, yours = registry.names(), [model.name for model in registry.taught_models()]
+        taught = f", of the taught ones ({', '.join(yours)})" if yours else ""
+        raise ModelError(
+            f"{name_or_path}: no such model; give one of the shipped ones ({names}){taught} or an .onnx file"
+        )
+    reader, before = _from_file(path, str(name_or_path)), path.with_name(registry.BEFORE)
+    if path.name == "model.onnx" and before.is_file():
+        return replace(reader, before=_from_file(before, str(name_or_path)))
+    return reader
+
+
+def _from_file(path: Path, name: str) -> Reader:
+    return _load(content_of(path, "check the file's permissions"), path, name)
+
+
+def _taught(model: registry.TaughtModel) -> Reader:
+    reader = load_model(model.folder / "run" if model.trained else model.base)
+    path = model.folder / "examples.npz"
+    taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
+    if taught and taught.network != reader.checksum:
+        raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
+    return replace(reader, name=model.name, examples=taught)
+
+
+def _load(content: bytes, path: Path, name: str) -> Reader:
+    if _OUTSIDE.search(content):
+        raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(_THREADS, usable_cores())
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it takes a core from what comes after
+    options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common class of their own
+        raise ModelError(f"{path}: no ONNX model, or damaged; train or export it again") from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    expected = {"gunileo_classes": json.dumps(CLASSES), "fps": str(FPS), "height": str(HEIGHT), "width": str(WIDTH)}
+    for key, value in {**expected, "normalisation": "clip"}.items():
+        if key not in metadata:
+            raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported")
+        if metadata[key] != value:
+            raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
+    try:
+        calibrations = from_json(metadata.get("calibration", "{}"))
+        times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
+    except ValueError as error:
+        raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
+    answers = [output.name for output in session.get_outputs()]
+    words = json.loads(metadata["config"])["words"] if "words" in answers else ()
+    return Reader(name, session, calibrations, times, tuple(words), hashlib.sha256(content).hexdigest())

@@ -1,0 +1,157 @@
+"""The models that come with the package, with their files as they were released, and those that the user taught."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from gunileo.errors import GunileoError
+
+DEFAULT = "labial-wide"  # the shipped model with the fewest errors
+BEFORE = "before.onnx"  # in a run's folder: the model that an adaptation began with, which reads on beside the new one
+WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
+
+
+class ModelError(GunileoError):
+    """A model that can't be found, or a file that is none of ours."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A shipped model; error rates are shares (0.05 = 5 %) on the clips that ``measured_on`` names."""
+
+    name: str
+    file: str  # ONNX, in the package's weights folder
+    weights: str  # safetensors, to train on from
+    sha256: dict[str, str]  # of both files
+    bytes: dict[str, int]  # of both files
+    parameters: int
+    wer_greedy: float
+    wer_grammar: float
+    cer_greedy: float
+    cer_grammar: float
+    milliseconds: float  # from the regions of a clip of three seconds to its words, where it was released
+    measured_on: str
+    trained_on: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class TaughtModel:
+    """A model that the user taught commands; ``models/NAME/teach.json`` in ``home()`` has these fields."""
+
+    name: str
+    base: str  # shipped model, or path of the run, over whose frame features it was taught
+    takes: Mapping[str, int]  # of each command
+    trained: bool  # its network too, else its takes are examples for the base's
+    right: int  # takes that the others recognise, held back where the network was trained; or words of practice ...
+    tested: int  # ... of so many
+    made: str  # when, ISO 8601
+    version: str = ""  # the folder beside ``teach.json`` that has the other files; another one each time it is taught
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are, but for ``teach.json``."""
+        return home() / "models" / self.name / self.version
+
+    def summary(self) -> str:
+        """What was taught, and how well it was learnt, for a reader; a line each."""
+        commands = ", ".join(f"{text} ({count})" for text, count in self.takes.items())
+        how = f"trained from {self.base}" if self.trained else f"examples for {self.base}"
+        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one take of each"
+        return (
+            f"{self.name}\n"
+            f"  taught              {self.made}, {how}\n"
+            f"  takes               {sum(self.takes.values())}, of {len(self.takes)} sentences: {commands}\n"
+            f"  read right          {tested}"
+        )
+
+
+def home() -> Path:
+    """The user's folder of taught models: ``$GUNILEO_HOME``, or the system's place for a program's data."""
+    import platformdirs
+
+    return Path(os.environ.get("GUNILEO_HOME") or platformdirs.user_data_path("gunileo"))
+
+
+def taught_models() -> list[TaughtModel]:
+    """The models that the user taught, by name. Raises ``ModelError`` if one's description is damaged."""
+    found = sorted((home() / "models").glob("*/teach.json"))
+    return [_taught(path) for path in found]
+
+
+def taught(name: Path | str) -> TaughtModel | None:
+    """The model that the user taught under this name, if there is one; ``ModelError`` if it is damaged."""
+    parts = Path(name).parts
+    path = home() / "models" / str(name) / "teach.json"
+    return _taught(path) if parts == (str(name),) and path.is_file() else None
+
+
+def _taught(path: Path) -> TaughtModel:
+    try:
+        return TaughtModel(name=path.parent.name, **json.loads(content_of(path, "check its permissions")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: can't be understood ({error}); teach {path.parent.name} again") from error
+
+
+def available_models() -> list[ModelInfo]:
+    """The models that come with the package. Raises ``ModelError`` if their list is damaged."""
+    registry = WEIGHTS / "models.json"
+    if not registry.exists():
+        return []
+    try:
+        return [ModelInfo(**entry) for entry in json.loads(registry.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{registry}: can't be understood ({error}); reinstall gunileo") from error
+
+
+def shipped(name: Path | str) -> ModelInfo | None:
+    """The shipped model of this name, if there is one."""
+    return next((info for info in available_models() if info.name == str(name)), None)
+
+
+def names() -> str:
+    """The shipped models' names, for a message."""
+    return ", ".join(info.name for info in available_models()) or "none are shipped"
+
+
+def weights_of(model: Path | str) -> Path:
+    """The safetensors file of a shipped model, by its name, of a finished run, by its folder, or of a trained model
+    that was taught, by its name; what comes first in this order.
+
+    Raises ``ModelError`` if there is none, or a shipped one differs from its checksum.
+    """
+    info = shipped(model)
+    if info:
+        released(info, info.weights)
+    path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
+    if not path.is_file() and (known := taught(model)):
+        if not known.trained:
+            raise ModelError(f"{model}: only examples, and {known.base}'s weights; name {known.base}")
+        path = known.folder / "run" / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")
+    return path
+
+
+def released(info: ModelInfo, file: str) -> bytes:
+    """The content of one of a shipped model's files; ``ModelError`` if it isn't the one that was released."""
+    path = WEIGHTS / file
+    content = content_of(path, "reinstall gunileo")
+    if hashlib.sha256(content).hexdigest() != info.sha256.get(file):
+        raise ModelError(f"{path}: checksum differs from the released file's; reinstall gunileo")
+    return content
+
+
+def content_of(path: Path, advice: str) -> bytes:
+    """A file's content; ``ModelError`` with ``advice`` if it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); {advice}") from error

@@ -1,0 +1,1 @@
+"""Transcripts, and the files that they are written to."""

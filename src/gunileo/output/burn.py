@@ -1,0 +1,215 @@
+"""A video with what was read drawn in: the words as they are said, and the mouth that they were read from."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gunileo.output.transcript import Transcript, Word
+from gunileo.util.files import FileError, whole
+from gunileo.util.progress import Bar
+from gunileo.vision.face import Array
+from gunileo.vision.video import FPS, MAX_SIDE, Frame, ticks, time_stamp, upright
+
+_READ, _NOW, _GUESS = (255, 255, 255), (255, 214, 10), (255, 140, 60)  # colours: said, being said, not sure
+_STAYS = 1.0  # seconds that a sentence is shown after its end, if no other comes
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What was read from a face, and the outline of its mouth region in each frame of ``read_frames``."""
+
+    transcript: Transcript
+    outlines: Sequence[Array | None]
+
+
+def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None = None) -> bool:
+    """Write ``source`` to ``target``, an .mp4, with what was read from each of its faces, given from left to right.
+
+    Size, frame rate and time stamps stay, a turned video is upright; one frame is held at a time. Each face has its
+    share of the width for its words. ``bar`` is told seconds. Returns whether all sound came along; sound that is
+    damaged ends there. Raises ``FileError`` if ``target`` can't be written.
+    """
+    try:
+        with (
+            whole(target) as part,
+            av.open(str(source)) as pictures,
+            av.open(str(source)) as sounds,
+            av.open(str(part), "w", format="mp4") as film,
+        ):
+            return _copy(pictures, sounds, film, spoken, bar)
+    except av.FFmpegError as error:
+        reason = f"can't be written ({error.strerror}); free some space or choose another place"
+        raise FileError(f"{target}: {reason}") from error
+
+
+def _copy(
+    pictures: av.container.InputContainer,
+    sounds: av.container.InputContainer,
+    film: av.container.OutputContainer,
+    spoken: Sequence[Spoken],
+    bar: Bar | None,
+) -> bool:
+    video = pictures.streams.video[0]
+    clock, sound = video.time_base, _Sound(sounds, film)
+    assert clock is not None  # a stream that is open has one
+    stream: av.VideoStream | None = None
+    start, following, last = 0, 0, -1
+    for frame in pictures.decode(video):
+        frame.pts = time_stamp(frame, pictures.format.name, following)
+        following = frame.pts + ticks(frame, video)
+        pixels = upright(frame.reformat(format="rgb24", threads=1), frame.rotation)
+        if stream is None:
+            start, painter = frame.pts, _Painter(pixels, spoken)
+            stream = _stream(film, video, frame, pixels)
+            sound.start = frame.time or 0.0
+        if frame.pts - start <= last:
+            continue
+        last = frame.pts - start
+        at = float(last * clock)
+        drawn = av.VideoFrame.from_ndarray(painter.paint(pixels, at), format="rgb24")
+        drawn.pts, drawn.time_base = last, clock
+        film.mux(stream.encode(drawn))
+        sound.mux_until(at)
+        if bar:
+            bar(int(at), max(len(one.outlines) for one in spoken) // FPS)
+    if stream:
+        film.mux(stream.encode())
+    sound.mux_until(float("inf"))
+    return sound.whole
+
+
+def _stream(
+    film: av.container.OutputContainer, video: av.VideoStream, frame: av.VideoFrame, pixels: Frame
+) -> av.VideoStream:
+    """A stream like ``video``, upright, its sides made even as H.264's must be."""
+    stream = film.add_stream("libx264", rate=video.average_rate or FPS, options={"crf": "18", "preset": "veryfast"})
+    stream.height, stream.width = (side + side % 2 for side in pixels.shape[:2])
+    stream.pix_fmt = "yuv420p"
+    if video.time_base:
+        stream.time_base = stream.codec_context.time_base = video.time_base
+    if ratio := video.sample_aspect_ratio:
+        stream.codec_context.sample_aspect_ratio = 1 / ratio if frame.rotation % 180 else ratio
+    return stream
+
+
+class _Sound:
+    """The sound of a file, if it has any, on its way into another as AAC, which MP4 players can play."""
+
+    def __init__(self, source: av.container.InputContainer, film: av.container.OutputContainer) -> None:
+        self.start = 0.0  # when the picture starts, in seconds of the source
+        self.whole = True
+        self._film = film
+        self._stream: av.AudioStream | None = None
+        self._next: av.AudioFrame | None = None
+        if source.streams.audio:
+            heard = source.streams.audio[0]
+            layout = "mono" if heard.channels == 1 else "stereo"
+            self._stream = film.add_stream("aac", rate=48000, layout=layout)  # AAC hasn't every rate
+            self._frames = source.decode(heard)
+            self._next = self._decoded()
+
+    def mux_until(self, time: float) -> None:
+        """Write what is heard up to ``time``, seconds from the picture's start."""
+        while self._stream and self._next and (self._next.time or 0.0) - self.start <= time:
+            frame = self._next
+            if frame.pts is not None and frame.time_base:
+                frame.pts -= round(self.start / frame.time_base)
+                if frame.pts >= 0:  # nothing is heard before there is something to see
+                    self._film.mux(self._stream.encode(frame))
+            self._next = self._decoded()
+        if self._stream and not self._next:
+            self._film.mux(self._stream.encode())
+            self._stream = None
+
+    def _decoded(self) -> av.AudioFrame | None:
+        try:
+            return next(self._frames, None)
+        except av.FFmpegError:
+            self.whole = False
+            return None
+
+
+class _Painter:
+    """Draws into frames of one size."""
+
+    def __init__(self, pixels: Frame, spoken: Sequence[Spoken]) -> None:
+        height, width = pixels.shape[:2]
+        column = width / len(spoken)
+        # Pillow's own, which is the same everywhere.
+        font = ImageFont.load_default(max(10, round(min(height / 14, column / 16))))
+        assert isinstance(font, ImageFont.FreeTypeFont)  # as all its wheels have it
+        self._spoken = spoken
+        self._texts = []
+        for number, one in enumerate(spoken):
+            place = (column * number, column * (number + 1), height)
+            self._texts.append([_Text(*said, font, place) for said in _sentences(one.transcript)])
+        self._starts = [[text.start for text in texts] for texts in self._texts]
+        self._scale = max(1.0, max(height, width) / MAX_SIDE)  # outlines are of frames that were shrunk
+        self._line = max(2, height // 150)
+
+    def paint(self, pixels: Frame, at: float) -> Frame:
+        """A frame as it is ``at`` seconds from the start."""
+        image = Image.fromarray(pixels)
+        draw = ImageDraw.Draw(image)
+        for one, texts, starts in zip(self._spoken, self._texts, self._starts, strict=True):
+            begun = bisect_right(starts, at)
+            text = texts[begun - 1] if begun and at <= texts[begun - 1].end + _STAYS else None
+            outline = one.outlines[min(round(FPS * at), len(one.outlines) - 1)] if one.outlines else None
+            if outline is not None:
+                colour = _READ if text is None else _NOW if text.sure else _GUESS
+                corners = [(float(x), float(y)) for x, y in outline * self._scale]
+                draw.polygon(corners, outline=colour, width=self._line)
+            if text:
+                text.draw(draw, at)
+        height, width = pixels.shape[:2]
+        return np.pad(np.asarray(image), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _sentences(transcript: Transcript) -> Iterator[tuple[Sequence[Word], bool]]:
+    """The words of each sentence, and whether it was read or guessed."""
+    words = iter(transcript.words)
+    for sentence in transcript.sentences or (transcript,):
+        if said := [next(words) for _ in sentence.text.split()]:
+            yield said, sentence.sure
+
+
+class _Text:
+    """A sentence at the bottom of a column, each word in a place that it keeps."""
+
+    def __init__(
+        self, words: Sequence[Word], sure: bool, font: ImageFont.FreeTypeFont, column: tuple[float, float, float]
+    ) -> None:
+        self.start, self.end, self.sure = words[0].start, words[-1].end, sure
+        self._font = font
+        left, right, bottom = column
+        said = [(word.word, word.start, word.end) for word in words]
+        shown = said if sure else [("not sure:", self.start, 0.0), *said]
+        space = font.getlength(" ")
+        lines: list[list[tuple[str, float, float]]] = [[]]
+        for one in shown:
+            used = sum(font.getlength(text) + space for text, *_ in lines[-1])
+            if lines[-1] and used + font.getlength(one[0]) > 0.94 * (right - left):
+                lines.append([])
+            lines[-1].append(one)
+        self._placed = []
+        for number, line in enumerate(reversed(lines)):
+            x = (left + right - font.getlength(" ".join(text for text, *_ in line))) / 2
+            y = bottom - font.size * (0.6 + 1.2 * number)
+            for text, start, end in line:
+                self._placed.append((x, y, text, start, end))
+                x += font.getlength(text) + space
+
+    def draw(self, draw: ImageDraw.ImageDraw, at: float) -> None:
+        """What has been said by now, the present word marked."""
+        for x, y, text, start, end in self._placed:
+            if start <= at:
+                colour = _NOW if at < end else _READ if self.sure else _GUESS
+                stroke = max(1, round(self._font.size / 10))
+                draw.text((x, y), text, colour, self._font, anchor="ls", stroke_width=stroke, stroke_fill=(0, 0, 0))

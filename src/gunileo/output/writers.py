@@ -1,0 +1,150 @@
+"""The files a transcript is written to: text, subtitles (SubRip, WebVTT), JSON, TSV and Praat's TextGrid.
+
+SubRip is as VLC and FFmpeg read it; WebVTT: https://www.w3.org/TR/webvtt1/; TextGrid in Praat's long text format:
+https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gunileo.output.transcript import Sentence, Transcript
+from gunileo.util.files import write_whole
+
+Interval = tuple[float, float, str]  # seconds from, to, and the text
+
+
+def marked(said: Transcript | Sentence) -> str:
+    """The text; a guess begins with ``not sure:``, so that none takes it for a reading."""
+    return said.text if said.sure else f"not sure: {said.text}".rstrip()
+
+
+def to_txt(transcript: Transcript) -> str:
+    """The words alone, a line a sentence, guesses ``marked``."""
+    return "".join(f"{marked(one)}\n" for one in transcript.sentences or (transcript,))
+
+
+def to_json(transcript: Transcript) -> str:
+    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure"}``, and for
+    a video of several ``"sentences": [{"text", "start", "end", "confidence", "sure"}]``.
+
+    Times are rounded to milliseconds, confidences to four places.
+    """
+    return json.dumps(to_fields(transcript), indent=2, ensure_ascii=False) + "\n"
+
+
+def to_fields(transcript: Transcript) -> dict[str, Any]:
+    """What ``to_json`` writes, as a dictionary."""
+    fields = asdict(transcript)
+    fields["confidence"] = round(transcript.confidence, 4)
+    for part in (*fields["words"], *fields["sentences"]):
+        part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
+    if not transcript.sentences:
+        del fields["sentences"]
+    return fields
+
+
+def to_srt(transcript: Transcript) -> str:
+    """SubRip: numbered cues with ``not sure:`` before a guess."""
+    cues = (
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{marked(cue)}\n"
+        for number, cue in enumerate(_cues(transcript), 1)
+    )
+    return "\n".join(cues)
+
+
+def to_vtt(transcript: Transcript) -> str:
+    """WebVTT, as browsers show it; the same cues as ``to_srt``."""
+    cues = (f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(cue)}\n" for cue in _cues(transcript))
+    return "WEBVTT\n" + "".join(cues)
+
+
+def to_tsv(transcript: Transcript) -> str:
+    """A table with a line a word: ``start``, ``end`` in seconds, ``word``, ``confidence``; its head names them."""
+    rows = (f"{word.start:.3f}\t{word.end:.3f}\t{word.word}\t{word.confidence:.4f}\n" for word in transcript.words)
+    return "start\tend\tword\tconfidence\n" + "".join(rows)
+
+
+def to_textgrid(transcript: Transcript) -> str:
+    """A TextGrid with two tiers, ``sentences`` and ``words``, from 0 to the end of the last word."""
+    sentences = [(cue.start, cue.end, marked(cue)) for cue in _cues(transcript)]
+    words = [(word.start, word.end, word.word) for word in transcript.words]
+    end = max((interval[1] for interval in (*sentences, *words)), default=1.0)  # Praat has no empty time
+    head = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end:.6f}"]
+    lines = [*head, "tiers? <exists>", "size = 2", "item []:"]
+    for number, (name, intervals) in enumerate((("sentences", sentences), ("words", words)), 1):
+        lines += [f"    item [{number}]:", *(f"        {line}" for line in _tier(name, intervals, end))]
+    return "\n".join(lines) + "\n"
+
+
+def _cues(transcript: Transcript) -> Sequence[Sentence]:
+    if transcript.sentences or not transcript.words:
+        return transcript.sentences
+    start, end = transcript.words[0].start, transcript.words[-1].end
+    return [Sentence(transcript.text, start, end, transcript.confidence, transcript.sure)]
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(1000 * seconds)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+def _escaped(cue: Sentence) -> str:
+    return marked(cue).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _tier(name: str, intervals: Sequence[Interval], end: float) -> list[str]:
+    """One tier's lines; its intervals fill all of the time, those in which nothing is said are empty.
+
+    What lies within an interval before it is left out, as a tier can't hold both.
+    """
+    filled: list[Interval] = []
+    time = 0.0
+    for start, stop, text in intervals:
+        start = max(start, time)
+        if start > time:
+            filled.append((time, start, ""))
+        if stop > start:
+            filled.append((start, stop, text))
+            time = stop
+    if time < end:
+        filled.append((time, end, ""))
+    lines = ['class = "IntervalTier"', f'name = "{name}"', "xmin = 0", f"xmax = {end:.6f}"]
+    lines.append(f"intervals: size = {len(filled)}")
+    for number, (start, stop, text) in enumerate(filled, 1):
+        quoted = text.replace('"', '""')
+        lines += [
+            f"intervals [{number}]:",
+            f"    xmin = {start:.6f}",
+            f"    xmax = {stop:.6f}",
+            f'    text = "{quoted}"',
+        ]
+    return lines
+
+
+# Format and file suffix → writer.
+WRITERS: dict[str, Callable[[Transcript], str]] = {
+    "txt": to_txt,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "json": to_json,
+    "tsv": to_tsv,
+    "TextGrid": to_textgrid,
+}
+
+
+def write_transcript(transcript: Transcript, stem: Path, formats: Sequence[str]) -> list[Path]:
+    """Write ``stem.txt``, ``stem.json``, ... and return their paths; folders are made where missing.
+
+    A file appears whole or not at all: it is written beside its place and renamed into it.
+    Raises ``FileError`` when the place can't be written to.
+    """
+    paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
+    for name, path in zip(formats, paths, strict=True):
+        write_whole(path, WRITERS[name](transcript))
+    return paths

@@ -1,0 +1,266 @@
+"""The HTTP API and the page that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Header, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from gunileo import __version__
+from gunileo.errors import GunileoError
+from gunileo.inference import registry
+from gunileo.output.transcript import Transcript
+from gunileo.output.writers import WRITERS, to_fields
+from gunileo.server import jobs, recordings, teach_routes
+from gunileo.server.auth import WEB, Guard
+from gunileo.server.dependencies import FORM, REFUSED, AnyDesk, AnyUpload, Desk
+from gunileo.server.jobs import Limits, Reading
+from gunileo.server.live_socket import converse
+from gunileo.server.uploads import UploadError
+from gunileo.server.worker import Busy, Worker
+
+Decode = Literal["grammar", "greedy", "beam"]
+
+_LESSON = 12 * 3600  # seconds that a training may take
+_STORY = "application/x-ndjson"  # progress, then all that the page shows
+_KINDS = {
+    "application/json": "json",
+    "text/plain": "txt",
+    "application/x-subrip": "srt",
+    "text/vtt": "vtt",
+    "text/tab-separated-values": "tsv",
+}
+_ABOUT = (
+    'Reads lips: a video of a talking face goes in, the words come out. Errors are `{"error": TEXT}`, one line that '
+    "says what to do. `/v1/live` is a WebSocket: send a time in seconds (eight bytes, a big-endian double) and a JPEG "
+    "in each message, and sentences come back."
+)
+
+
+def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, token: str | None = None) -> FastAPI:
+    """The server, for any ASGI runner. With a ``token`` it may be put on a public address (``Guard``)."""
+    limits = limits or Limits()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(recordings.tidy)
+        with tempfile.TemporaryDirectory(prefix="gunileo-serve-", ignore_cleanup_errors=True) as folder:
+            worker = Worker(Path(folder), limits.work, limits.waiting, limits.memory)
+            teacher = Worker(Path(folder), _LESSON, 0)
+            app.state.desk = Desk(model, limits, Path(folder), worker, teacher)
+            try:
+                yield
+            finally:
+                worker.close()
+                teacher.close()
+
+    app = FastAPI(title="Gunileo", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None)
+    app.router.lifespan_context = lifespan
+    app.get("/healthz", summary="Whether the server runs")(health)
+    app.get("/v1/models", summary="The models that can be used")(models)
+    app.post(
+        "/v1/transcribe",
+        summary="Read the lips in a video",
+        openapi_extra=FORM,
+        responses={200: {"description": "As Accept asks.", "content": _answers()}, **REFUSED},
+        response_class=Response,
+    )(transcribe)
+    app.post(
+        "/v1/preview",
+        summary="The same video in a format that browsers play",
+        openapi_extra=FORM,
+        responses={200: {"description": "H.264, without sound.", "content": {"video/mp4": {}}}, **REFUSED},
+        response_class=Response,
+    )(preview)
+    app.websocket("/v1/live")(live)
+    app.include_router(teach_routes.router)
+    for path, page in (("/", "index.html"), ("/docs", "docs.html")):
+        app.get(path, include_in_schema=False)(_page(page))
+    app.mount("/web", StaticFiles(directory=WEB))
+    app.add_exception_handler(GunileoError, _failed)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _other)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Guard, token=token)
+    return app
+
+
+async def health() -> dict[str, str]:
+    """The version that runs."""
+    return {"status": "ok", "version": __version__}
+
+
+async def models(desk: AnyDesk) -> dict[str, Any]:
+    """What is installed, on what it was trained, how many words it gets wrong there (0.05 = 5 %); and the limits."""
+    listed = [
+        {
+            "name": info.name,
+            "parameters": info.parameters,
+            "trained_on": info.trained_on,
+            "measured_on": info.measured_on,
+            "wer_greedy": info.wer_greedy,
+            "wer_grammar": info.wer_grammar,
+            "bytes": info.bytes[info.file],
+            "licence": info.licence,
+        }
+        for info in sorted(registry.available_models(), key=lambda info: info.wer_grammar)
+    ]
+    yours = [{"name": one.name, "taught": asdict(one)} for one in registry.taught_models()]
+    return {"default": desk.model, "models": [*listed, *yours], "limits": asdict(desk.limits)}
+
+
+async def transcribe(
+    upload: AnyUpload,
+    desk: AnyDesk,
+    model: str | None = None,
+    decode: Decode = "grammar",
+    accept: Annotated[str, Header()] = "*/*",
+) -> Response:
+    """One file, read as `gunileo transcribe` reads it.
+
+    `Accept` chooses the answer: JSON, plain text, SubRip, WebVTT or a table; or `application/x-ndjson`, a line of
+    JSON each time there is progress (`{"frames", "of"}`), and one at the end with everything (`{"reading"}`) or with
+    the `{"error"}`.
+    """
+    kind = _wanted(accept, [*_KINDS, _STORY])
+    work = (jobs.read, upload.path, upload.name, desk.named(model), decode, desk.limits)
+    if kind == _STORY:
+        return StreamingResponse(_story(desk.worker, work), media_type=_STORY)
+    result: Reading = await desk.worker.run(*work)
+    return Response(WRITERS[_KINDS[kind]](result.transcript), media_type=kind)
+
+
+async def preview(upload: AnyUpload, desk: AnyDesk) -> Response:
+    """For formats such as MPEG-1, which no browser plays."""
+    target = upload.path.with_name("preview.mp4")
+    await desk.worker.run(jobs.preview, upload.path, upload.name, target, desk.limits)
+    return FileResponse(target, media_type="video/mp4")
+
+
+async def live(socket: WebSocket, model: str | None = None, decode: Decode = "grammar") -> None:
+    """Pictures in, sentences out."""
+    desk: Desk = socket.app.state.desk
+    await socket.accept()
+    try:
+        with desk.camera():
+            reader = await asyncio.to_thread(jobs.reader_of, desk.named(model))
+            await socket.send_json({"ready": reader.name})
+            await converse(socket, reader, decode)
+    except GunileoError as error:
+        await socket.send_json({"error": str(error)})
+        await socket.close(1013)
+
+
+async def _story(worker: Worker, work: tuple[Any, ...]) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def tell(frames: int, of: int | None) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, {"frames": frames, "of": of})
+
+    task = asyncio.create_task(worker.run(*work, tell=tell))
+    task.add_done_callback(lambda _: told.put_nowait(None))
+    try:
+        while (progress := await told.get()) is not None:
+            yield json.dumps(progress) + "\n"
+        yield json.dumps({"reading": _shown(task.result())}) + "\n"
+    except GunileoError as error:
+        yield json.dumps({"error": str(error)}) + "\n"
+    finally:
+        task.cancel()
+
+
+def _shown(result: Reading) -> dict[str, Any]:
+    """All that the page shows of a clip."""
+    return {
+        "transcript": to_fields(result.transcript),
+        "alternatives": [{"text": text, "share": round(share, 4)} for text, share in result.alternatives],
+        "strip": "data:image/png;base64," + base64.b64encode(result.strip).decode(),
+        "seconds": result.seconds,
+        "files": _files(result.transcript),
+    }
+
+
+def _files(transcript: Transcript) -> dict[str, str]:
+    return {name: WRITERS[name](transcript) for name in ("txt", "srt", "vtt", "json")}
+
+
+def _wanted(accept: str, kinds: list[str]) -> str:
+    """The media type that an Accept header likes best; of those that it likes the same the first."""
+    liked: dict[str, float] = {}
+    for choice in accept.split(","):
+        pattern, _, parameters = choice.strip().partition(";")
+        weight = parameters.replace(" ", "").rpartition("q=")[2]
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            quality = 0.0
+        for kind in kinds:
+            if pattern.strip() in (kind, "*/*", f"{kind.partition('/')[0]}/*"):
+                liked[kind] = max(quality, liked.get(kind, 0.0))
+    best = max(kinds, key=lambda kind: liked.get(kind, 0.0))
+    if not liked.get(best):
+        raise UploadError(f"no such format here; accept one of {', '.join(kinds)}", 406)
+    return best
+
+
+def _answers() -> dict[str, Any]:
+    kinds: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in [*_KINDS, _STORY]}
+    word = {"word": "string", "start": "number", "end": "number", "confidence": "number"}
+    properties = {key: {"type": kind} for key, kind in word.items()}
+    kinds["application/json"] = {
+        "schema": {
+            "type": "object",
+            "required": ["file", "text", "words", "confidence", "model", "sure"],
+            "properties": {
+                "file": {"type": "string"},
+                "text": {"type": "string"},
+                "words": {"type": "array", "items": {"type": "object", "properties": properties}},
+                "confidence": {"type": "number"},
+                "model": {"type": "string"},
+                "sure": {"type": "boolean"},
+                "sentences": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    }
+    return kinds
+
+
+def _page(name: str) -> Callable[[], FileResponse]:
+    def page() -> FileResponse:
+        return FileResponse(WEB / name)
+
+    return page
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, UploadError) else 503 if isinstance(error, Busy) else 422
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else None
+    return JSONResponse({"error": str(error)}, status, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = "; ".join(f"{part['loc'][-1]}: {part['msg']}" for part in error.errors())
+    return JSONResponse({"error": f"{wrong}; see /docs"}, 422)
+
+
+async def _other(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": f"{error.detail}; see /docs"}, error.status_code, error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "the server has a fault here; the terminal where it runs shows more"}, 500)

@@ -1,0 +1,1 @@
+"""Models that users teach their own commands."""

@@ -1,0 +1,291 @@
+"""Teaching a model the user's own commands, from takes of them: clips with a text beside each.
+
+A taught model is a folder of its own in ``registry.home()``; ``load_model`` finds it by its name. Its ``teach.json``
+names the folder within that holds everything else, and is written last, in one step: there is the earlier model or the
+new one, at whatever moment the work is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.finders import Corpus, find_corpus
+from gunileo.corpus.grid import is_grid
+from gunileo.corpus.prepare import prepare
+from gunileo.corpus.split import validation_part
+from gunileo.errors import GunileoError, Stopped
+from gunileo.inference import registry
+from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.registry import ModelError, TaughtModel
+from gunileo.inference.templates import Examples
+from gunileo.util.files import FileError, alone, write_whole
+from gunileo.vision.mouth import Regions, read_regions
+from gunileo.vision.speech_activity import LONGEST, moving
+from gunileo.vision.video import FPS
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
+
+_NAME = re.compile(r"\w[\w .-]{0,62}(?<![ .])")  # what every system takes for a folder
+
+
+class TakeError(GunileoError):
+    """A take that nothing can be learnt from, or a name that no model can have."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of teaching: the model, and each clip that was left out, with the reason."""
+
+    model: TaughtModel
+    skipped: list[tuple[str, str]]
+
+
+def checked_name(name: str) -> str:
+    """The same name; ``TakeError`` if it can't be a taught model's: a shipped one has it, or no folder can."""
+    if not _NAME.fullmatch(name):
+        raise TakeError(f"{name!r} is no name for a model; use up to 63 letters, digits, blanks, dots and dashes")
+    if registry.shipped(name):
+        raise TakeError(f"{name} is a model that comes with the package; use another name")
+    return name
+
+
+def takes_folder(name: str) -> Path:
+    """Where takes for a model are recorded to, by whoever records them for the user; ``forget`` removes it too.
+
+    Raises ``TakeError`` if the name can't be a model's.
+    """
+    return registry.home() / "takes" / checked_name(name)
+
+
+def check_take(path: Path | str) -> Regions:
+    """The mouth regions of a take, uint8 [T, 100, 150], from the mouth's first movement to its last.
+
+    Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``TakeError`` if
+    the mouth hardly moves, or moves for longer than ten seconds; each names the file and says what to do.
+    """
+    regions = read_regions(path)
+    return regions[_said(regions, str(path))]
+
+
+def _said(regions: Regions, file: str) -> slice:
+    said = moving(regions)
+    if said is None:
+        raise TakeError(f"{file}: the mouth hardly moves; say the sentence aloud or mouth it, and film it again")
+    if said.stop - said.start > LONGEST:
+        raise TakeError(
+            f"{file}: talk of over {LONGEST // FPS} seconds; film one sentence, with the mouth at rest around"
+        )
+    return said
+
+
+def teach(
+    takes: Path | str,
+    name: str,
+    base: str = registry.DEFAULT,
+    train: bool = False,
+    progress: Progress | None = None,
+) -> Lesson:
+    """Teach a model the commands of a folder of clips with a ``.txt`` beside each, or all that GRID's sentences say.
+
+    Each take of a command is an example from then on (in seconds); with ``train`` the network of ``base``, a shipped
+    model or a finished run, learns from them too (in minutes; it needs the ``train`` extra). Where all texts are GRID's
+    sentences, no single one is a command: the network is trained to read that face, and GRID's grammar stays.
+
+    A clip that can't be used is left out and reported. Regions that were cut out for the same name before are used
+    again, so that adding a take costs little. An earlier model of this name is replaced once the new one is whole;
+    whatever ``progress`` raises stops the work, and leaves the earlier one as it was.
+
+    Raises ``TakeError`` if no clip can be used, the name can't be a model's or GRID's sentences come without
+    ``train``; ``CorpusError`` if there are no clips, ``ModelError`` if there is no such base.
+    """
+    name, report = checked_name(name), progress or (lambda *_: None)
+    if registry.taught(base) and not Path(base).exists():
+        raise TakeError(f"{base}: was taught itself; build on a shipped model or a finished run")
+    reader = load_model(base)
+    corpus = find_corpus(takes)
+    place = registry.home() / "models" / name
+    with alone(place.parent):
+        _tidy(place.parent)
+        try:
+            lesson = _Lesson(corpus, registry.home() / "regions" / name, report)
+            if lesson.practice and not train:
+                raise TakeError(f"{takes}: sentences of GRID's, which the network has to learn; add --train")
+            model = _taught(lesson, place, base, reader, train, report)
+        finally:
+            _tidy(place.parent)
+    return Lesson(model, lesson.skipped)
+
+
+def _taught(lesson: _Lesson, place: Path, base: str, reader: Reader, train: bool, report: Progress) -> TaughtModel:
+    place.mkdir(exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix="", dir=place))
+    held: list[CachedUtterance] = []
+    if train:
+        held = lesson.held()
+        reader = _trained(lesson, held, base, new / "run", report)
+    if lesson.practice:
+        right, tested = _practised(lesson, held, reader)
+    else:
+        right, tested = _exemplified(lesson, held, reader, new / "examples.npz", report)
+    counts = dict(Counter(one.text for one in lesson.utterances))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lasting = base if registry.shipped(base) else str(Path(base).absolute())
+    model = TaughtModel(place.name, lasting, counts, train, right, tested, now, new.name)
+    fields = {field: value for field, value in asdict(model).items() if field != "name"}
+    write_whole(place / "teach.json", json.dumps(fields, indent=1) + "\n")
+    return model
+
+
+def tidy() -> None:
+    """Remove what lessons that were killed have left, unless one goes on."""
+    models = registry.home() / "models"
+    if models.is_dir():
+        with suppress(FileError), alone(models):
+            _tidy(models)
+
+
+def _tidy(models: Path) -> None:
+    """Remove all that no model's description names: versions that were replaced or never finished."""
+    for place in models.iterdir():
+        if not place.is_dir():
+            continue
+        try:
+            model = registry.taught(place.name)
+        except ModelError:  # whoever wants to mend it finds everything
+            continue
+        if model and not model.version:
+            continue
+        kept = {"teach.json", model.version} if model else set()
+        for path in place.iterdir():
+            if path.name in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)  # what a system doesn't let go of stays until the next time
+            else:
+                path.unlink(missing_ok=True)
+        if not model:
+            with suppress(OSError):
+                place.rmdir()
+
+
+class _Lesson(Cache):
+    """The usable takes of a corpus, as a cache whose clips go from the first movement to the last."""
+
+    def __init__(self, corpus: Corpus, cache: Path, report: Progress) -> None:
+        told = {one.video for one in corpus.utterances}
+        self.skipped = [
+            (str(video), f"{video}: no text beside it; write what is said into a .txt of the same name")
+            for video in corpus.without_label
+            if video not in told
+        ]
+        self.skipped += [(str(path), reason) for path, reason in corpus.rejected]
+        self.skipped += prepare(
+            corpus.utterances, cache, progress=lambda done, of: report("finding mouths", done, of)
+        ).skipped
+        super().__init__(cache)
+        left = {name for name, _ in self.skipped}
+        wanted = {one.id: str(one.video) for one in corpus.utterances if one.id not in left}
+        # By name: the cache has them in the order in which they were done.
+        whole = sorted((one for one in self.utterances if one.id in wanted), key=lambda one: one.id)
+        for one in self.utterances:
+            if one.id not in wanted:
+                (cache / one.file).unlink(missing_ok=True)  # whoever deletes a take wants nothing of it kept
+        self.practice = bool(whole) and all(is_grid(one.text) for one in whole)
+        self.spans: dict[str, tuple[CachedUtterance, slice]] = {}
+        for one in whole:
+            try:
+                regions = super().load(one)
+                span = slice(0, len(regions)) if self.practice else _said(regions, wanted[one.id])
+                self.spans[one.id] = one, span
+            except GunileoError as error:
+                self.skipped.append((one.id, str(error)))
+        if not self.spans:
+            reasons = f"; the first: {self.skipped[0][1]}" if self.skipped else ""
+            raise TakeError(f"no take can be used{reasons}")
+        self.utterances = [
+            replace(one, talker="", frames=span.stop - span.start, words=one.words if self.practice else ())
+            for one, span in self.spans.values()
+        ]
+
+    def load(self, utterance: CachedUtterance) -> Regions:
+        whole, span = self.spans[utterance.id]
+        return super().load(whole)[span]
+
+    def held(self) -> list[CachedUtterance]:
+        """A tenth of the takes, by a hash of their names, of those that the others can stand in for."""
+        said = Counter(one.text for one in self.utterances)
+        others = [one for one in self.utterances if self.practice or said[one.text] > 1]
+        return validation_part(others, -(-len(others) // 10)) if len(others) > 1 else []
+
+
+def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
+    from gunileo.training.fine_tune import teaching
+    from gunileo.training.train import train
+
+    kept = {one.id for one in held}
+    learnt = [one for one in lesson.utterances if one.id not in kept]
+    try:
+        train(
+            lesson,
+            learnt,
+            held or learnt[:1],  # one must be validated on; nothing is chosen by it
+            run,
+            teaching(base, len(learnt)),
+            progress=lambda done, of: report("training", done, of),
+        )
+    except Stopped:
+        raise TakeError("stopped; whatever was taught before is as it was") from None
+    for checkpoint in run.glob("*.ckpt"):
+        checkpoint.unlink()  # a taught model is taught anew, never gone on with
+    return load_model(run)
+
+
+def _practised(lesson: _Lesson, held: Sequence[CachedUtterance], reader: Reader) -> tuple[int, int]:
+    """Words of the held-back sentences that are read right, and all of them."""
+    from gunileo.evaluation.metrics import words_right
+
+    said = [one.text for one in held]
+    read = [reader.transcribe_regions(lesson.load(one), one.id).text for one in held]
+    right = sum(sum(words_right(one, other)) for one, other in zip(said, read, strict=True))
+    return right, sum(len(one.split()) for one in said)
+
+
+def _exemplified(
+    lesson: _Lesson, held: Sequence[CachedUtterance], reader: Reader, path: Path, report: Progress
+) -> tuple[int, int]:
+    """Write all takes as examples; how many are recognised by the others, the held-back ones if there are any."""
+    examples = Examples(network=reader.checksum)
+    for number, one in enumerate(lesson.utterances, 1):
+        examples.add(one.text, reader.features(lesson.load(one)))
+        report("comparing takes", number, len(lesson.utterances))
+    examples.save(path)
+    kept = {one.id for one in held}
+    return examples.tested([index for index, one in enumerate(lesson.utterances) if one.id in kept or not kept])
+
+
+def forget(name: str) -> None:
+    """Remove a taught model, what was cut out for it, and the takes in its ``takes_folder``.
+
+    Raises ``ModelError`` if there is none of that name, or something of it can't be removed.
+    """
+    folders = [registry.home() / kind / checked_name(name) for kind in ("models", "takes", "regions")]
+    if not any(folder.is_dir() for folder in folders):
+        yours = ", ".join(model.name for model in registry.taught_models()) or "none yet"
+        raise ModelError(f"{name}: no such taught model; yours are: {yours}")
+    try:
+        (folders[0] / "teach.json").unlink(missing_ok=True)  # first: no model is listed that is half gone
+        for folder in folders:
+            if folder.is_dir():
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise ModelError(f"{error.filename}: can't be removed ({error.strerror}); close what uses it") from error

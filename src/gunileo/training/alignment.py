@@ -1,0 +1,40 @@
+"""When words are said in clips that have a text alone, as a network in training hears them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.labels import WordTime
+from gunileo.inference.timing import placed
+from gunileo.output.transcript import Word
+from gunileo.training.dataset import Clips
+from gunileo.training.model import LabialCNN
+
+Times = dict[str, tuple[WordTime, ...]]  # by utterance's id
+
+
+def hear_times(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUtterance]) -> Times:
+    """The words' times, in seconds, of the utterances that have none, by the head that names the word in each frame.
+
+    The known words are put in their best places (``gunileo.inference.timing.placed``), which is far easier than to
+    read them. An utterance with a word that the head has no name for, or with more words than frames, is left out.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    times: Times = {}
+    for utterance in utterances:
+        if utterance.words:
+            continue
+        with torch.no_grad():
+            scores = model.heads(Clips(cache, [utterance])[0].regions[None].to(device))[1]
+        assert scores is not None
+        heard = scores[0].float().log_softmax(-1).cpu().numpy()
+        words = [Word(word, 0, 0, 1) for word in utterance.text.split()]
+        if (found := placed(heard, model.config.words, words)) is not None:
+            times[utterance.id] = tuple(WordTime(word.word, word.start, word.end) for word in found)
+    model.train(training)
+    return times

@@ -1,0 +1,140 @@
+"""Training clips changed at random: moved, lit, faster or slower, cut to a few words, joined to new sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.corpus.cache import CachedUtterance
+from gunileo.decoding.ctc import ctc_frames
+from gunileo.vision.mouth import HEIGHT, WIDTH, Regions
+from gunileo.vision.video import FPS
+
+Array = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip.
+
+    ``shade`` alone is a standard deviation, of two normal draws: across and down.
+    """
+
+    shift: int = 8  # pixels of the region, both ways
+    mirror: bool = True  # half of the clips
+    rotation: float = 5.0  # degrees, both ways
+    scale: float = 0.08  # natural logarithm of the size, both ways
+    stretch: float = 0.04  # natural logarithm of width over height, both ways
+    contrast: float = 0.12  # natural logarithm of the contrast, both ways
+    shade: float = 0.25  # light from one side: its change over the region, in the clip's standard deviations
+    speed: float = 0.1  # natural logarithm of the length, both ways
+    time_jitter: float = 0.05  # share of frames dropped, and as many doubled
+    margin: int = 3  # frames kept on either side of a word cut
+    max_words: int = 4  # in a word cut
+    join: float = 0.5  # share of whole sentences that other clips of the talker may go on with
+    seam: float = 0.4  # chance of that at each word's end
+
+    def scaled(self, share: float) -> Augmentation:
+        """The same with this share of what changes a mouth's looks and pace; shift, mirror and jitter stay."""
+        grows = ("rotation", "scale", "stretch", "contrast", "shade", "speed")
+        return replace(self, **{name: share * getattr(self, name) for name in grows})
+
+
+class Piece(NamedTuple):
+    """Frames of a clip, from ``start`` up to ``end``, and what is said in them."""
+
+    utterance: CachedUtterance
+    start: int
+    end: int
+    text: str
+
+
+def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.random.Generator) -> tuple[Array, str]:
+    """The frames and the text of some neighbouring words, with a random margin on either side."""
+    count = int(random.integers(1, min(augmentation.max_words, len(utterance.words)) + 1))
+    first = int(random.integers(0, len(utterance.words) - count + 1))
+    words = utterance.words[first : first + count]
+    text = " ".join(word.word for word in words)
+    before, after = random.integers(0, augmentation.margin + 1, 2)
+    start = max(0, round(words[0].start * FPS) - int(before))
+    end = min(utterance.frames, round(words[-1].end * FPS) + int(after))
+    while end - start < min(ctc_frames(text), utterance.frames):
+        start, end = max(0, start - 1), min(utterance.frames, end + 1)
+    return np.arange(start, end), text
+
+
+def join(
+    utterance: CachedUtterance, others: Sequence[CachedUtterance], seam: float, random: np.random.Generator
+) -> list[Piece]:
+    """A new sentence: at each word's end, with the chance ``seam``, any of the others may go on with its next word.
+
+    What is joined keeps each word's place in its sentence, and so the grammar. The seam is in the middle of the gap
+    between two words, in both clips.
+    """
+    pieces: list[Piece] = []
+    now, start, said = utterance, 0, [utterance.words[0].word]
+    place = 1
+    while place < len(now.words):
+        other = others[int(random.integers(len(others)))]
+        if random.random() < seam and place < len(other.words):
+            pieces.append(Piece(now, start, gap(now, place), " ".join(said)))
+            now, start, said = other, gap(other, place), []
+        said.append(now.words[place].word)
+        place += 1
+    return [*pieces, Piece(now, start, now.frames, " ".join(said))]
+
+
+def gap(utterance: CachedUtterance, place: int) -> int:
+    """The frame in the middle between a word and the one before it."""
+    before, after = utterance.words[place - 1 : place + 1]
+    return min(utterance.frames, round((before.end + after.start) / 2 * FPS))
+
+
+def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator) -> Array:
+    """Drop up to ``share`` of the frames and double as many, unless fewer than ``fewest`` were left."""
+    repeats = np.ones(len(frames), np.int64)
+    chance = random.uniform(0, share)
+    draws = random.random(len(frames))
+    repeats[draws < chance] = 0
+    repeats[draws > 1 - chance] = 2
+    return np.repeat(frames, repeats) if repeats.sum() >= fewest else frames
+
+
+def pace(frames: Array, fewest: int, speed: float, random: np.random.Generator) -> Array:
+    """Say it faster or slower, by leaving out or repeating frames evenly, but in no fewer than ``fewest`` frames."""
+    length = max(fewest, round(len(frames) * math.exp(random.uniform(-speed, speed))))
+    return frames[np.arange(length) * len(frames) // length]
+
+
+def move(regions: Regions, augmentation: Augmentation, random: np.random.Generator) -> Regions:
+    """Shift, turn and size all frames of a clip alike, continuing the edge, and mirror half of the clips."""
+    reach = augmentation.shift
+    shift = random.integers(-reach, reach + 1, 2)
+    angle = math.radians(random.uniform(-1, 1) * augmentation.rotation)
+    size = math.exp(random.uniform(-1, 1) * augmentation.scale)
+    width = math.exp(random.uniform(-1, 1) * augmentation.stretch)
+    mirrored = -1 if augmentation.mirror and random.random() < 0.5 else 1
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    turn = turn @ np.diag([mirrored * size * width, size / width])
+    middle = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    matrix = np.column_stack([turn, middle - turn @ middle + shift])
+    return np.stack(
+        [cv2.warpAffine(region, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE) for region in regions]
+    )
+
+
+def light(
+    normalised: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Another contrast, and a light from one side, the same for all frames of a clip."""
+    across, down = random.normal(0, augmentation.shade, 2)
+    shade = across * np.linspace(-0.5, 0.5, WIDTH) + down * np.linspace(-0.5, 0.5, HEIGHT)[:, None]
+    contrast = math.exp(random.uniform(-1, 1) * augmentation.contrast)
+    lit: NDArray[np.float32] = normalised * np.float32(contrast) + shade.astype(np.float32)
+    return lit

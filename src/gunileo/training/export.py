@@ -1,0 +1,199 @@
+"""LabialCNN to ONNX: half the size on disk, float32 in the computation, checked against PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+
+from gunileo.corpus.grid import CLASSES
+from gunileo.errors import GunileoError
+from gunileo.inference import confidence, registry, timing
+from gunileo.inference.confidence import Calibrations
+from gunileo.inference.reader import load_model
+from gunileo.training.model import LabialCNN, ModelConfig, load_weights
+from gunileo.util.files import whole
+from gunileo.vision.mouth import HEIGHT, WIDTH
+from gunileo.vision.video import FPS
+
+OPSET = 17
+LICENCE = "Apache-2.0"
+_TOLERANCE = 1e-3  # of a log-probability: no decoded sentence changes by that
+_CARD = ("trained_on", "measured_on", "wer_greedy", "wer_grammar", "cer_greedy", "cer_grammar", "attribution")
+
+
+def export_model(name: Path | str, path: Path) -> float:
+    """Write a shipped model, by its name, or a finished run's, by its folder, as an ONNX file for any runtime.
+
+    The file is what ``export_onnx`` makes, with calibration and timing as Gunileo itself uses them and, of a shipped
+    model, its card. Returns by how much its log-probabilities differ at most from PyTorch's, on random clips. Raises
+    ``ModelError`` if there is no such model, ``GunileoError`` if the difference is over a thousandth; nothing is
+    written then.
+    """
+    model, reader, info = load_weights(registry.weights_of(name)), load_model(name), registry.shipped(name)
+    card = {entry: str(value) for entry, value in asdict(info).items() if entry in _CARD} if info else {}
+    with whole(path) as part:
+        export_onnx(model, part, info.name if info else path.stem)
+        describe_calibration(part, reader.calibrations, reader.timing, card)
+        difference = float(np.max([_difference(rounded(model), part, *size) for size in ((1, 75), (2, 40), (1, 1))]))
+        if not difference <= _TOLERANCE:  # nor if it is no number
+            raise GunileoError(f"{path}: differs from PyTorch's output by {difference:.3g}; train or install it again")
+    return difference
+
+
+def _difference(model: LabialCNN, path: Path, clips: int, frames: int) -> float:
+    """The largest difference between both networks' log-probabilities on random regions."""
+    regions = torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(clips))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (output,) = session.run(["log_probabilities"], {"regions": regions.numpy()})
+    with torch.no_grad():
+        return float(np.abs(output - model(regions).numpy()).max())
+
+
+def rounded(model: LabialCNN) -> LabialCNN:
+    """The network that is shipped: folded to the published layers, its weights rounded to float16.
+
+    Returns a copy, float32, in evaluation mode. An exported file computes exactly this network.
+    """
+    copied = copy.deepcopy(model).cpu().eval().fold()
+    for parameter in copied.parameters():
+        parameter.data = parameter.data.half().float()
+    return copied
+
+
+class _Planar(nn.Module):
+    """LabialCNN's way without lengths, its convolutions over three frames written as ones over a picture.
+
+    The three frames' channels are stacked to one picture's, which gives the same sums. ONNX Runtime has fast code for
+    convolutions of two dimensions alone: a third less time.
+    """
+
+    def __init__(self, model: LabialCNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        clips, _, frames = x.shape[:3]
+        x = x.transpose(1, 2).flatten(0, 1)
+        if self.model.config.shrink > 1:
+            x = nn.functional.avg_pool2d(x, self.model.config.shrink)
+        for block in self.model.convolutions:
+            conv = block[0]  # type: ignore[index]
+            padded = nn.functional.pad(x.reshape(clips, frames, *x.shape[1:]), (0, 0, 0, 0, 0, 0, 1, 1))
+            stacked = torch.cat([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], 2).flatten(0, 1)
+            weight = conv.weight.transpose(1, 2).flatten(1, 2)
+            x = nn.functional.conv2d(stacked, weight, conv.bias, conv.stride[1:], conv.padding[1:])
+            x = nn.functional.max_pool2d(x, 2).relu()
+        heard = self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))
+        words = () if heard.words is None else (heard.words.log_softmax(-1),)
+        return heard.log_probabilities, heard.features, *words
+
+
+def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:
+    """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
+
+    Input ``regions``, float32 [N, 1, T, 100, 150], as ``gunileo.vision.mouth.normalise`` makes them; output
+    ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of the first GRU, which tell takes of a command from those
+    of another, and of a layout that hears words ``words`` [N, T, 1 + words], natural logarithms too, of silence and
+    the configuration's words. N and T are free, but all clips of a batch have the same T. Weights are
+    stored in float16, each with a cast to float32 that ONNX Runtime carries out once on loading. ``name``
+    (the file's stem if left out), ``licence``, classes, frame rate, size, normalisation and configuration are
+    stored as metadata.
+    """
+    path = Path(path)
+    shipped = rounded(model)
+    with whole(path) as part:
+        _trace(shipped, part)
+        exported = onnx.load(str(part))
+        _halve(exported.graph)
+        _describe(exported, {**_metadata(shipped.config), "name": name or path.stem, "licence": licence})
+        onnx.checker.check_model(exported)
+        onnx.save(exported, str(part))
+
+
+def _trace(model: LabialCNN, path: Path) -> None:
+    outputs = ["log_probabilities", "features", "words"][: 3 if model.words else 2]
+    with warnings.catch_warnings():
+        # The exporter warns of GRUs with a free batch size, whose first state it would fix if we gave one.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)  # checks of sizes that are always equal
+        torch.onnx.export(
+            _Planar(model),
+            (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
+            str(path),
+            input_names=["regions"],
+            output_names=outputs,
+            dynamic_axes={"regions": {0: "N", 2: "T"}, **{name: {0: "N", 1: "T"} for name in outputs}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _metadata(config: ModelConfig) -> Mapping[str, str]:
+    return {
+        "gunileo_classes": json.dumps(CLASSES),
+        "fps": str(FPS),
+        "height": str(HEIGHT),
+        "width": str(WIDTH),
+        "normalisation": "clip",  # mean 0, standard deviation 1 over the whole clip
+        "config": json.dumps(asdict(config)),
+    }
+
+
+def _describe(network: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    for key, value in metadata.items():
+        network.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
+
+
+def describe_calibration(
+    path: Path | str,
+    calibrations: Calibrations,
+    times: timing.Timing | None = None,
+    card: Mapping[str, str] | None = None,
+) -> None:
+    """Store calibrations and timing in an exported file's metadata, in place of any that it has; none go in as none.
+
+    What ``card`` says of the model is stored beside them.
+
+    Raises ``FileError`` if the file can't be written.
+    """
+    exported = onnx.load(str(path))
+    kept = [entry for entry in exported.metadata_props if entry.key not in ("calibration", "timing")]
+    del exported.metadata_props[:]
+    exported.metadata_props.extend(kept)
+    if calibrations:
+        _describe(exported, {"calibration": confidence.to_json(calibrations)})
+    if times:
+        _describe(exported, {"timing": timing.to_json(times)})
+    _describe(exported, card or {})
+    with whole(Path(path)) as part:
+        onnx.save(exported, str(part))
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Store every float32 tensor that float16 holds exactly as float16 with a cast, ``x_half`` → ``x``."""
+    casts, tensors = [], []
+    for tensor in graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        half = value.astype(np.float16)
+        if tensor.data_type == TensorProto.FLOAT and value.ndim and np.array_equal(half.astype(np.float32), value):
+            tensors.append(numpy_helper.from_array(half, f"{tensor.name}_half"))
+            casts.append(helper.make_node("Cast", [f"{tensor.name}_half"], [tensor.name], to=TensorProto.FLOAT))
+        else:
+            tensors.append(tensor)
+    nodes = [*casts, *graph.node]  # a value comes before its use
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(tensors)
+    graph.node.extend(nodes)

@@ -1,0 +1,1 @@
+"""Video files and cameras to faces and mouth crops."""

@@ -1,0 +1,247 @@
+"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by ONNX Runtime.
+
+Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
+Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019). The way
+from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe 0.10.21's
+face_landmark graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from math import atan2, cos, hypot, sin
+from typing import Literal, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from gunileo.vision.image import warped
+from gunileo.vision.video import Frame
+
+Array = NDArray[np.float32]
+
+RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
+LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
+
+_MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
+_DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
+_CROP_SCALE = 1.5  # crop side / face side
+# Frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes.
+_RUN_UP = 4
+_SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square around a face: centre and side in pixels, angle of the eyes' line in radians."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+
+# Which of several faces: the largest, the leftmost or rightmost in the picture, or the one at a place.
+Face = Literal["largest", "left", "right"] | Box
+
+
+class _Model:
+    """One face model, from a picture, uint8 [S, S, 3], to its two outputs; any thread may call it.
+
+    A call keeps to the thread that makes it, as it takes about a millisecond.
+    """
+
+    def __init__(self, name: str):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
+        content = (files("gunileo.vision") / "landmarks" / name).read_bytes()
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, picture: NDArray[np.uint8]) -> tuple[Array, Array]:
+        first, second = self._session.run(None, {"picture": picture[None]})
+        return np.asarray(first, np.float32)[0], np.asarray(second, np.float32)[0]
+
+
+@cache
+def _models() -> tuple[_Model, _Model]:
+    """The detector and the mesh."""
+    return _Model("face_detection_short_range.onnx"), _Model("face_landmark.onnx")
+
+
+@cache
+def _anchors() -> Array:
+    """The detector's 896 anchor centres, [896, 2] in 0-1: two a cell of 16x16, then six a cell of 8x8."""
+    centres = []
+    for cells, repeat in ((16, 2), (8, 6)):
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        centres.append(np.repeat(np.stack([x, y], 1), repeat, axis=0) / cells + 0.5 / cells)
+    return np.concatenate(centres).astype(np.float32)
+
+
+class _Place(NamedTuple):
+    """How far a face is followed."""
+
+    crop: Box | None = None  # where the mesh looks next
+    seen: Box | None = None  # where the face was last
+
+
+class FaceTracker:
+    """Follows one face through the frames of a video.
+
+    ``start`` picks the face; each call then takes the frames that follow. A face that is lost is looked for again
+    near where it was, so that another person in the picture is never taken for it.
+    """
+
+    def __init__(self, face: Face = "largest") -> None:
+        _models()  # a damaged installation is told before the first frame
+        self._face = face
+        self._place = _Place()
+
+    def start(self, frames: list[Frame]) -> None:
+        """Pick the face that is wanted of those that stay through ``frames``, whatever was followed before; if there
+        is none, the first to come. A face at a place is waited for there, or where it was last.
+        """
+        if isinstance(self._face, Box):
+            self._place = _Place(None, self._place.seen or self._face)
+            return
+        tracks: list[list[Box]] = []
+        for frame in frames:
+            follow(tracks, self.detect(frame))
+        self._place = _Place(None, _pick(tracks, self._face)[0] if tracks else None)
+
+    def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
+        """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
+        or None. Frames that the caller leaves are not followed.
+
+        Each frame's crop comes from the landmarks of the frame before, but where it began is soon forgotten. So of
+        many frames a thread follows the second half meanwhile, from some frames before it on. If it comes to another
+        crop than the first half ends with, it is followed again.
+        """
+        middle = (len(frames) + _RUN_UP) // 2
+        if len(frames) - middle < 2 * _RUN_UP:
+            yield from self._kept(self._chain(frames, self._place))
+            return
+        with ThreadPoolExecutor(1) as pool:
+            begun = self._place
+            second = pool.submit(lambda: list(self._chain(frames[middle - _RUN_UP :], begun)))
+            yield from self._kept(self._chain(frames[:middle], begun))
+            *_, (_, before) = second.result()[:_RUN_UP]
+        same = _same_crop(before.crop, self._place.crop)
+        yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
+
+    def look(self, frame: Frame) -> Array | None:
+        """The landmarks in one frame out of turn, found anew near where the face was; it is followed as before."""
+        box = self._find(frame, self._place.seen) if self._place.seen else None
+        return self._landmarks(frame, box) if box else None
+
+    def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:
+        for landmarks, place in steps:
+            self._place = place
+            yield landmarks
+
+    def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[tuple[Array | None, _Place]]:
+        """Each frame's landmarks and the place that they leave, from the ``place`` before them on."""
+        for frame in frames:
+            landmarks = self._landmarks(frame, place.crop) if place.crop else None
+            if landmarks is None:
+                found = self._find(frame, place.seen)
+                landmarks = self._landmarks(frame, found) if found else None
+            if landmarks is None:
+                place = _Place(None, place.seen)
+            else:
+                seen = face_box(landmarks)
+                place = _Place(_widened(seen), seen)
+            yield landmarks, place
+
+    def detect(self, frame: Frame) -> list[Box]:
+        """Every face in a frame, without overlaps, best first."""
+        height, width = frame.shape[:2]
+        scale = max(height, width) / _DETECTOR_SIDE
+        to_image = np.array(
+            [[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * _DETECTOR_SIDE) / 2]]
+        )
+        detector, _ = _models()
+        regressors, scores = detector(warped(frame, to_image, (_DETECTOR_SIDE, _DETECTOR_SIDE)))
+        sure = np.flatnonzero(scores[:, 0] > _MIN_LOGIT)
+        boxes: list[Box] = []
+        for i in sure[np.argsort(-scores[sure, 0])]:
+            points = regressors[i].reshape(8, 2) / _DETECTOR_SIDE  # centre, size, then six key points
+            points[[0, 2, 3, 4, 5, 6, 7]] += _anchors()[i]
+            pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
+            right, left = pixels[2], pixels[3]
+            angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+            side = float(points[1].max() * _DETECTOR_SIDE * scale)
+            box = Box(float(pixels[0, 0]), float(pixels[0, 1]), side, angle)
+            if not any(_same_place(box, other) for other in boxes):
+                boxes.append(box)
+        return boxes
+
+    def _find(self, frame: Frame, seen: Box | None) -> Box | None:
+        boxes = self.detect(frame)
+        if seen is not None:
+            boxes = [box for box in boxes if _same_place(seen, box)]
+        return _widened(max(boxes, key=lambda box: box.side)) if boxes else None
+
+    def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
+        scale, half = crop.side / _MESH_SIDE, _MESH_SIDE / 2
+        right, down = scale * cos(crop.angle), scale * sin(crop.angle)
+        x, y = crop.x - half * (right - down), crop.y - half * (down + right)
+        _, find = _models()
+        to_frame = np.array([[right, -down, x], [down, right, y]])
+        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE)))
+        if score.item() < _MIN_LOGIT:
+            return None
+        turn = np.array([[right, -down, 0], [down, right, 0], [0, 0, scale]])
+        # A row a coordinate in memory, as all that follows goes along these.
+        return np.asarray(turn @ mesh.reshape(468, 3).T + [[x], [y], [0]], np.float32).T
+
+
+def face_box(landmarks: Array) -> Box:
+    """The square around all landmarks, turned along the line between the eyes' outer corners."""
+    (left, top), (right, bottom) = landmarks[:, :2].min(0).tolist(), landmarks[:, :2].max(0).tolist()
+    x, y, _ = (landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]).tolist()
+    return Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top), atan2(y, x))
+
+
+def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
+    """Add each of a frame's faces to the track that was seen last in its place, or begin a new one with it."""
+    for box in boxes:
+        near = next((track for track in tracks if _same_place(track[-1], box)), None)
+        if near is None:
+            tracks.append([box])
+        else:
+            near.append(box)
+
+
+def _pick(tracks: list[list[Box]], face: str) -> list[Box]:
+    """The largest track, steadiness counting as much as size, or the outermost of those seen half as often."""
+    if face == "largest":
+        return max(tracks, key=lambda track: sum(box.side**2 for box in track))
+    most = max(len(track) for track in tracks)
+    steady = [track for track in tracks if len(track) >= most / 2]
+    outermost = min if face == "left" else max
+    return outermost(steady, key=lambda track: track[0].x)
+
+
+def _widened(box: Box) -> Box:
+    return Box(box.x, box.y, box.side * _CROP_SCALE, box.angle)
+
+
+def _same_place(a: Box, b: Box) -> bool:
+    """Centres closer than half a face, sizes within a factor of two."""
+    near = hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
+    return near and 0.5 < a.side / b.side < 2
+
+
+def _same_crop(a: Box | None, b: Box | None) -> bool:
+    """Whether two crops show the mesh the same, but for less than a pixel."""
+    if a is None or b is None:
+        return False
+    turned = abs(atan2(sin(a.angle - b.angle), cos(a.angle - b.angle))) * a.side / 2
+    return max(hypot(a.x - b.x, a.y - b.y), abs(a.side - b.side), turned) < _SEAM * a.side

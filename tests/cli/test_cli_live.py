@@ -1,0 +1,141 @@
+"""``gunileo live``: sentences as they end, programs run for them, an end by Ctrl-C."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import clips
+import pytest
+
+from gunileo.inference.confidence import Calibration
+from gunileo.inference.reader import load_model
+from gunileo.training.export import describe_calibration
+from gunileo.vision.video import FPS, write_video
+
+TELL = "import sys, time; open(sys.argv[1], 'a').write('|'.join(sys.argv[2:]) + chr(10)); time.sleep({}); sys.exit({})"
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences: the talking clip and its way back."""
+    path = tmp_path_factory.mktemp("talk") / "talk.mkv"
+    frames = list(clips.talking()[0])
+    write_video(path, frames + frames[::-1])
+    return path
+
+
+def teller(path: Path, *arguments: str, sleep: float = 0, code: int = 0) -> str:
+    """A command that writes its arguments, then sleeps and ends with an exit code."""
+    return shlex.join([sys.executable, "-c", TELL.format(sleep, code), str(path), *arguments])
+
+
+def test_a_line_a_sentence(run, talk: Path, model: str) -> None:
+    code, out, err = run("live", talk, "--fast", "--model", model)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [one.text for one in load_model(model).stream(talk)]
+    assert len(out.splitlines()) == 2
+
+
+def test_the_delay_is_told_on_standard_error(run, talk: Path, model: str) -> None:
+    code, out, err = run("live", talk, "--fast", "--model", model, "--delay")
+    assert (code, len(out.splitlines())) == (0, 2)
+    for line in err.splitlines():
+        numbers = [float(word) for word in line.split() if word[0].isdigit()]
+        assert 0 < numbers[0] < 2
+        assert -0.1 < numbers[1] - numbers[0] < 2
+    assert len(err.splitlines()) == 2
+
+
+def test_a_program_gets_each_sentence_as_one_argument(run, talk: Path, model: str, tmp_path: Path) -> None:
+    command = teller(tmp_path / "told", "say: {text}; $(touch hacked)", "{text}", "a b")
+    code, out, err = run("live", talk, "--fast", "--model", model, "--exec", command)
+    assert (code, err) == (0, "")
+    expected = [f"say: {text}; $(touch hacked)|{text}|a b" for text in out.splitlines()]
+    assert sorted((tmp_path / "told").read_text().splitlines()) == sorted(expected)
+    assert len(expected) == 2
+
+
+def test_a_program_that_fails_or_is_missing_is_a_line(run, talk: Path, model: str, tmp_path: Path) -> None:
+    code, out, err = run("live", talk, "--fast", "--model", model, "--exec", teller(tmp_path / "told", code=3))
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err.splitlines() == [f"{sys.executable}: failed with exit code 3"] * 2
+    code, out, err = run("live", talk, "--fast", "--model", model, "--exec", "no-such-program {text}")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err.splitlines() == ["no-such-program: can't be run (No such file or directory); check --exec"] * 2
+
+
+def test_a_slow_program_stops_no_reading(run, talk: Path, model: str, tmp_path: Path) -> None:
+    code, out, _ = run("live", talk, "--fast", "--model", model, "--exec", teller(tmp_path / "told", "{text}", sleep=2))
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert (tmp_path / "told").read_text().split() == out.split()
+    done = (tmp_path / "told").stat().st_mtime
+    assert time.time() - done < 3, "the second began before the first was done"
+
+
+@pytest.mark.parametrize("command", ["", "'unclosed", "{text} now"])
+def test_a_command_that_is_none(run, talk: Path, model: str, command: str) -> None:
+    code, out, err = run("live", talk, "--model", model, "--exec", command)
+    assert (code, out) == (2, "")
+    assert "--exec" in err
+
+
+def test_nothing_is_done_for_a_guess(run, talk: Path, model: str, tmp_path: Path) -> None:
+    wary = Calibration((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 1.0, 0.0), threshold=1.0, good=50)
+    guessing = tmp_path / "guessing.onnx"
+    guessing.write_bytes(Path(model).read_bytes())
+    describe_calibration(guessing, {"grammar": wary})
+    command = teller(tmp_path / "told", "{text}")
+    for options in (("--model", guessing), ("--model", model, "--confidence", "1")):
+        code, out, err = run("live", talk, "--fast", "--exec", command, *options)
+        assert (code, err) == (0, "")
+        assert [line.startswith("not sure: ") for line in out.splitlines()] == [True, True]
+        assert not (tmp_path / "told").exists()
+
+
+def test_what_is_wrong_with_the_request(run, model: str, tmp_path: Path) -> None:
+    assert run("live", "x.mp4", "--face", "all")[0] == 2
+    assert run("live", "x.mp4", "--lm", "x.arpa")[0] == 2
+    code, out, err = run("live", tmp_path / "x.mp4", "--model", model)
+    assert (code, out) == (1, "")
+    assert err == f"{tmp_path / 'x.mp4'}: no such file; check the path\n"
+
+
+def start(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gunileo", "live", *map(str, arguments)],
+        **{"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_pipe_is_read_as_it_comes_until_ctrl_c(talk: Path, model: str) -> None:
+    source, sink = os.pipe()
+    live = start("-", "--model", model, stdin=source)
+    os.close(source)
+    with os.fdopen(sink, "wb") as pipe:
+        data = talk.read_bytes()
+        pipe.write(data[: len(data) * 4 // 5])  # the pipe stays open
+        pipe.flush()
+        assert live.stdout is not None
+        assert len(live.stdout.readline().split()) == 6
+        time.sleep(2)  # for the rest of what is there
+        os.killpg(live.pid, signal.SIGINT)
+        out, err = live.communicate(timeout=60)
+    assert (live.returncode, err) == (0, "")
+    assert len(out.split()) == 6, "what was begun is read"
+
+
+def test_ctrl_c_ends_it_and_reads_what_was_begun(talk: Path, model: str) -> None:
+    live = start(talk, "--model", model, "--decode", "greedy", "--delay")
+    assert live.stdout is not None
+    first = live.stdout.readline()
+    time.sleep(50 / FPS)  # amid the second sentence
+    live.send_signal(signal.SIGINT)
+    out, err = live.communicate(timeout=60)
+    assert live.returncode == 0
+    assert len([first, *out.splitlines()]) == len(err.splitlines()) == 2

@@ -1,0 +1,140 @@
+"""Ctrl-C: one line, exit code 130, and nothing that was done is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import clips
+import pytest
+
+from gunileo.corpus.cache import Cache
+from gunileo.errors import Stopped
+from gunileo.training.train import Training, train
+from gunileo.vision.video import write_video
+
+
+def stopped(folder: Path, when: Callable[[], object], *arguments: object) -> tuple[str, str]:
+    """Standard output and error of a command to which a terminal's Ctrl-C came once ``when`` held."""
+    with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
+        command = [sys.executable, "-m", "gunileo", *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
+        for _ in range(1200):
+            if when():
+                break
+            assert process.poll() is None, (folder / "err").read_text()
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    return (folder / "out").read_text(), (folder / "err").read_text()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """Forty short clips with labels, to be read one after the other."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    clips.good(folder / "clip0.mp4", 20)
+    for number in range(40):
+        if number:
+            os.link(folder / "clip0.mp4", folder / f"clip{number}.mp4")
+        (folder / f"clip{number}.txt").write_text("bin blue")
+    return folder
+
+
+def test_transcribe(shelf: Path, model: str, tmp_path: Path) -> None:
+    read = tmp_path / "read"
+    out, err = stopped(
+        tmp_path,
+        lambda: len(list(read.glob("*.json"))) >= 2,
+        *("transcribe", shelf, "--model", model, "--decode", "greedy", "-o", read),
+    )
+    assert len(err.splitlines()) == 1
+    assert "stopped; what was read by then stays" in err
+    assert 2 <= len(list(read.iterdir())) < 40
+    assert len(out.splitlines()) in (len(list(read.iterdir())), len(list(read.iterdir())) - 1)
+    for path in read.iterdir():
+        json.loads(path.read_text())
+
+
+def test_transcribe_amid_a_long_video(model: str, tmp_path: Path) -> None:
+    frames = list(clips.talking()[0])
+    write_video(tmp_path / "long.mp4", (frames + frames[::-1]) * 3)
+    lines = lambda: len((tmp_path / "out").read_text().splitlines()) >= 1  # noqa: E731
+    out, err = stopped(
+        tmp_path, lines, "transcribe", tmp_path / "long.mp4", "--model", model, "-f", "json,txt", "-o", tmp_path / "o"
+    )
+    assert err == f"{tmp_path / 'long.mp4'}: stopped; what was read by then stays\n"
+    assert 1 <= len(out.splitlines()) < 6
+    assert (tmp_path / "o" / "long.txt").read_text() == out
+    assert len(json.loads((tmp_path / "o" / "long.json").read_text())["sentences"]) == len(out.splitlines())
+
+
+def test_prepare_goes_on_afterwards(run, shelf: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "cache" / "manifest.jsonl"
+    line = ("prepare", shelf, "-o", tmp_path / "cache", "--workers", "2")
+    _, err = stopped(tmp_path, lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 2, *line)
+    assert err == f"{tmp_path / 'cache'}: stopped; what is prepared stays, and the same command goes on\n"
+    done = len(Cache(tmp_path / "cache").utterances)
+    assert 2 <= done < 40
+    for number in range(6, 40):
+        (shelf / f"clip{number}.mp4").unlink()
+        (shelf / f"clip{number}.txt").unlink()
+    code, out, _ = run(*line)
+    assert code == 0
+    kept = int(out.split(" kept from before")[0].split()[-1])
+    assert 0 < kept <= done
+
+
+def test_prepare_while_its_processes_start(shelf: Path, tmp_path: Path) -> None:
+    began = lambda: (tmp_path / "cache" / "cache.json").exists()  # noqa: E731
+    _, err = stopped(tmp_path, began, "prepare", shelf, "-o", tmp_path / "cache", "--workers", "2")
+    assert len(err.splitlines()) == 1, err
+
+
+def test_evaluate(synthetic_cache: Path, tmp_path: Path) -> None:
+    """Of a cache of many clips, all of them one."""
+    cache = tmp_path / "cache"
+    (cache / "s1").mkdir(parents=True)
+    (cache / "cache.json").write_bytes((synthetic_cache / "cache.json").read_bytes())
+    entry = json.loads((synthetic_cache / "manifest.jsonl").read_text().splitlines()[0])
+    with open(cache / "manifest.jsonl", "w") as manifest:
+        for number in range(2000):
+            name = f"s1/{number}"
+            os.link(synthetic_cache / entry["file"], cache / f"{name}.png")
+            manifest.write(json.dumps({**entry, "id": name, "file": f"{name}.png"}) + "\n")
+    begun = time.monotonic()
+    _, err = stopped(tmp_path, lambda: time.monotonic() > begun + 3, "evaluate", cache)
+    assert err == "stopped\n"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_loader_that_ctrl_c_broke_off_is_no_fault(
+    asked: bool, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(trainer: object, training: Training, **_: object) -> None:  # as Lightning's own, where Python drops Ctrl-C
+        if asked:
+            training.ended.set()
+        raise RuntimeError("Please call `iter(combined_loader)` first.")
+
+    monkeypatch.setattr("lightning.Trainer.fit", fit)
+    cache = Cache(synthetic_cache)
+    with pytest.raises(Stopped if asked else RuntimeError):
+        train(cache, cache.utterances[:4], cache.utterances[4:], tmp_path / "run")
+
+
+def test_train_can_be_resumed(synthetic_cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    out, err = stopped(
+        tmp_path,
+        lambda: (run / "last.ckpt").exists(),
+        *("train", synthetic_cache, "-o", run, "--epochs", "500", "--device", "cpu"),
+    )
+    assert err == f"{run}: stopped; go on with --resume\n"
+    assert "epoch 1/500" in out
+    assert "it/s" not in out, "a bar is for terminals"
+    assert (run / "last.ckpt").stat().st_size > 100_000

@@ -1,0 +1,310 @@
+"""Calibrated confidences: the fit is the one that hand calculation gives, and guesses come out as not sure."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gunileo.corpus.cache import CachedUtterance
+from gunileo.corpus.grid import CLASSES, code_to_text
+from gunileo.corpus.synthetic import draw_codes
+from gunileo.decoding.ctc import DECODERS, Decoded, greedy, viterbi
+from gunileo.decoding.grammar import Grammar
+from gunileo.evaluation.calibrate import calibrate, samples
+from gunileo.inference.confidence import (
+    FEWEST,
+    IMPOSTORS,
+    LOOKS,
+    OTHERS,
+    Calibration,
+    Sample,
+    evidence,
+    fit,
+    from_json,
+    logistic,
+    read_well,
+    to_json,
+)
+from gunileo.inference.reader import load_model
+from gunileo.output.transcript import Word
+from gunileo.vision.mouth import read_regions
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+ROUND = Calibration((1.5, -2.0, 0.25), (0.1, 2.0, 0.4), (-1.0, 0.5, 0.0), -0.75, 70)
+
+
+def spelled(text: str, frames: int, doubt: float) -> np.ndarray:
+    """Log-probabilities of ``text``, a symbol a frame from frame 5 on; ``doubt`` is shared by all other classes."""
+    chances = np.full((frames, len(CLASSES)), doubt / (len(CLASSES) - 1))
+    path = [0] * 5 + [CLASSES.index(character) for character in text]
+    chances[np.arange(frames), path + [0] * (frames - len(path))] = 1 - doubt
+    return np.asarray(np.log(chances))
+
+
+def test_logistic_of_one_yes_or_no_is_solved_by_hand() -> None:
+    feature = np.array([[0.0]] * 4 + [[1.0]] * 4)
+    right = np.array([1, 0, 0, 0, 1, 1, 1, 0], float)  # 1 of 4, and 3 of 4
+    model = logistic(feature, right, np.ones(8), l2=0)
+    assert model == pytest.approx([math.log(1 / 3), 2 * math.log(3)], abs=1e-4)
+
+
+def test_logistic_counts_a_row_of_weight_three_as_three_rows() -> None:
+    rng = np.random.default_rng(0)
+    features, right = rng.normal(size=(30, 2)), rng.integers(0, 2, 30).astype(float)
+    weights = rng.integers(1, 4, 30)
+    many = logistic(np.repeat(features, weights, axis=0), np.repeat(right, weights), np.ones(weights.sum()), l2=0)
+    assert logistic(features, right, weights.astype(float), l2=0) == pytest.approx(many, abs=1e-6)
+
+
+def test_logistic_without_a_border_stays_finite_and_penalised() -> None:
+    features, right = np.array([[-2.0], [-1.0], [1.0], [2.0]]), np.array([0, 0, 1, 1], float)
+    model = logistic(features, right, np.ones(4))
+    # where the slope of the penalised likelihood is nought, with features of unit variance: spread is sqrt(2.5)
+    spread = math.sqrt(2.5)
+    chance = 1 / (1 + np.exp(-(model[0] + features[:, 0] * model[1])))
+    assert (features[:, 0] / spread) @ (right - chance) == pytest.approx(model[1] * spread, abs=1e-6)
+    assert model[1] > 0.5
+
+
+def test_evidence_is_of_what_is_read_and_not_of_silence() -> None:
+    grammar = Grammar([["bin", "set"], ["blue", "red"]])
+    clear, vague = spelled("bin blue", 30, 0.01), spelled("bin blue", 30, 0.3)
+    marks = [evidence(logp, viterbi(logp, grammar), grammar) for logp in (clear, vague)]
+    assert (marks[0] < marks[1]).all()
+    quiet = np.concatenate([clear, spelled("", 200, 1e-7)[5:]])
+    assert evidence(quiet, viterbi(quiet, grammar), grammar) == pytest.approx(marks[0], abs=1e-3)
+
+
+def test_evidence_by_hand() -> None:
+    logp = spelled("red", 8, 0.2)
+    symbols = -math.log(0.8) * 8 / 3  # one path of note: every frame's best class
+    entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2 / 36))
+    assert np.exp(evidence(logp, greedy(logp))) - 0.01 == pytest.approx([symbols, entropy], rel=0.01)
+
+
+def test_evidence_of_a_text_counts_all_its_paths() -> None:
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(len(CLASSES)), 40))
+    read = greedy(logp)
+    alone = Grammar([[word.word] for word in read.words])
+    assert evidence(logp, read) == pytest.approx(evidence(logp, read, alone), abs=1e-9)
+
+
+def test_evidence_of_nothing_and_of_certainty_is_finite() -> None:
+    nothing = spelled("", 20, 0.1)
+    assert evidence(nothing, greedy(nothing)).tolist() == [0, 0]
+    with np.errstate(divide="ignore"):
+        certain = np.log((np.exp(spelled("red", 20, 0.1)) > 0.5).astype(float))  # zeros and ones
+    assert np.isfinite(evidence(certain, greedy(certain))).all()
+
+
+def test_apply_by_hand() -> None:
+    read = Decoded("bin red", (Word("bin", 0, 0.2, 0.5), Word("red", 0.3, 0.5, 0.9)), 0.5)
+    applied = ROUND.apply(read, np.array([1.0, 2.0]))  # score 1.5 - 2 + 0.5 = 0
+    assert applied.sure
+    odds = 2**0.4 * math.exp(0.1)  # of even chances; those of nine to one count half, and twice
+    assert applied.words[0] == Word("bin", 0, 0.2, pytest.approx(odds / (odds + 1)))
+    assert applied.words[1].confidence == pytest.approx(9 * odds / (9 * odds + 1), abs=1e-3)
+    assert applied.confidence == pytest.approx(1 / (1 + math.e))
+    assert not ROUND.apply(read, np.array([1.5, 2.0])).sure  # score -1, under the threshold
+    assert ROUND.apply(Decoded("", (), 0.7), np.zeros(2)) == Decoded("", (), 0.0, sure=False)
+    assert ROUND.judge(read, np.array([1.5, 2.0])) == replace(read, sure=False)
+    assert ROUND.judge(read, np.array([1.0, 2.0])) == read
+
+
+def test_a_decoder_without_a_choice_is_not_believed_on_a_clip_that_cannot_be_read() -> None:
+    only = Decoded("stop", (Word("stop", 0, 0.2, 1.0),), 1.0)  # all that a grammar has
+    applied = ROUND.apply(only, np.array([5.0, 0.0]))  # score -8.5
+    assert applied.confidence == pytest.approx(1 / (1 + math.e), abs=0.01)  # the constant alone
+    assert not applied.sure
+
+
+def test_json_there_and_back() -> None:
+    kept = {"grammar": ROUND, "greedy": replace(ROUND, threshold=2.0)}
+    assert from_json(to_json(kept)) == kept
+    assert from_json("{}") == {}
+
+
+@pytest.mark.parametrize("change", [{"word": [1, 2]}, {"threshold": "nan"}, {"good": None}, {"more": 1}])
+def test_broken_json(change: dict[str, object]) -> None:
+    entry = {**json.loads(to_json({"grammar": ROUND}))["grammar"], **change}
+    with pytest.raises(ValueError, match=r"calibration|float|int"):
+        from_json(json.dumps({"grammar": entry}))
+    with pytest.raises(ValueError, match="no calibration"):
+        from_json("[1]")
+
+
+def made_up(count: int, seed: int = 0) -> list[Sample]:
+    """Clips that are read with 90 % right words, posteriors that are far too sure, and impostors beside them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        right = rng.random(6) < 0.9
+        words = tuple((0.999 if ok else float(rng.choice([0.999, 0.6])), bool(ok)) for ok in right)
+        found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, 6, "clip"))
+        found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "impostor"))
+    return found
+
+
+def test_fit_tells_readings_from_impostors_and_comes_true() -> None:
+    calibration = fit(made_up(300))
+    assert calibration is not None
+    tested = made_up(300, seed=1)
+    confidences, right, unsure = [], [], {"clip": [], "impostor": []}
+    for one in tested:
+        words = tuple(Word("red", 0, 1, confidence) for confidence, _ in one.words)
+        applied = calibration.apply(Decoded("red " * 6, words, one.confidence), one.evidence)
+        unsure[one.kind].append(not applied.sure)
+        if one.kind == "clip":
+            confidences += [word.confidence for word in applied.words]
+            right += [ok for _, ok in one.words]
+        else:
+            assert max(word.confidence for word in applied.words) < 0.3
+    assert all(unsure["impostor"])
+    assert np.mean(unsure["clip"]) < 0.04
+    assert np.mean(confidences) == pytest.approx(np.mean(right), abs=0.03)
+    surest = np.array(confidences) > 0.9  # of what the decoder gave 0.999
+    assert np.mean(np.array(right)[surest]) == pytest.approx(np.mean(np.array(confidences)[surest]), abs=0.03)
+
+
+def test_the_threshold_rejects_one_good_clip_in_a_hundred_and_no_more() -> None:
+    found = made_up(75)
+    calibration = fit(found)
+    assert calibration is not None
+    scores = [calibration.score(one.evidence) for one in found if one.good]
+    assert calibration.good == len(scores)
+    assert sum(score < calibration.threshold for score in scores) == 1
+
+
+def test_read_well_is_five_of_six_words_said_and_read() -> None:
+    assert read_well([True] * 5 + [False], 6)
+    assert not read_well([True] * 4 + [False] * 2, 6)
+    assert not read_well([True] * 4, 6)  # two were left out
+    assert not read_well([True] * 6 + [False] * 2, 6)  # two were made up
+    assert not read_well([], 0)
+
+
+def test_too_few_good_clips_give_no_calibration() -> None:
+    found = made_up(3 * FEWEST)
+    good = [one for one in found if one.good]
+    rest = [one for one in found if not one.good]
+    assert fit(good[:FEWEST] + rest) is not None
+    assert fit(good[: FEWEST - 1] + rest) is None
+    assert fit(good) is None  # no impostors to tell them from
+
+
+def test_impostors_and_looks_keep_the_size_and_change_the_clip() -> None:
+    regions = np.random.default_rng(0).integers(0, 256, (31, 100, 150), dtype=np.uint8)
+    regions[:, :, 75:] //= 2  # left and right differ
+    for name, change in {**IMPOSTORS, **OTHERS, **LOOKS}.items():
+        changed = change(regions)
+        assert (changed.shape, changed.dtype) == (regions.shape, np.uint8), name
+        assert not np.array_equal(changed, regions), name
+        assert np.array_equal(changed, change(regions)), name
+    for name in ("backwards", "frames shuffled", "pieces reordered"):
+        assert sorted(map(bytes, IMPOSTORS[name](regions))) == sorted(map(bytes, regions)), name
+
+
+def test_a_still_face_only_has_a_cameras_noise() -> None:
+    regions = np.random.default_rng(0).integers(100, 150, (31, 100, 150), dtype=np.uint8)
+    held = IMPOSTORS["still face"](regions).astype(float)
+    assert np.abs(held.mean(axis=0) - regions[15]).max() < 2
+    assert held.std(axis=0).mean() == pytest.approx(2, abs=0.2)
+
+
+@dataclass
+class Before:
+    known: int
+
+    def read(self, regions: np.ndarray, how: str) -> Decoded:
+        return Decoded("", (), 0.0, sure=len(regions) > self.known)
+
+
+class Pixel:
+    """A reader whose network spells what the brightness of each frame's corner says, a little in doubt.
+
+    Of an adapted model, the one before is sure of sentences that are longer than so many frames.
+    """
+
+    def __init__(self, known: int | None = None) -> None:
+        self.before = None if known is None else Before(known)
+
+    def log_probabilities(self, regions: np.ndarray) -> np.ndarray:
+        classes = np.rint(regions[:, 0, 0] / 6).astype(int) % len(CLASSES)
+        chances = np.full((len(regions), len(CLASSES)), 0.1 / (len(CLASSES) - 1))
+        chances[np.arange(len(regions)), classes] = 0.9
+        return np.log(chances)
+
+
+class Sentences:
+    """A cache whose clips say their texts in that way."""
+
+    def load(self, utterance: CachedUtterance) -> np.ndarray:
+        corners = [0] * 10
+        corners[5:5] = [corner for character in utterance.text for corner in (6 * CLASSES.index(character), 0)]
+        return np.repeat(np.repeat(np.array(corners, np.uint8)[:, None, None], 100, axis=1), 150, axis=2)
+
+
+def test_calibrate_learns_from_the_clips_what_can_be_read() -> None:
+    texts = [code_to_text(code) for code in draw_codes(2 * FEWEST)]
+    utterances = [CachedUtterance(f"s1/{n}", "s1", 2 * len(text) + 10, text, (), "") for n, text in enumerate(texts)]
+    reader, cache = Pixel(), Sentences()
+    told: list[tuple[int, int]] = []
+    found = calibrate(reader, cache, utterances, lambda done, total: told.append((done, total)))
+    assert told[-1] == (len(texts), len(texts))
+    assert {how: calibration.good for how, calibration in found.items()} == dict.fromkeys(DECODERS, len(texts))
+    regions, grammar = cache.load(utterances[0]), Grammar.grid()
+    for change, sure in ((lambda same: same, True), *((one, False) for one in IMPOSTORS.values())):
+        logp = reader.log_probabilities(change(regions))
+        decoded = viterbi(logp, grammar)
+        judged = found["grammar"].apply(decoded, evidence(logp, decoded, grammar))
+        assert (judged.sure, judged.confidence > 0.5) == (sure, sure)
+
+
+def test_what_an_adapted_model_leaves_to_the_one_before_teaches_nothing() -> None:
+    texts = sorted((code_to_text(code) for code in draw_codes(3 * FEWEST)), key=len)
+    utterances = [CachedUtterance(text, "s1", 2 * len(text) + 10, text, (), "") for text in texts]
+    lengths = [len(Sentences().load(utterance)) for utterance in utterances]
+    assert calibrate(Pixel(known=lengths[0] - 1), Sentences(), utterances) == {}
+    middle = lengths[2 * FEWEST]
+    left = sum(length <= middle for length in lengths)
+    assert 0 < left < len(texts)
+    found = calibrate(Pixel(known=middle), Sentences(), utterances)
+    assert {calibration.good for calibration in found.values()} == {left}
+
+
+def test_calibrate_leaves_the_grammar_out_for_other_sentences_and_does_without_few_clips() -> None:
+    texts = [f"good morning number {one} {two}" for one in ("one", "two", "six", "ten", "five") for two in "abcdef"]
+    utterances = [CachedUtterance(text, "", 2 * len(text) + 10, text, (), "") for text in texts]
+    assert set(calibrate(Pixel(), Sentences(), utterances)) == {"greedy", "beam"}
+    assert calibrate(Pixel(), Sentences(), utterances[: FEWEST - 1]) == {}
+
+
+@pytest.fixture(scope="module")
+def clip() -> np.ndarray:
+    video = SHARED / "grid" / "s1" / "bbaf2n.mpg"
+    if not video.exists():
+        pytest.skip(f"needs GRID clips in {SHARED}")
+    return read_regions(video)
+
+
+def test_shipped_model_is_not_sure_of_a_face_that_says_nothing(clip: np.ndarray) -> None:
+    reader = load_model("labial")
+    if not reader.calibrations:
+        pytest.skip("the shipped model carries no calibration")
+    for how in ("grammar", "greedy"):
+        assert reader.transcribe_regions(clip, "clip", how).sure
+        for change in {**IMPOSTORS, **OTHERS}.values():
+            guess = reader.transcribe_regions(change(clip), "impostor", how)
+            assert not guess.sure
+            assert guess.confidence < 0.5
+
+
+def test_samples_of_a_clip_say_what_is_right(clip: np.ndarray) -> None:
+    found = samples(load_model("labial"), clip, "bin blue at f two now")["grammar"]
+    assert [one.kind for one in found] == ["clip"] + ["look"] * len(LOOKS) + ["impostor"] * len(IMPOSTORS)
+    assert found[0].good
+    assert not any(right for one in found[1 + len(LOOKS) :] for _, right in one.words)
+    assert found[0].evidence.sum() < min(one.evidence.sum() for one in found[1 + len(LOOKS) :])

@@ -1,0 +1,134 @@
+"""Transcripts as text and JSON, and files that appear whole or not at all."""
+
+import csv
+import html
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pysubs2
+import pytest
+import webvtt
+from praatio import textgrid
+
+from gunileo.output.transcript import Transcript, Word, joined
+from gunileo.output.writers import WRITERS, to_json, to_txt, write_transcript
+from gunileo.util.files import FileError
+
+READ = Transcript(
+    file="clips/bbaf2n.mpg",
+    text="bin blue",
+    words=(Word("bin", 0.2, 0.44, 0.98765), Word("blue", 0.48, 0.6800000001, 0.5)),
+    confidence=0.493825,
+    model="labial",
+)
+
+
+def test_json_has_exactly_the_published_fields() -> None:
+    assert json.loads(to_json(READ)) == {
+        "file": "clips/bbaf2n.mpg",
+        "text": "bin blue",
+        "words": [
+            {"word": "bin", "start": 0.2, "end": 0.44, "confidence": 0.9877},
+            {"word": "blue", "start": 0.48, "end": 0.68, "confidence": 0.5},
+        ],
+        "confidence": 0.4938,
+        "model": "labial",
+        "sure": True,
+    }
+
+
+def test_txt_is_the_text() -> None:
+    assert to_txt(READ) == "bin blue\n"
+
+
+def test_writes_beside_each_other_and_keeps_dots_in_names(tmp_path: Path) -> None:
+    paths = write_transcript(READ, tmp_path / "deep" / "take.1", ["txt", "json"])
+    assert paths == [tmp_path / "deep" / "take.1.txt", tmp_path / "deep" / "take.1.json"]
+    assert paths[0].read_text() == "bin blue\n"
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["take.1.json", "take.1.txt"]
+
+
+def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()  # a folder where the file should go
+    with pytest.raises(FileError, match=r"a\.txt: can't be written"):
+        write_transcript(READ, tmp_path / "a", ["txt"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(FileError, match="choose another place"):
+        write_transcript(READ, tmp_path / "out" / "a", ["txt"])
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_guess_is_no_reading_in_any_file() -> None:
+    guess = replace(READ, sure=False)
+    assert to_txt(guess) == "not sure: bin blue\n"
+    assert to_txt(replace(guess, text="", words=())) == "not sure:\n"
+    assert json.loads(to_json(guess))["sure"] is False
+
+
+LONG = joined(
+    "talk.mp4",
+    "labial",
+    [
+        READ,
+        replace(
+            READ,
+            text='it\'s & "q"',
+            words=(Word("it's", 61.0, 61.2, 0.1), Word('"q"', 61.2, 62.0, 0.2)),
+            sure=False,
+        ),
+        replace(READ, text="again", words=(Word("again", 3599.9996, 3600.5, 1.0),)),
+    ],
+)
+SAID = ["bin blue", 'not sure: it\'s & "q"', "again"]
+TIMES = [(200, 680), (61_000, 62_000), (3_600_000, 3_600_500)]  # milliseconds
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> dict[str, Path]:
+    return dict(zip(WRITERS, write_transcript(LONG, tmp_path / "talk", list(WRITERS)), strict=True))
+
+
+def test_srt_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    cues = pysubs2.load(str(written["srt"]), format_="srt")
+    assert [cue.plaintext for cue in cues] == SAID
+    assert [(cue.start, cue.end) for cue in cues] == TIMES
+
+
+def test_vtt_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    cues = list(webvtt.read(str(written["vtt"])))
+    assert [html.unescape(cue.raw_text) for cue in cues] == SAID
+    assert [cue.start for cue in cues] == ["00:00:00.200", "00:01:01.000", "01:00:00.000"]
+    assert [cue.end for cue in cues] == ["00:00:00.680", "00:01:02.000", "01:00:00.500"]
+
+
+def test_textgrid_as_another_reader_sees_it(written: dict[str, Path]) -> None:
+    grid = textgrid.openTextgrid(str(written["TextGrid"]), includeEmptyIntervals=False)
+    assert grid.tierNames == ("sentences", "words")
+    sentences, words = grid.getTier("sentences"), grid.getTier("words")
+    assert [entry.label for entry in sentences.entries] == SAID
+    assert [entry.label for entry in words.entries] == [word.word for word in LONG.words]
+    for entry, word in zip(words.entries, LONG.words, strict=True):
+        assert (entry.start, entry.end) == pytest.approx((word.start, word.end), abs=1e-5)
+    tiled = textgrid.openTextgrid(str(written["TextGrid"]), includeEmptyIntervals=True).getTier("words").entries
+    assert tiled[0].start == 0
+    assert all(before.end == after.start for before, after in pairwise(tiled))
+
+
+def test_tsv_is_a_table_of_words(written: dict[str, Path]) -> None:
+    with written["tsv"].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert [row["word"] for row in rows] == [word.word for word in LONG.words]
+    assert (rows[1]["start"], rows[1]["end"], rows[1]["confidence"]) == ("0.480", "0.680", "0.5000")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_clip_without_words_can_be_written(name: str) -> None:
+    nothing = Transcript("x", "", (), 0.0, "m", sure=False)
+    assert "bin" in WRITERS[name](READ)
+    assert "bin" not in WRITERS[name](nothing)

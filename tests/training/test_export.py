@@ -1,0 +1,163 @@
+"""The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from gunileo.corpus.grid import CLASSES
+from gunileo.errors import GunileoError
+from gunileo.inference.reader import load_model
+from gunileo.inference.registry import weights_of
+from gunileo.training import export
+from gunileo.training.export import export_model, export_onnx, rounded
+from gunileo.training.model import LabialCNN, ModelConfig, load_weights, parameters
+from gunileo.util.files import FileError
+from gunileo.vision.mouth import normalise, read_regions
+
+TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
+WIDE = replace(TRAINED, shrink=2, feedback=True)
+
+
+def trained_looking(config: ModelConfig) -> LabialCNN:
+    """Random weights, and batch statistics as if it had seen data, so that folding has something to fold."""
+    torch.manual_seed(0)
+    model = LabialCNN(config).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            nn.init.uniform_(module.weight, 0.5, 2.0)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model
+
+
+@pytest.fixture(scope="module", params=[TRAINED, WIDE], ids=["published", "wide"])
+def model(request: pytest.FixtureRequest) -> LabialCNN:
+    return trained_looking(request.param)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(model: LabialCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "tiny.onnx"
+    export_onnx(model, path, licence="CC0")
+    return path
+
+
+@pytest.mark.parametrize(("clips", "frames"), [(1, 75), (1, 1), (1, 40), (3, 23), (5, 7)])
+def test_same_output_as_pytorch(model: LabialCNN, onnx_file: Path, clips: int, frames: int) -> None:
+    regions = torch.randn(clips, 1, frames, 100, 150, generator=torch.Generator().manual_seed(1))
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    output, *others = session.run(None, {"regions": regions.numpy()})
+    with torch.no_grad():
+        exact, original = rounded(model)(regions), model(regions)
+        heard = rounded(model).recur(rounded(model).convolve(regions))
+    assert [one.name for one in session.get_outputs()][1:] == ["features", "words"][: len(others)]
+    np.testing.assert_allclose(others[0], heard.features.numpy(), atol=1e-4)
+    assert (len(others) == 2) == (heard.words is not None) == model.config.feedback
+    if heard.words is not None:
+        np.testing.assert_allclose(others[1], heard.words.log_softmax(-1).numpy(), atol=1e-4)
+    assert output.shape == (clips, frames, len(CLASSES))
+    np.testing.assert_allclose(output, exact.numpy(), atol=1e-4)
+    np.testing.assert_allclose(output, original.numpy(), atol=0.05)  # what rounding to float16 may cost
+    assert np.exp(output).sum(axis=2) == pytest.approx(np.ones((clips, frames)), abs=1e-5)
+
+
+def test_published_layers_and_half_the_size(onnx_file: Path, model: LabialCNN) -> None:
+    network = onnx.load(onnx_file)
+    kinds = [node.op_type for node in network.graph.node]
+    assert kinds.count("Conv") == 3
+    assert kinds.count("GRU") == 2
+    assert "BatchNormalization" not in kinds
+    count = parameters(rounded(model))
+    assert 2 * count <= onnx_file.stat().st_size < 2.1 * count + 40_000
+
+
+def test_metadata(onnx_file: Path) -> None:
+    metadata = onnxruntime.InferenceSession(onnx_file).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["gunileo_classes"]) == list(CLASSES)
+    assert {key: metadata[key] for key in ("fps", "height", "width", "normalisation", "name", "licence")} == {
+        "fps": "25",
+        "height": "100",
+        "width": "150",
+        "normalisation": "clip",
+        "name": "tiny",
+        "licence": "CC0",
+    }
+    config = json.loads(metadata["config"])
+    assert config["channels"] == [4, 6, 8]
+    assert config["normalise"] is False
+
+
+def test_export_leaves_the_model_alone_and_no_other_file(model: LabialCNN, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    export_onnx(model, tmp_path / "a.onnx")
+    assert all(module.training for module in model.modules())
+    model.eval()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_failed_export_leaves_nothing(model: LabialCNN, tmp_path: Path) -> None:
+    (tmp_path / "taken.onnx").mkdir()
+    with pytest.raises(FileError, match=r"taken\.onnx"):
+        export_onnx(model, tmp_path / "taken.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.onnx"]
+
+
+def test_published_configuration_exports(tmp_path: Path) -> None:
+    model = trained_looking(ModelConfig())
+    export_onnx(model, tmp_path / "labial.onnx")
+    regions = torch.randn(1, 1, 30, 100, 150)
+    session = onnxruntime.InferenceSession(tmp_path / "labial.onnx")
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            session.run(None, {"regions": regions.numpy()})[0], rounded(model)(regions), atol=1e-4
+        )
+
+
+def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: Path) -> None:
+    path = tmp_path / "out.onnx"
+    assert export_model("labial-wide", path) < 1e-3
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert metadata["name"] == "labial-wide"
+    assert "GRID talker s1" in metadata["trained_on"]
+    assert "CC BY 4.0" in metadata["attribution"]
+    shipped, exported = load_model("labial-wide"), load_model(path)
+    assert exported.calibrations == shipped.calibrations
+    assert exported.timing == shipped.timing
+
+
+def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(shared: Path, tmp_path: Path) -> None:
+    regions = read_regions(shared / "grid" / "s1" / "bbaf2n.mpg")
+    export_model("labial-wide", tmp_path / "labial-wide.onnx")
+    np.save(tmp_path / "regions.npy", regions)
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    assert "gunileo" not in code.replace("gunileo_classes", "")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "bin blue at f two now\n"
+    network = load_weights(weights_of("labial-wide"))
+    with torch.no_grad():
+        exact = network(torch.from_numpy(normalise(regions))[None]).numpy()
+    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(regions), exact, atol=1e-3)
+
+
+@pytest.mark.parametrize("difference", [0.1, float("nan")])
+def test_what_differs_from_pytorch_is_not_written(
+    difference: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_difference", lambda *_: difference)
+    (tmp_path / "out.onnx").write_bytes(b"mine")
+    with pytest.raises(GunileoError, match="differs from PyTorch's output"):
+        export_model("labial-wide", tmp_path / "out.onnx")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
