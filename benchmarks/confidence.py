@@ -1,8 +1,8 @@
 """Measure how far confidences can be trusted: python benchmarks/confidence.py MODEL CACHE [OTHER ...] [--split LIST]
 
 For clips of CACHE that the model was not trained on, calibrated in ten parts, each by a calibration learnt from the
-other nine: the expected calibration error, and how many good clips and impostors come out as not sure. For OTHER
-caches, of talkers that the model never saw, and for an animated portrait: the same with a calibration learnt from all
+other nine: the expected calibration error, and how many good clips and negatives come out as not sure. For OTHER
+caches, of speakers that the model never saw, and for an animated portrait: the same with a calibration learnt from all
 clips of CACHE. What a model file carries is not looked at. Needs the "train" extra; takes a few minutes.
 """
 
@@ -27,10 +27,10 @@ from gunileo.decoding.ctc import Decoded, Floats, greedy, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.calibrate import fit_all, samples
 from gunileo.evaluation.metrics import calibration_error, words_right
-from gunileo.inference.confidence import IMPOSTORS, OTHERS, Calibrations, evidence, read_well
+from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, Calibrations, confidence_features, read_well
 from gunileo.inference.reader import Reader, load_model
 from gunileo.util.progress import progress
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 
 PARTS = 10
 PORTRAIT = 20  # clips of an animated face
@@ -67,7 +67,7 @@ class Results:
             decoded = viterbi(logp, grammar) if grammar else greedy(logp)
             self.plain.setdefault((how, kind), Row()).add(decoded, said)
             if how in calibrations:
-                decoded = calibrations[how].apply(decoded, evidence(logp, decoded, grammar))
+                decoded = calibrations[how].apply(decoded, confidence_features(logp, decoded, grammar))
             self.rows.setdefault((how, kind), Row()).add(decoded, said)
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model")
     parser.add_argument("cache", type=Path)
-    parser.add_argument("others", type=Path, nargs="*", metavar="OTHER", help="caches of talkers never trained on")
+    parser.add_argument("others", type=Path, nargs="*", metavar="OTHER", help="caches of speakers never trained on")
     parser.add_argument("--split", default="grid_s1_valid", help="list, shipped or a file, of CACHE's clips to read")
     arguments = parser.parse_args()
     reader, cache = load_model(arguments.model), Cache(arguments.cache)
@@ -86,23 +86,23 @@ def main() -> None:
     for path in arguments.others:
         other = Cache(path)
         for clip in other.utterances:
-            results.add(f"other talkers: {path.name}", reader.log_probabilities(other.load(clip)), clip.text, own)
+            results.add(f"other speakers: {path.name}", reader.log_probabilities(other.load(clip)), clip.text, own)
     with TemporaryDirectory() as folder:
         for video in make_corpus(folder, PORTRAIT):
-            logp = reader.log_probabilities(read_regions(video))
+            logp = reader.log_probabilities(read_crops(video))
             results.add("animated portrait", logp, code_to_text(video.stem), own)
     show(reader.name, results)
 
 
 def cross_validate(reader: Reader, cache: Cache, clips: Sequence[CachedUtterance], results: Results) -> Calibrations:
-    """Add the clips, and the impostors made of them, to ``results``; gives the calibration by all of them."""
+    """Add the clips, and the negatives made of them, to ``results``; gives the calibration by all of them."""
     learnt, others = [], []
     with progress("reading") as bar:
         for number, clip in enumerate(clips, 1):
-            regions = cache.load(clip)
-            learnt.append(samples(reader, regions, clip.text))
-            changes = {"clips": lambda same: same, **IMPOSTORS, **OTHERS}
-            others.append({kind: reader.log_probabilities(change(regions)) for kind, change in changes.items()})
+            crops = cache.load(clip)
+            learnt.append(samples(reader, crops, clip.text))
+            changes = {"clips": lambda same: same, **NEGATIVES, **OTHER_NEGATIVES}
+            others.append({kind: reader.log_probabilities(change(crops)) for kind, change in changes.items()})
             bar(number, len(clips))
     part = np.random.default_rng(0).permutation(len(clips)) % PARTS
     for held in range(PARTS):
@@ -125,7 +125,7 @@ def show(model: str, results: Results) -> None:
                 continue
             plain = results.plain[how, kind]
             wrong = [(sum(p > 0.9 and not ok for p, ok in one.words), one) for one in (row, plain)]
-            said = kind not in IMPOSTORS and kind not in OTHERS
+            said = kind not in NEGATIVES and kind not in OTHER_NEGATIVES
             table.add_row(
                 kind,
                 counted([unsure for unsure, _ in row.unsure]),

@@ -122,7 +122,7 @@ def made(folder: Path) -> list[Case]:
         Case("empty", b"", 422, "clip.mp4"),
         Case("text", b"a letter and no film\n" * 1000, 422, "no video"),
         Case("noise", noise, 422, "no video"),
-        Case("cut short", whole[: len(whole) // 2], 422, "clip.mp4"),
+        Case("truncated", whole[: len(whole) // 2], 422, "clip.mp4"),
         Case(
             "torn", whole[: len(whole) // 3] + noise[: len(whole) // 3] + whole[len(whole) * 2 // 3 :], 422, "clip.mp4"
         ),

@@ -1,9 +1,9 @@
 """Measure how fast Gunileo is on this machine: python benchmarks/speed.py [--clip FILE] [--model M] [--install]
 
-Prints a table, each figure beside its aim: reading with a loaded model, a clip and the same as 1280x720 at 30 frames a
-second; the network alone, one clip and many; a camera's sentence; a cold start; preparing, resuming, and building a
-data set; training, beside a plain loop; with --install, the size of an installation. Keeps to two cores. Needs the
-"train" extra.
+Prints a table, each measurement beside its aim: reading with a loaded model, a clip and the same as 1280x720 at 30
+frames a second; the network alone, one clip and many; a camera's sentence; a cold start; preparing, resuming, and
+building a data set; training, beside a plain loop; with --install, the size of an installation. Keeps to two cores.
+Needs the "train" extra.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from gunileo.corpus.finders import Utterance, find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.errors import GunileoError
-from gunileo.inference.bench import BATCH, REPEATS, Figure, batches, cold, live, network, product, reading, timed
+from gunileo.inference.bench import BATCH, REPEATS, Measurement, batches, cold, live, network, product, reading, timed
 from gunileo.inference.registry import DEFAULT
 from gunileo.util.cores import sleep_while_waiting, usable_cores
 from gunileo.vision.video import FPS, read_frames, write_video
@@ -46,16 +46,16 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Aim:
-    """What a figure's median is to be at least, or at most."""
+    """What a measurement's median is to be at least, or at most."""
 
-    figure: Figure
+    measurement: Measurement
     value: float
     at_least: bool = False
 
     @property
     def met(self) -> bool:
         """Whether it is."""
-        median = self.figure.median
+        median = self.measurement.median
         return median >= self.value if self.at_least else median <= self.value
 
 
@@ -117,7 +117,7 @@ def enlarged(clip: Path, path: Path) -> Path:
     return path
 
 
-def preparing(clip: Path, cache: Path) -> Figure:
+def preparing(clip: Path, cache: Path) -> Measurement:
     """Preparing with two workers, from the file to the PNG and its line in the manifest.
 
     Measured from one settled clip to the next but one, so that the start of the workers, once a corpus, is left out.
@@ -130,10 +130,10 @@ def preparing(clip: Path, cache: Path) -> Figure:
     frames = Cache(cache).utterances[0].frames
     begun = settled[len(settled) // 4 :]  # both workers run by then
     rates = [4 * frames / (after - before) for before, after in zip(begun[:-4:4], begun[4::4], strict=False)]
-    return Figure("prepare on two cores", "frames/s", rates)
+    return Measurement("prepare on two cores", "frames/s", rates)
 
 
-def resuming(clip: Path, cache: Path) -> Figure:
+def resuming(clip: Path, cache: Path) -> Measurement:
     """Preparing 5,000 clips again that are all there."""
     clips = [Utterance(f"s1/{number}", "s1", clip, "") for number in range(UTTERANCES)]
     prepare(clips[:1], cache, 1)
@@ -148,10 +148,10 @@ def resuming(clip: Path, cache: Path) -> Figure:
         if (report := prepare(clips, cache, 2)).kept != UTTERANCES:
             raise SystemExit(f"{cache}: {report.kept} of {UTTERANCES} clips kept")
 
-    return Figure("resume 5,000 prepared clips", "s", timed(resume, REPEATS))
+    return Measurement("resume 5,000 prepared clips", "s", timed(resume, REPEATS))
 
 
-def building(folder: Path) -> Figure:
+def building(folder: Path) -> Measurement:
     """Opening a cache of 5,000 utterances with word times, and making the data set of it; no picture is read."""
     cache, corpus = folder / "cache-5000", folder / "corpus-1"
     make_corpus(corpus, [CODE])
@@ -168,15 +168,15 @@ def building(folder: Path) -> Figure:
         if len(clips[0:128]) != 128 or len(clips) != UTTERANCES:
             raise SystemExit(f"{manifest}: the data set has {len(clips)} utterances")
 
-    return Figure("data set of 5,000 utterances", "s", timed(build, REPEATS))
+    return Measurement("data set of 5,000 utterances", "s", timed(build, REPEATS))
 
 
 def training(folder: Path) -> list[Aim]:
-    """Training as ``gunileo train`` does, the published layout, beside a plain loop; and how long it waits for clips.
+    """Training as ``gunileo train`` does, the published architecture, and a plain loop; how long it waits for clips.
 
     The plain loop trains the same network in PyTorch's default layout and type, float32, with its own GRUs and
     normalisation, over whole sentences, unchanged, which it loads itself, one after the other. Both have two threads
-    and batches of 16 clips. Ours has as many word cuts among its samples as it has on average over a run, changes
+    and batches of 16 clips. Ours has as many word spans among its samples as it has on average over a run, changes
     all of them, and uses bfloat16 where the processor has it.
     """
     cache = replicated(folder, (BATCHES + 1) * BATCH)
@@ -185,8 +185,8 @@ def training(folder: Path) -> list[Aim]:
     plain = plain_loop(cache)
     rates = f"{ours:.3g} and {plain:.3g} clips/s"
     return [
-        Aim(Figure(f"training / a plain loop, {rates}", "x", [ours / plain]), 3, at_least=True),
-        Aim(Figure("training, waiting for clips", "% of the time", [100 * waits]), 5),
+        Aim(Measurement(f"training / a plain loop, {rates}", "x", [ours / plain]), 3, at_least=True),
+        Aim(Measurement("training, waiting for clips", "% of the time", [100 * waits]), 5),
     ]
 
 
@@ -209,15 +209,15 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
     import lightning
 
     from gunileo.training import memory
-    from gunileo.training.config import Settings
+    from gunileo.training.config import TrainingConfig
     from gunileo.training.dataset import Batch
     from gunileo.training.train import Training, _precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    usual = Settings()
-    cuts = usual.curriculum * (1 + usual.cuts_at_end) / 2 + (1 - usual.curriculum) * usual.cuts_at_end
-    settings = Settings(epochs=1, curriculum=0, cuts_at_end=cuts, batch_size=BATCH)
+    usual = TrainingConfig()
+    spans = usual.curriculum * (1 + usual.spans_at_end) / 2 + (1 - usual.curriculum) * usual.spans_at_end
+    settings = TrainingConfig(epochs=1, curriculum=0, spans_at_end=spans, batch_size=BATCH)
     begun, ended, sizes = [], [], []
 
     class Clock(lightning.Callback):
@@ -264,19 +264,19 @@ def plain_loop(cache: Cache) -> float:
 
     def step() -> None:
         batch = collate([clips[number] for number in islice(waiting, BATCH)])
-        x = batch.regions
+        x = batch.crops
         for block in model.convolutions:
             assert isinstance(block, torch.nn.Sequential)
             conv, norm, pool, relu = block
             assert isinstance(norm, torch.nn.BatchNorm3d)
             x = relu(pool(torch.nn.BatchNorm3d.forward(norm, conv(x))))
         packed = pack_padded_sequence(x.transpose(1, 2).flatten(2), batch.lengths, batch_first=True)
-        heard = pad_packed_sequence(model.gru(packed)[0], batch_first=True)[0]
-        scores = model.log_probabilities(heard).transpose(0, 1)
+        encoded = pad_packed_sequence(model.gru(packed)[0], batch_first=True)[0]
+        scores = model.log_probabilities(encoded).transpose(0, 1)
         loss = ctc(scores, batch.classes, batch.lengths, batch.target_lengths)
         assert model.words is not None
         loss = loss + torch.nn.functional.cross_entropy(
-            model.words(heard).flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
+            model.words(encoded).flatten(0, 1), batch.words.flatten(), ignore_index=NO_WORD
         )
         optimiser.zero_grad()
         loss.backward()
@@ -285,14 +285,14 @@ def plain_loop(cache: Cache) -> float:
     return BATCHES * BATCH / sum(timed(step, BATCHES + 1)[1:])
 
 
-def installing(folder: Path) -> Figure:
+def installing(folder: Path) -> Measurement:
     """What ``pip install .`` adds to a fresh environment, for reading alone."""
     fresh = folder / "fresh"
     subprocess.run([sys.executable, "-m", "venv", fresh], check=True)
     before = megabytes(fresh)
     pip = fresh / ("Scripts" if sys.platform == "win32" else "bin") / "pip"
     subprocess.run([pip, "install", "--quiet", ROOT], check=True)
-    return Figure("pip install .", "MB", [megabytes(fresh) - before])
+    return Measurement("pip install .", "MB", [megabytes(fresh) - before])
 
 
 def megabytes(folder: Path) -> float:
@@ -301,14 +301,14 @@ def megabytes(folder: Path) -> float:
 
 
 def table(aims: list[Aim], clip: str) -> Table:
-    """The figures: median, lowest to highest, aim."""
+    """The measurements: median, lowest to highest, aim."""
     result = Table(title=f"Gunileo on {clip}, {REPEATS} times each", title_justify="left")
     for column in ("", "median", "range", "aim", "met"):
         result.add_column(column, justify="right" if column in ("median", "range") else "left", no_wrap=True)
     for aim in aims:
-        bound, figure = "over" if aim.at_least else "under", aim.figure
-        median = f"{figure.median:.3g} {figure.unit}"
-        result.add_row(figure.name, median, figure.range, f"{bound} {aim.value:g}", "yes" if aim.met else "no")
+        bound, one = "over" if aim.at_least else "under", aim.measurement
+        median = f"{one.median:.3g} {one.unit}"
+        result.add_row(one.name, median, one.range, f"{bound} {aim.value:g}", "yes" if aim.met else "no")
     return result
 
 

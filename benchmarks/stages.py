@@ -35,7 +35,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("next crop", face, "face_box"),
     ("pose of the mouth", mouth, "_pose"),
     ("smooth the poses", mouth, "_smooth"),
-    ("cut the region", mouth, "_cut"),
+    ("crop the mouth", mouth, "_crop"),
 )
 
 
@@ -73,9 +73,9 @@ def stages(clip: Path, reader: Reader) -> Spent:
     with ExitStack() as patches, timed(spent, "other"):
         for name, owner, attribute in PARTS:
             patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
-        regions = np.stack(list(mouth.mouth_regions(frames)))
+        crops = np.stack(list(mouth.mouth_crops(frames)))
     with timed(spent, "network"):
-        logp = reader.log_probabilities(regions)
+        logp = reader.log_probabilities(crops)
     with timed(spent, "words, confidence, sure"):
         reader.decode(logp)
     return spent

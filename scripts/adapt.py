@@ -1,13 +1,13 @@
-"""Measure adapting to a new talker: python scripts/adapt.py CACHE_S1 CACHE [--talker s4] [--teach]
+"""Measure adapting to a new speaker: python scripts/adapt.py CACHE_S1 CACHE [--speaker s4] [--teach]
 
-CACHE holds a talker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new talker's clips,
+CACHE holds a speaker that the model was not trained on, CACHE_S1 the one that it was. Ten of the new speaker's clips,
 the first by a hash of their names, are tested and never taught; of the others 5, 10 and 20 are taught, drawn anew for
 each draw (s4's ten are the list grid_s4_test). 20 clips are taught once more with old clips mixed in. Prints a row
-each: word error rates on the ten (mean, lowest to highest draw) and on the old talker's validation list, the share of
+each: word error rates on the ten (mean, lowest to highest draw) and on the old speaker's validation list, the share of
 the ten that the model is sure of with the words right in these, and seconds of training. No epoch is chosen by the
 ten: the last one is kept.
 
-Word times that the new talker's clips came with are left aside. With --teach, clips are taught as ``gunileo teach
+Word times that the new speaker's clips came with are left aside. With --teach, clips are taught as ``gunileo teach
 --train`` does, without the first model beside the new one. There is no row with old clips then.
 """
 
@@ -31,13 +31,13 @@ from gunileo.evaluation.evaluate import evaluate
 from gunileo.evaluation.metrics import words_right
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.fine_tune import settings_from, teaching
 from gunileo.training.train import train
 
 TESTED = 10  # clips
 TAUGHT = (5, 10, 20)
-HEAD = "| taught | greedy | grammar | old talker, greedy | grammar | sure | right where sure | seconds |"
+HEAD = "| taught | greedy | grammar | old speaker, greedy | grammar | sure | right where sure | seconds |"
 
 
 @dataclass(frozen=True)
@@ -64,32 +64,32 @@ class Result:
 def main() -> None:
     """Adapt and measure, a row at a time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of talker s1")
-    parser.add_argument("new", type=Path, metavar="CACHE", help="prepared clips of a talker never trained on")
-    parser.add_argument("--talker", default="s4", help="that talker's name; at least 30 clips")
+    parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of speaker s1")
+    parser.add_argument("new", type=Path, metavar="CACHE", help="prepared clips of a speaker never trained on")
+    parser.add_argument("--speaker", default="s4", help="that speaker's name; at least 30 clips")
     parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--teach", action="store_true", help="as gunileo teach does, instead of gunileo train --init")
     arguments = parser.parse_args()
 
     old, new = Cache(arguments.old), Cache(arguments.new)
-    known, held = training_parts(old.utterances, listed("grid_s1_valid"), talkers=["s1"])
-    own = [utterance for utterance in new.utterances if utterance.talker == arguments.talker]
+    known, held = training_parts(old.utterances, listed("grid_s1_valid"), speakers=["s1"])
+    own = [utterance for utterance in new.utterances if utterance.speaker == arguments.speaker]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
     pool = [replace(utterance, words=()) for utterance in pool]  # as users have them: with a text alone
     if len(pool) < max(TAUGHT):
-        raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.talker}; needs {TESTED + max(TAUGHT)}")
+        raise SystemExit(f"{new.path}: {len(own)} clips of {arguments.speaker}; needs {TESTED + max(TAUGHT)}")
 
     exams = Clips(new, tested), Clips(old, held)
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
     for count in TAUGHT:
         settings = teaching(arguments.model, count) if arguments.teach else settings_from(arguments.model, clips=count)
-        lessons = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
+        enrolments = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
         _row(
             str(count),
-            [adapt(settings, seed, lesson, *exams) for seed, lesson in enumerate(lessons, 1)],
+            [adapt(settings, seed, enrolment, *exams) for seed, enrolment in enumerate(enrolments, 1)],
         )
     if arguments.teach:
         return
@@ -97,25 +97,29 @@ def main() -> None:
     elsewhere = [replace(clip, file=str((old.path / clip.file).absolute())) for clip in known]
     both = Clips(new, [*pool, *elsewhere])
     results = [
-        adapt(settings_from(arguments.model, talkers=2), seed, both, *exams) for seed in range(1, arguments.draws + 1)
+        adapt(settings_from(arguments.model, speakers=2), seed, both, *exams) for seed in range(1, arguments.draws + 1)
     ]
     _row(f"{len(pool)} + {len(known)} old", results)
 
 
-def adapt(settings: Settings, seed: int, lesson: Clips, tested: Clips, old: Clips) -> Result:
-    """Teach a lesson as ``gunileo train --init`` does, and measure what came of it."""
+def adapt(settings: TrainingConfig, seed: int, enrolment: Clips, tested: Clips, old: Clips) -> Result:
+    """Teach an enrolment as ``gunileo train --init`` does, and measure what came of it."""
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):  # the table alone on standard output
         begun = time.monotonic()
         # All are taught; one of them is validated on, as one must be, but nothing is chosen by it.
         run = train(
-            lesson.cache, lesson.utterances, lesson.utterances[:1], Path(folder) / "run", replace(settings, seed=seed)
+            enrolment.cache,
+            enrolment.utterances,
+            enrolment.utterances[:1],
+            Path(folder) / "run",
+            replace(settings, seed=seed),
         )
         seconds = time.monotonic() - begun
         return measure(load_model(run.parent), tested, old, seconds)
 
 
 def measure(reader: Reader, tested: Clips, old: Clips, seconds: float) -> Result:
-    """Error rates on both talkers, and how far the reader's certainty can be trusted with the new one."""
+    """Error rates on both speakers, and how far the reader's certainty can be trusted with the new one."""
     new = evaluate(reader, tested.cache, tested.utterances)
     kept = evaluate(reader, old.cache, old.utterances)
     sure = [clip for clip in new.clips if clip.read["grammar"].sure]
@@ -132,7 +136,7 @@ def measure(reader: Reader, tested: Clips, old: Clips, seconds: float) -> Result
 
 
 def _row(name: str, results: Sequence[Result]) -> None:
-    """Print the means, with the lowest and the highest of the new talker's error rates."""
+    """Print the means, with the lowest and the highest of the new speaker's error rates."""
 
     def mean(field: str) -> float:
         return float(np.nanmean([getattr(result, field) for result in results]))

@@ -1,9 +1,9 @@
 """Learning curve: python scripts/curve.py CACHE -o RUNS [--clips 10 30 100 300 670]
 
-From nothing, with the layout of the best shipped model, on that many clips of talker s1, the first by a hash of their
-names, so that each number holds the smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was stopped
-is gone on with, one that is finished is measured again. All see as many samples, ``SAMPLES`` an epoch, and the last
-epoch's weights are measured: nothing is chosen. A number over that of all clips stands for all. Prints a row a run
+From scratch, with the architecture of the best shipped model, on that many clips of speaker s1, the first by a hash of
+their names, so that each number holds the smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was
+stopped is gone on with, one that is finished is measured again. All see as many samples, ``SAMPLES`` an epoch, and the
+last epoch's weights are measured: nothing is chosen. A number over that of all clips stands for all. Prints a row a run
 with 95 % intervals, and draws RUNS/curve.png.
 """
 
@@ -23,8 +23,8 @@ from gunileo.errors import GunileoError
 from gunileo.evaluation.evaluate import Score, evaluate
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import DEFAULT
-from gunileo.training.config import laid_out
-from gunileo.training.model import LAYOUTS
+from gunileo.training.config import from_scratch
+from gunileo.training.model import ARCHITECTURES
 from gunileo.training.train import train
 
 CLIPS = (10, 30, 100, 300, 670)
@@ -34,15 +34,15 @@ SAMPLES = 500  # an epoch
 def main() -> None:
     """Train and measure, the fewest clips first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("cache", type=Path, help="prepared clips of talker s1")
+    parser.add_argument("cache", type=Path, help="prepared clips of speaker s1")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUNS", help="folder for the runs")
     parser.add_argument("--clips", type=int, nargs="+", default=CLIPS)
     parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
-    pool, held = training_parts(cache.utterances, listed("grid_s1_valid"), talkers=["s1"])
-    settings = replace(laid_out(LAYOUTS[DEFAULT]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True)
+    pool, held = training_parts(cache.utterances, listed("grid_s1_valid"), speakers=["s1"])
+    settings = replace(from_scratch(ARCHITECTURES[DEFAULT]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True)
     points: dict[int, dict[str, Score]] = {}
     print("| clips | greedy | grammar |\n|---|---|---|", flush=True)
     for count in sorted({min(count, len(pool)) for count in arguments.clips}):
@@ -72,7 +72,7 @@ def draw(points: dict[int, dict[str, Score]], path: Path) -> None:
     axis.set_xscale("log")
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.set_ylim(0, 105)
-    axis.set_xlabel("clips of one talker, trained on from nothing")
+    axis.set_xlabel("clips of one speaker, trained on from nothing")
     axis.set_ylabel("word error rate, %")
     axis.grid(alpha=0.3)
     axis.legend()

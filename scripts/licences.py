@@ -77,7 +77,7 @@ def main() -> None:
             continue
         through = [ALWAYS] if ALWAYS in found[name] else sorted(found[name])
         rows.append(f"| {name} | {version} | {declared} | {', '.join(through)} |")
-    models = [f"| {model.name} | {model.licence} | {model.attribution} |" for model in available_models()]
+    models = [f"| {model.name} | {model.license} | {model.attribution} |" for model in available_models()]
     lines = [
         "# Licences",
         "",

@@ -1,7 +1,7 @@
 """Draw docs/mouth.png and docs/captioned.jpg, the README's pictures: python scripts/picture.py
 
 A made-up clip (a public-domain portrait, animated). The first: one frame from the middle of each word, and beneath it
-the mouth region that the face tracker cuts out, which is all that a network sees. The second: what ``gunileo
+the mouth crop that the face tracker cuts out, which is all that a network sees. The second: what ``gunileo
 transcribe --burn`` makes of the clip, at the first, the third and the last word that it reads.
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gunileo.cli.main import main as gunileo
-from gunileo.corpus.synthetic import Segment, speak
-from gunileo.vision.mouth import mouth_regions
+from gunileo.corpus.synthetic import Interval, speak
+from gunileo.vision.mouth import mouth_crops
 from gunileo.vision.video import FPS, read_frames, write_video
 
 UNITS = 1000  # of GRID's alignments in a frame
@@ -34,16 +34,16 @@ def main() -> None:
     captioned(frames, DOCS / "captioned.jpg")
 
 
-def seen(frames: NDArray[np.uint8], segments: list[Segment], target: Path) -> None:
-    """Draw a face and its mouth region for each word."""
-    regions = np.stack(list(mouth_regions(frames)))
+def seen(frames: NDArray[np.uint8], segments: list[Interval], target: Path) -> None:
+    """Draw a face and its mouth crop for each word."""
+    crops = np.stack(list(mouth_crops(frames)))
     words = [segment for segment in segments if segment.word not in ("sil", "sp")]
     figure = Figure(figsize=(9, 2.5), layout="constrained")
     for (face, mouth), segment in zip(figure.subplots(2, len(words)).T, words, strict=True):
         middle = (segment.start + segment.end) // 2 // UNITS
         face.imshow(frames[middle])
         face.set_title(segment.word)
-        mouth.imshow(regions[middle], cmap="gray", vmin=0, vmax=255)
+        mouth.imshow(crops[middle], cmap="gray", vmin=0, vmax=255)
         face.axis("off")
         mouth.axis("off")
     figure.savefig(target, dpi=100)

@@ -26,8 +26,8 @@ from gunileo.evaluation.word_times import learn
 from gunileo.inference.confidence import Calibrations
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelInfo
-from gunileo.training.export import LICENCE, describe_calibration, export_onnx, rounded
-from gunileo.training.model import LAYOUTS, load_weights, parameters, save_model
+from gunileo.training.export import LICENSE, describe_calibration, export_onnx, rounded
+from gunileo.training.model import ARCHITECTURES, load_weights, parameters, save_model
 from gunileo.util.files import write_whole
 from gunileo.util.progress import progress
 from gunileo.vision.mouth import HEIGHT, WIDTH
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--only", default="grid_s1_train", help="as given to gunileo train: list of what was trained on"
     )
-    parser.add_argument("--name", choices=LAYOUTS, default="labial")
+    parser.add_argument("--name", choices=ARCHITECTURES, default="labial")
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
@@ -64,7 +64,7 @@ def main() -> None:
     onnx, weights = WEIGHTS / f"{arguments.name}.onnx", WEIGHTS / f"{arguments.name}.safetensors"
     export_onnx(model, onnx, arguments.name)
     describe_calibration(onnx, calibrated(onnx, cache, held), learn(load_model(onnx), cache, held))
-    save_model(shipped, weights, {"name": arguments.name, "licence": LICENCE, "attribution": ATTRIBUTION}, half=True)
+    save_model(shipped, weights, {"name": arguments.name, "license": LICENSE, "attribution": ATTRIBUTION}, half=True)
     weights.chmod(0o644)  # safetensors writes for its owner alone
     sizes = {path.name: path.stat().st_size for path in (onnx, weights)}
     if sum(sizes.values()) > LIMIT:
@@ -85,9 +85,9 @@ def calibrated(onnx: Path, cache: Cache, held: Sequence[CachedUtterance]) -> Cal
 
 
 def clips_of(utterances: Sequence[CachedUtterance]) -> str:
-    """How many clips, of which talkers."""
-    talkers = sorted({utterance.talker for utterance in utterances})
-    return f"{len(utterances)} clips of GRID talker{'s' * (len(talkers) > 1)} {', '.join(talkers)}"
+    """How many clips, of which speakers."""
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    return f"{len(utterances)} clips of GRID speaker{'s' * (len(speakers) > 1)} {', '.join(speakers)}"
 
 
 def describe(
@@ -115,18 +115,18 @@ def describe(
         milliseconds=round(milliseconds(name), 1),
         measured_on=f"{clips_of(held)} held back from training ({split_name})",
         trained_on=clips_of(trained),
-        licence=LICENCE,
+        license=LICENSE,
         attribution=ATTRIBUTION,
     )
 
 
 def milliseconds(name: str) -> float:
-    """From a clip's regions to its words with the grammar: the median of nine after a first."""
+    """From a clip's crops to its words with the grammar: the median of nine after a first."""
     reader, took = load_model(WEIGHTS / f"{name}.onnx"), []
-    regions = np.random.default_rng(0).integers(0, 256, (75, HEIGHT, WIDTH), np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (75, HEIGHT, WIDTH), np.uint8)
     for _ in range(10):
         begun = time.perf_counter()
-        reader.transcribe_regions(regions, "noise")
+        reader.transcribe_crops(crops, "noise")
         took.append(time.perf_counter() - begun)
     return 1000 * float(np.median(took[1:]))
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.corpus.synthetic import Segment, speak
+from gunileo.corpus.synthetic import Interval, speak
 from gunileo.vision.video import write_video
 
 Frames = NDArray[np.uint8]  # [frames, height, width, 3], RGB
@@ -23,7 +23,7 @@ CODE = "bbaf2n"  # what the talking clips say
 
 
 @cache
-def talking() -> tuple[Frames, list[Segment]]:
+def talking() -> tuple[Frames, list[Interval]]:
     """The frames and alignment of a talking clip, made once."""
     frames, segments = speak(CODE)
     frames.flags.writeable = False

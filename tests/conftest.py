@@ -31,9 +31,9 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def synthetic_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus in GRID's layout, two talkers with three sentences each. Shared by all tests: do not write into it."""
+    """A corpus in GRID's layout, two speakers with three sentences each. Shared by all tests: do not write into it."""
     folder = tmp_path_factory.mktemp("corpus")
-    make_corpus(folder, ["bbaf2n", "lwws9a", "pgiozs"], talkers=2)
+    make_corpus(folder, ["bbaf2n", "lwws9a", "pgiozs"], speakers=2)
     return folder
 
 

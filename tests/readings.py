@@ -20,7 +20,7 @@ def read(text: str, confidence: float = 0.8, sure: bool = True, words: Sequence[
 
 
 def clip(name: str, said: str, greedy: str | Decoded, grammar: str | Decoded, times: tuple[WordTime, ...] = ()) -> Clip:
-    """A clip of talker ``name`` up to the slash and what was read of it."""
+    """A clip of speaker ``name`` up to the slash and what was read of it."""
     readings = {
         how: one if isinstance(one, Decoded) else read(one) for how, one in (("greedy", greedy), ("grammar", grammar))
     }

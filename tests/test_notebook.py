@@ -93,7 +93,7 @@ def test_commands_for_the_real_corpus_exist(committed: nbformat.NotebookNode) ->
     blocks = [block for cell in committed.cells for block in re.findall(r"```sh\n(.+?)```", cell.source, re.DOTALL)]
     lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
     assert {line[1] for line in lines} == {"prepare", "sheet", "train", "evaluate", "transcribe"}
-    verbs = typer.main.get_command(app).commands
-    for program, verb, *arguments in lines:
+    subcommands = typer.main.get_command(app).commands
+    for program, name, *arguments in lines:
         assert program == "gunileo"
-        verbs[verb].make_context(verb, arguments)  # raises at an option or an argument that there isn't
+        subcommands[name].make_context(name, arguments)  # raises at an option or an argument that there isn't

@@ -14,14 +14,14 @@ from gunileo.corpus.finders import find_corpus
 from gunileo.errors import GunileoError
 from gunileo.corpus.cache import Cache
 from gunileo.corpus.prepare import prepare
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.train import train
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     corpus, folder = sys.argv[1], Path(sys.argv[2])
     print(prepare(find_corpus(corpus).utterances[:3], folder / "cache", workers=1).done)
     cache = Cache(folder / "cache")
-    settings = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=1, device="cpu")
+    settings = TrainingConfig(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=1, device="cpu")
     try:
         train(cache, cache.utterances[:2], cache.utterances[2:], folder / "run", settings)
     except GunileoError as error:

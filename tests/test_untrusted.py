@@ -20,10 +20,10 @@ from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.training.checkpoint import state_of
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
 from gunileo.training.train import train
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 from gunileo.vision.video import VideoError
 
 REGIONS = np.zeros((8, 100, 150), np.uint8)
@@ -48,7 +48,7 @@ def test_a_pickle_that_runs_code_does_harm(tmp_path: Path) -> None:
 def test_a_checkpoint_runs_no_code(synthetic_cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     cache = Cache(synthetic_cache)
-    settings = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+    settings = TrainingConfig(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
     parts = cache.utterances[:4], cache.utterances[4:]
     with pytest.raises(GunileoError, match="still blank"):
         train(cache, *parts, run, settings)
@@ -105,9 +105,9 @@ def configured(path: Path, **change: object) -> Path:
         {"channels": [2, 3]},
         {"channels": [10**9] * 3},
         {"words": 5},
-        {"feedback": True},
+        {"self_conditioning": True},
         {"dropout": 7},
-        {"surprise": 1},
+        {"unknown": 1},
     ],
 )
 def test_weights_with_another_configuration(tmp_path: Path, change: dict[str, object]) -> None:
@@ -161,7 +161,7 @@ def test_a_picture_of_gigabytes_is_not_decoded(tmp_path: Path) -> None:
         frame.pts = 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
     with pytest.raises(VideoError, match=r"big\.mov: its pictures are damaged, or larger than 8K; convert it"):
-        read_regions(path)
+        read_crops(path)
 
 
 def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
@@ -169,14 +169,14 @@ def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
     times[6:] += 300
     clips.write_timed(tmp_path / "a.mkv", clips.talking()[0][:12], times)
     with pytest.raises(VideoError, match=r"a\.mkv: one picture stands for 300 seconds, as damaged time stamps say"):
-        read_regions(tmp_path / "a.mkv")
+        read_crops(tmp_path / "a.mkv")
 
 
 def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
     path = clips.good(tmp_path / "a.mkv", 12)
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/AVX"))
     with pytest.raises(VideoError, match=r"a\.mkv: its pictures are in a format that is not known here; convert it"):
-        read_regions(path)
+        read_crops(path)
 
 
 def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) ->
     content[scale : scale + 4] = (100_000_000).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"a\.avi: one picture stands for \d+ seconds, as damaged time stamps say"):
-        read_regions(path)
+        read_crops(path)
 
 
 def test_names_in_no_encoding_do_not_matter(tmp_path: Path) -> None:
     path = clips.good(tmp_path / "a.mp4", 12)
     path.write_bytes(path.read_bytes().replace(b"Lavf", b"La\xb1f"))
-    assert len(read_regions(path)) == 12
+    assert len(read_crops(path)) == 12

@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from gunileo.inference.registry import ModelInfo as ModelInfo
     from gunileo.inference.registry import available_models as available_models
     from gunileo.inference.templates import Match as Match
-    from gunileo.output.transcript import Sentence as Sentence
+    from gunileo.output.transcript import Segment as Segment
     from gunileo.output.transcript import Transcript as Transcript
     from gunileo.output.transcript import Word as Word
     from gunileo.output.writers import write_transcript as write_transcript
     from gunileo.training.augmentation import Augmentation as Augmentation
-    from gunileo.training.config import Settings as Settings
+    from gunileo.training.config import TrainingConfig as TrainingConfig
     from gunileo.training.dataset import Clips as Clips
     from gunileo.training.dataset import collate as collate
     from gunileo.training.model import LabialCNN as LabialCNN
     from gunileo.training.train import train as train
     from gunileo.vision.faces import find_faces as find_faces
     from gunileo.vision.mouth import contact_sheet as contact_sheet
-    from gunileo.vision.mouth import read_regions as read_regions
+    from gunileo.vision.mouth import read_crops as read_crops
 
 __version__ = "0.1.0"
 
@@ -67,15 +67,15 @@ _NAMES = {  # what each module gives
     "gunileo.inference.reader": ("Reader", "load_model"),
     "gunileo.inference.registry": ("ModelInfo", "available_models"),
     "gunileo.inference.templates": ("Match",),
-    "gunileo.output.transcript": ("Sentence", "Transcript", "Word"),
+    "gunileo.output.transcript": ("Segment", "Transcript", "Word"),
     "gunileo.output.writers": ("write_transcript",),
     "gunileo.training.augmentation": ("Augmentation",),
-    "gunileo.training.config": ("Settings",),
+    "gunileo.training.config": ("TrainingConfig",),
     "gunileo.training.dataset": ("Clips", "collate"),
     "gunileo.training.model": ("LabialCNN",),
     "gunileo.training.train": ("train",),
     "gunileo.vision.faces": ("find_faces",),
-    "gunileo.vision.mouth": ("contact_sheet", "read_regions"),
+    "gunileo.vision.mouth": ("contact_sheet", "read_crops"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
@@ -94,8 +94,8 @@ __all__ = [
     "Match",
     "ModelInfo",
     "Reader",
-    "Sentence",
-    "Settings",
+    "Segment",
+    "TrainingConfig",
     "Transcript",
     "Utterance",
     "Word",
@@ -111,7 +111,7 @@ __all__ = [
     "make_corpus",
     "nbest",
     "prepare",
-    "read_regions",
+    "read_crops",
     "train",
     "write_transcript",
 ]

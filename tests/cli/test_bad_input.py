@@ -17,7 +17,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.inference import registry
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 from gunileo.vision.video import write_video
 
 Run = Callable[..., tuple[int, str, str]]
@@ -26,7 +26,7 @@ BAD = {  # name: what is said of it
     "black.mp4": "no face found; film one face from the front",
     "cut_front.mp4": "not a video, or damaged; play it to check, then copy it again",  # the index is at the front
     "cut_late.mp4": "not a video, or damaged; play it to check, then copy it again",
-    "cut.webm": r"cut short, \d\.\d of 2\.4 seconds are there; copy or download it again",
+    "cut.webm": r"truncated, \d\.\d of 2\.4 seconds are there; copy or download it again",
     "empty.mp4": "the file is empty; copy or download it again",
     "gone.mp4": r"face found in 55 of 75 frames \(73%\); film one face from the front",
     "one_frame.mp4": r"only 1 frame\(s\) long; at least 5 \(0\.2 s\) are needed",
@@ -100,10 +100,10 @@ def test_what_was_read_of_a_long_video_before_its_damage_is_kept(run: Run, model
     (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 3 // 4])
     code, out, err = run("transcribe", tmp_path / "cut.mkv", "--model", model, "-f", "txt,json", "-o", tmp_path / "o")
     assert code == 1
-    assert_one_line(err, r"cut\.mkv: cut short, 1\d\.\d of 18\.0 seconds are there")
+    assert_one_line(err, r"cut\.mkv: truncated, 1\d\.\d of 18\.0 seconds are there")
     assert 3 <= len(out.splitlines()) <= 5
     assert (tmp_path / "o" / "cut.txt").read_text() == out
-    assert len(json.loads((tmp_path / "o" / "cut.json").read_text())["sentences"]) == len(out.splitlines())
+    assert len(json.loads((tmp_path / "o" / "cut.json").read_text())["segments"]) == len(out.splitlines())
 
 
 def test_prepare_skips_each_bad_clip_and_keeps_the_others(run: Run, shelf: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_prepare_skips_each_bad_clip_and_keeps_the_others(run: Run, shelf: Path,
 
     opened = Cache(cache)
     found = {utterance.id: opened.load(utterance) for utterance in opened.utterances}
-    assert {name: len(regions) for name, regions in found.items()} == {"good": 30, "phone_4k": 8, "two_faces": 30}
+    assert {name: len(crops) for name, crops in found.items()} == {"good": 30, "phone_4k": 8, "two_faces": 30}
     # Of two faces the larger, which is the good clip's; the smaller shows later frames, 8 away.
     assert np.abs(found["two_faces"].astype(np.int16) - found["good"]).mean() < 3
     # The phone's clip is the good one turned upright, its sides cut off.
@@ -222,7 +222,7 @@ def test_a_model_with_a_wrong_checksum_is_not_used(
         **{"name": registry.DEFAULT, "file": "labial.onnx", "weights": "", "bytes": {}, "parameters": 1},
         **{"sha256": {"labial.onnx": hashlib.sha256(content).hexdigest()}},
         **dict.fromkeys(("wer_greedy", "wer_grammar", "cer_greedy", "cer_grammar", "milliseconds"), 1.0),
-        **dict.fromkeys(("measured_on", "trained_on", "licence", "attribution"), ""),
+        **dict.fromkeys(("measured_on", "trained_on", "license", "attribution"), ""),
     }
     content[-5000] ^= 1  # a bit of a weight: the file can still be loaded
     (tmp_path / "labial.onnx").write_bytes(content)
@@ -269,8 +269,8 @@ def cache(prepared: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared, tmp_path / "cache"))
 
 
-def verbs(corpus: Path, cache: Path, model: str, folder: Path) -> list[tuple[object, ...]]:
-    """A command line of every verb that takes a cache; what it writes goes below ``folder``."""
+def subcommands(corpus: Path, cache: Path, model: str, folder: Path) -> list[tuple[object, ...]]:
+    """A command line of every subcommand that takes a cache; what it writes goes below ``folder``."""
     return [
         ("prepare", corpus, "-o", cache),
         ("evaluate", cache, "--model", model, "--json", folder / "new" / "e.json"),
@@ -291,7 +291,7 @@ def test_a_cache_of_another_version_is_left_alone(
 ) -> None:
     (cache / "cache.json").write_text(marker)
     before = {name: (cache.parent / name).read_bytes() for name in files(cache.parent)}
-    for command in verbs(corpus, cache, model, cache.parent):
+    for command in subcommands(corpus, cache, model, cache.parent):
         code, _, err = run(*command)
         assert code == 1
         assert_one_line(err, f"{re.escape(str(cache))}.*{said}")
@@ -325,7 +325,7 @@ def test_a_cache_with_nothing_in_it(run: Run, model: str, tmp_path: Path) -> Non
     cache = tmp_path / "cache"
     assert run("prepare", tmp_path, "-o", cache, "--workers", "1")[0] == 1
     assert files(cache) == {"cache.json", "corpus.txt"}
-    for command in verbs(tmp_path, cache, model, tmp_path):
+    for command in subcommands(tmp_path, cache, model, tmp_path):
         code, _, err = run(*command)
         assert code == 1
         assert_one_line(err, re.escape(str(tmp_path)))
@@ -343,7 +343,7 @@ def test_a_disk_that_gets_full_while_preparing(run: Run, disk: Path, good_clip: 
     done = Cache(cache).utterances
     assert 0 < len(done) < 5
     assert files(disk) == {"cache/cache.json", "cache/manifest.jsonl", *(f"cache/{clip.file}" for clip in done)}
-    np.testing.assert_array_equal(Cache(cache).load(done[0]), read_regions(good_clip))
+    np.testing.assert_array_equal(Cache(cache).load(done[0]), read_crops(good_clip))
 
     subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
     code, out, err = run("prepare", corpus, "-o", cache, "--workers", "1")

@@ -41,7 +41,7 @@ def test_a_line_a_sentence(run, talk: Path, model: str) -> None:
 
 
 def test_the_delay_is_told_on_standard_error(run, talk: Path, model: str) -> None:
-    code, out, err = run("live", talk, "--fast", "--model", model, "--delay")
+    code, out, err = run("live", talk, "--fast", "--model", model, "--latency")
     assert (code, len(out.splitlines())) == (0, 2)
     for line in err.splitlines():
         numbers = [float(word) for word in line.split() if word[0].isdigit()]
@@ -131,7 +131,7 @@ def test_a_pipe_is_read_as_it_comes_until_ctrl_c(talk: Path, model: str) -> None
 
 
 def test_ctrl_c_ends_it_and_reads_what_was_begun(talk: Path, model: str) -> None:
-    live = start(talk, "--model", model, "--decode", "greedy", "--delay")
+    live = start(talk, "--model", model, "--decode", "greedy", "--latency")
     assert live.stdout is not None
     first = live.stdout.readline()
     time.sleep(50 / FPS)  # amid the second sentence

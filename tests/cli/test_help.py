@@ -15,7 +15,7 @@ import typer
 from gunileo.cli import main
 from gunileo.util.progress import progress
 
-VERBS = dict(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
+SUBCOMMANDS = dict(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
 
 
 def test_help_lists_every_verb_by_what_it_is_for(run) -> None:
@@ -23,22 +23,22 @@ def test_help_lists_every_verb_by_what_it_is_for(run) -> None:
     assert (code, err) == (0, "")
     panels = re.split(r"^(\S.*):$", out, flags=re.M)
     listed = [line.split()[0] for part in panels[4::2] for line in part.splitlines() if re.match(r"  \w", line)]
-    assert listed == list(VERBS)
+    assert listed == list(SUBCOMMANDS)
     for example in re.findall(r"^ +gunileo (\w+)", panels[0], flags=re.M):
-        assert example in VERBS
+        assert example in SUBCOMMANDS
     assert "gunileo transcribe talk.mp4" in panels[0]
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_shows_examples_that_it_takes(run, verb: str) -> None:
-    code, out, err = run(verb, "--help")
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_each_subcommand_shows_examples_that_it_takes(run, name: str) -> None:
+    code, out, err = run(name, "--help")
     assert (code, err) == (0, "")
-    examples = re.findall(rf"^ +gunileo {verb}\b(.*)$", out, flags=re.M)
+    examples = re.findall(rf"^ +gunileo {name}\b(.*)$", out, flags=re.M)
     assert examples
     for example in examples:
         arguments = [part.strip("'") for part in re.findall(r"'[^']*'|\S+", example)]
-        VERBS[verb].make_context(verb, arguments)  # raises if an option or an argument is wrong
+        SUBCOMMANDS[name].make_context(name, arguments)  # raises if an option or an argument is wrong
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from gunileo.corpus.grid import SLOTS
 from gunileo.inference import registry
 from gunileo.inference.confidence import Calibration
 from gunileo.training.export import describe_calibration
-from gunileo.training.model import LAYOUTS
+from gunileo.training.model import ARCHITECTURES
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_models_lists_what_is_shipped(run, tmp_path: Path, monkeypatch: pytest.M
         **{"name": "labial", "file": "labial.onnx", "weights": "labial.safetensors"},
         **{"sha256": {}, "bytes": {"labial.onnx": 8_600_000}, "parameters": 4_300_000},
         **{"wer_greedy": 0.06, "wer_grammar": 0.04, "cer_greedy": 0.03, "cer_grammar": 0.02, "milliseconds": 48.6},
-        **{"measured_on": "75 clips", "trained_on": "670 clips", "licence": "Apache-2.0", "attribution": "GRID"},
+        **{"measured_on": "75 clips", "trained_on": "670 clips", "license": "Apache-2.0", "attribution": "GRID"},
     }
     (tmp_path / "models.json").write_text(json.dumps([info]))
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
@@ -275,28 +275,30 @@ def test_train_then_evaluate_the_run(run, cache: Path, tmp_path: Path) -> None:
 
 
 def test_train_defaults_are_the_recipes() -> None:
-    from gunileo.training.config import Settings
+    from gunileo.training.config import TrainingConfig
 
     parameters = inspect.signature(train.train).parameters
     hints = get_type_hints(train.train, include_extras=True)
     for name in ("device", "seed"):
-        assert parameters[name].default == getattr(Settings(), name)
+        assert parameters[name].default == getattr(TrainingConfig(), name)
     for name in ("epochs", "batch_size", "learning_rate", "dropout"):
         assert parameters[name].default is None
         (option,) = hints[name].__metadata__
-        assert f"{getattr(Settings(), name)} if left out" in option.help
+        assert f"{getattr(TrainingConfig(), name)} if left out" in option.help
 
 
 def test_train_by_a_layouts_name(run, cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    code, _, err = run("train", cache, "-o", folder, "--layout", "labial-wide", "--epochs", "1", "--device", "cpu")
+    code, _, err = run(
+        "train", cache, "-o", folder, "--architecture", "labial-wide", "--epochs", "1", "--device", "cpu"
+    )
     assert code == 0 or "still blank" in err
     settings = json.loads((folder / "settings.json").read_text())
-    assert (settings["channels"], settings["shrink"], settings["feedback"]) == ([16, 32, 64], 2, True)
-    code, _, err = run("train", cache, "-o", tmp_path / "two", "--layout", "labial", "--init", "labial")
+    assert (settings["channels"], settings["shrink"], settings["self_conditioning"]) == ([16, 32, 64], 2, True)
+    code, _, err = run("train", cache, "-o", tmp_path / "two", "--architecture", "labial", "--init", "labial")
     assert code == 2
-    assert "layout of its own" in err
-    assert [layout.value for layout in train._Layout] == list(LAYOUTS)
+    assert "architecture of its own" in err
+    assert [one.value for one in train._Architecture] == list(ARCHITECTURES)
 
 
 def test_train_without_the_device_asked_for(run, cache: Path, tmp_path: Path) -> None:
@@ -327,8 +329,8 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for verb in ("prepare", "sheet", "train", "evaluate", "transcribe", "models", "summary", "demo"):
-        assert verb in done.stdout
+    for name in ("prepare", "sheet", "train", "evaluate", "transcribe", "models", "summary", "demo"):
+        assert name in done.stdout
 
 
 def test_runs_as_a_module(model: str, tmp_path: Path) -> None:

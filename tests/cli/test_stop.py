@@ -71,7 +71,7 @@ def test_transcribe_amid_a_long_video(model: str, tmp_path: Path) -> None:
     assert err == f"{tmp_path / 'long.mp4'}: stopped; what was read by then stays\n"
     assert 1 <= len(out.splitlines()) < 6
     assert (tmp_path / "o" / "long.txt").read_text() == out
-    assert len(json.loads((tmp_path / "o" / "long.json").read_text())["sentences"]) == len(out.splitlines())
+    assert len(json.loads((tmp_path / "o" / "long.json").read_text())["segments"]) == len(out.splitlines())
 
 
 def test_prepare_goes_on_afterwards(run, shelf: Path, tmp_path: Path) -> None:

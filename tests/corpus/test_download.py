@@ -27,7 +27,7 @@ def align(text: str) -> bytes:
 
 
 def grid() -> dict[str, bytes]:
-    """Two talkers of GRID as they are packed: labels filed under the other one, macOS's leftovers, a broken clip."""
+    """Two speakers of GRID as they are packed: labels filed under the other one, macOS's leftovers, a broken clip."""
     return {
         "s1.zip": packed(
             {
@@ -71,9 +71,9 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
-def get(server: Zenodo, output: Path, *talkers: str) -> list[str]:
+def get(server: Zenodo, output: Path, *speakers: str) -> list[str]:
     said: list[str] = []
-    download(server.corpus, output, talkers or None, said.append, server.address)
+    download(server.corpus, output, speakers or None, said.append, server.address)
     return said
 
 
@@ -109,20 +109,20 @@ def test_what_is_there_is_not_fetched_again(zenodo: Zenodo, tmp_path: Path) -> N
     assert files(tmp_path) == WHOLE
 
 
-def test_only_the_talkers_asked_for_are_unpacked(zenodo: Zenodo, tmp_path: Path) -> None:
+def test_only_the_speakers_asked_for_are_unpacked(zenodo: Zenodo, tmp_path: Path) -> None:
     get(zenodo, tmp_path, "s2")
-    kept = {"archives/alignments.zip", "downloaded.json"}  # as it holds other talkers' labels
+    kept = {"archives/alignments.zip", "downloaded.json"}  # as it holds other speakers' labels
     assert files(tmp_path) == {"s2/pgiozs.mpg", "align/s2/pgiozs.align", *kept}
     get(zenodo, tmp_path, "S1")
     assert files(tmp_path) == WHOLE | kept
     assert [name for name, _ in zenodo.asked] == ["s2.zip", "alignments.zip", "s1.zip"]
     get(zenodo, tmp_path)
     assert files(tmp_path) == WHOLE
-    with pytest.raises(DownloadError, match=r"talker 's21' isn't in the corpus; there are s1, s2$"):
+    with pytest.raises(DownloadError, match=r"speaker 's21' isn't in the corpus; there are s1, s2$"):
         get(zenodo, tmp_path, "s21")
 
 
-def test_lombard_grid_of_a_talker(tmp_path: Path) -> None:
+def test_lombard_grid_of_a_speaker(tmp_path: Path) -> None:
     wrong = "s28_l_bbat9p_WRONG_#sil"
     content = {
         "lombardgrid_front.zip": packed(
@@ -139,11 +139,11 @@ def test_lombard_grid_of_a_talker(tmp_path: Path) -> None:
         kept = {"archives/lombardgrid_front.zip", "archives/lombardgrid_alignment.zip"}
         assert files(tmp_path) == mine | kept
         assert {name for name, _ in server.asked} == {"lombardgrid_front.zip", "lombardgrid_alignment.zip"}
-        with pytest.raises(DownloadError, match="talker 's99' isn't in the corpus; there are s28"):
+        with pytest.raises(DownloadError, match="speaker 's99' isn't in the corpus; there are s28"):
             get(server, tmp_path, "s99")
         server.asked.clear()
         get(server, tmp_path)
-        assert not server.asked, "the archives were kept for the other talkers"
+        assert not server.asked, "the archives were kept for the other speakers"
         assert files(tmp_path) == mine | {"front/s2_l_bbaf2n.mov", "alignment/s2_l_bbaf2n.json"}
 
 
@@ -341,10 +341,10 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
 
 def test_the_command(run, zenodo: Zenodo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ZENODO", zenodo.address)
-    code, out, err = run("download", "grid", "--talkers", "s1", "-o", tmp_path / "corpus")
+    code, out, err = run("download", "grid", "--speakers", "s1", "-o", tmp_path / "corpus")
     assert (code, err) == (0, "")
     assert "licence cc-by-4.0" in out
     assert "s1.zip: 2 files" in out
-    code, _, err = run("download", "grid", "--talkers", "s99", "-o", tmp_path / "corpus")
+    code, _, err = run("download", "grid", "--speakers", "s99", "-o", tmp_path / "corpus")
     assert code == 1
-    assert err == "talker 's99' isn't in the corpus; there are s1, s2\n"
+    assert err == "speaker 's99' isn't in the corpus; there are s1, s2\n"

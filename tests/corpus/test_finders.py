@@ -10,7 +10,7 @@ import gunileo
 from gunileo.corpus.finders import Corpus, Utterance, find_corpus, find_folder, find_grid, find_lombard
 from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.labels import CorpusError, WordTime
-from gunileo.corpus.split import read_split, split, split_talkers, training_parts, validation_part
+from gunileo.corpus.split import read_split, split, split_speakers, training_parts, validation_part
 
 SHIPPED = Path(gunileo.__file__).parent / "corpus" / "splits" / "grid_s1_valid.txt"
 
@@ -52,7 +52,7 @@ def test_grid_pairs_by_name_and_reports_the_rest(tmp_path: Path) -> None:
     assert corpus.rejected == []
     assert ids(corpus) == ["s1/bbaf2n", "s1/lwwz9a", "s2/priazn"]
     first, second, third = corpus.utterances
-    assert (first.talker, first.video, first.text) == ("s1", video, "bin blue at f two now")
+    assert (first.speaker, first.video, first.text) == ("s1", video, "bin blue at f two now")
     assert first.words[0] == WordTime("bin", 1.0, 1.2)
     assert first.words[-1] == WordTime("now", 2.0, 2.2)
     assert (second.text, second.words) == ("lay white with z nine again", ())
@@ -68,12 +68,12 @@ def test_grid_folders_may_be_nested(tmp_path: Path, place: str) -> None:
     assert corpus.pairs == 1
 
 
-def test_one_talkers_folder_is_a_corpus(tmp_path: Path) -> None:
+def test_one_speakers_folder_is_a_corpus(tmp_path: Path) -> None:
     touch(tmp_path / "s7" / "bbaf2n.mpg")
     assert ids(find_corpus(tmp_path / "s7")) == ["s7/bbaf2n"]
 
 
-def test_an_alignment_under_the_wrong_talker_is_found_by_its_name(tmp_path: Path) -> None:
+def test_an_alignment_under_the_wrong_speaker_is_found_by_its_name(tmp_path: Path) -> None:
     touch(tmp_path / "s1" / "bbaf2n.mpg")
     align(tmp_path / "align" / "s3" / "bbaf2n.align")
     corpus = find_grid(tmp_path)
@@ -81,7 +81,7 @@ def test_an_alignment_under_the_wrong_talker_is_found_by_its_name(tmp_path: Path
     assert len(corpus.utterances[0].words) == 6
 
 
-def test_an_alignment_of_another_talkers_clip_is_not_borrowed(tmp_path: Path) -> None:
+def test_an_alignment_of_another_speakers_clip_is_not_borrowed(tmp_path: Path) -> None:
     touch(tmp_path / "s1" / "bbaf2n.mpg")
     touch(tmp_path / "s2" / "bbaf2n.mpg")
     align(tmp_path / "align" / "s2" / "bbaf2n.align")
@@ -95,7 +95,7 @@ def test_grid_rejects_what_it_cannot_understand_and_goes_on(tmp_path: Path) -> N
     touch(tmp_path / "s1" / "bbaf3n.mpg")
     touch(tmp_path / "s1" / "bbaf4n.mpg")
     touch(tmp_path / "s1" / "bbaf2n.mp4")  # the same again in another format
-    touch(tmp_path / "bbaf5n.mpg")  # no talker
+    touch(tmp_path / "bbaf5n.mpg")  # no speaker
     touch(tmp_path / "align" / "s1" / "bbaf3n.align", "0 23750 sil\n23750 29500\n")
     align(tmp_path / "align" / "s1" / "bbaf4n.align", "bin blu at f four now")
     corpus = find_grid(tmp_path)
@@ -105,7 +105,7 @@ def test_grid_rejects_what_it_cannot_understand_and_goes_on(tmp_path: Path) -> N
     assert "line 2 is '23750 29500'" in reasons["bbaf3n.mpg"]
     assert "says 'bin blu at f four now'" in reasons["bbaf4n.mpg"]
     assert "s1/bbaf2n again" in reasons[good.name]
-    assert "no talker's folder" in reasons["bbaf5n.mpg"]
+    assert "no speaker's folder" in reasons["bbaf5n.mpg"]
     assert all("\n" not in reason for reason in reasons.values())
 
 
@@ -116,7 +116,7 @@ def test_leftovers_of_other_systems_are_passed_over(tmp_path: Path) -> None:
     assert find_grid(tmp_path).videos == 1
 
 
-def test_lombard_names_tell_talker_and_text(tmp_path: Path) -> None:
+def test_lombard_names_tell_speaker_and_text(tmp_path: Path) -> None:
     touch(tmp_path / "front" / "s10_l_bbat9p.mov")
     touch(tmp_path / "front" / "s55_p_lgwz8a.mov")
     phones(tmp_path / "alignment" / "s10_l_bbat9p.json")
@@ -126,9 +126,9 @@ def test_lombard_names_tell_talker_and_text(tmp_path: Path) -> None:
     assert (corpus.videos, corpus.labels, corpus.pairs) == (2, 2, 1)
     assert corpus.without_video == [widow]
     first, second = corpus.utterances
-    assert (first.talker, first.text) == ("s10", "bin blue at t nine please")
+    assert (first.speaker, first.text) == ("s10", "bin blue at t nine please")
     assert first.words[0] == WordTime("bin", 0.1, 0.3)
-    assert (second.talker, second.words) == ("s55", ())
+    assert (second.speaker, second.words) == ("s55", ())
 
 
 def test_both_views_of_a_lombard_clip_share_its_label(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_plain_folder_takes_its_text_beside_the_clip(tmp_path: Path) -> None:
     alone = touch(tmp_path / "ann" / "mute.mp4")
     widow = touch(tmp_path / "notes.txt", "buy milk")
     corpus = find_folder(tmp_path)
-    said = {utterance.id: (utterance.talker, utterance.text) for utterance in corpus.utterances}
+    said = {utterance.id: (utterance.speaker, utterance.text) for utterance in corpus.utterances}
     assert said == {"hello": ("", "hello world"), "ann/day 1/v1.2": ("ann", "good morning")}
     assert (corpus.videos, corpus.labels, corpus.pairs) == (4, 4, 3)
     assert corpus.without_label == [alone]
@@ -273,7 +273,7 @@ def test_splitting_by_list_keeps_the_corpus_order() -> None:
     assert [clip.id for clip in chosen] == ["s1/b", "s2/c"]
 
 
-def test_a_list_may_name_talkers() -> None:
+def test_a_list_may_name_speakers() -> None:
     everything = clips("s1/a", "s1/b", "s2/a", "s3/a", "s3/b", "s12/a")
     assert [clip.id for clip in split(everything, ["s1", "s3/b", "s9"])] == ["s1/a", "s1/b", "s3/b"]
     training, held = training_parts(everything, validation=["s3"], leave_out=["s1"])
@@ -284,14 +284,14 @@ def test_a_list_may_name_talkers() -> None:
 
 
 def test_a_list_of_another_corpus_is_an_error() -> None:
-    with pytest.raises(CorpusError, match=r"none of the 1 listed utterances or talkers is here.* look like s1/a"):
+    with pytest.raises(CorpusError, match=r"none of the 1 listed utterances or speakers is here.* look like s1/a"):
         split(clips("s1/a"), ["front/s10_l_bbat9p"])
 
 
-def test_splitting_by_talker() -> None:
-    assert [clip.id for clip in split_talkers(clips("s1/a", "s2/b", "s1/c"), ["s1"])] == ["s1/a", "s1/c"]
-    with pytest.raises(CorpusError, match="talker 's9' isn't here; there are s1, s2"):
-        split_talkers(clips("s1/a", "s2/b"), ["s1", "s9"])
+def test_splitting_by_speaker() -> None:
+    assert [clip.id for clip in split_speakers(clips("s1/a", "s2/b", "s1/c"), ["s1"])] == ["s1/a", "s1/c"]
+    with pytest.raises(CorpusError, match="speaker 's9' isn't here; there are s1, s2"):
+        split_speakers(clips("s1/a", "s2/b"), ["s1", "s9"])
 
 
 def test_the_validation_part_is_chosen_by_hash_whatever_the_order() -> None:
@@ -315,27 +315,27 @@ def test_the_shipped_validation_list_names_75_grid_sentences_of_s1() -> None:
     names = read_split(SHIPPED)
     assert len(set(names)) == 75
     for name in names:
-        talker, _, code = name.partition("/")
-        assert talker == "s1"
+        speaker, _, code = name.partition("/")
+        assert speaker == "s1"
         code_to_text(code)
 
 
-def test_the_shipped_talker_lists_of_unseen_speakers_part_the_talkers() -> None:
+def test_the_shipped_speaker_lists_of_unseen_speakers_part_the_speakers() -> None:
     parts = [read_split(SHIPPED.with_name(f"lombard_unseen_{part}.txt")) for part in ("train", "valid", "test")]
     assert sorted(name for part in parts for name in part) == sorted(f"s{number}" for number in range(2, 56))
     assert read_split(SHIPPED.with_name("grid_unseen_test.txt")) == ["s1", "s2", "s20", "s22"]
 
 
 @pytest.mark.parametrize("part", ["train", "valid", "test"])
-def test_the_shipped_talker_lists_are_those_of_the_published_utterances(part: str, shared: Path) -> None:
+def test_the_shipped_speaker_lists_are_those_of_the_published_utterances(part: str, shared: Path) -> None:
     published = read_split(shared / "splits" / f"lombard_unseen_front_plain_{part}.txt")
-    talkers = {name.partition("/")[2].partition("_")[0] for name in published}
-    assert set(read_split(SHIPPED.with_name(f"lombard_unseen_{part}.txt"))) == talkers
+    speakers = {name.partition("/")[2].partition("_")[0] for name in published}
+    assert set(read_split(SHIPPED.with_name(f"lombard_unseen_{part}.txt"))) == speakers
 
 
 def test_the_shipped_validation_list_is_the_hashed_part_of_s1(shared: Path) -> None:
     corpus = find_corpus(shared / "grid")
-    own = split_talkers(corpus.utterances, ["s1"])
+    own = split_speakers(corpus.utterances, ["s1"])
     assert {clip.id for clip in validation_part(own, 75)} == set(read_split(SHIPPED))
     trained = read_split(SHIPPED.with_name("grid_s1_train.txt"))
     assert {*trained, *read_split(SHIPPED), "s1/pbio7a"} == {clip.id for clip in own}
@@ -343,10 +343,10 @@ def test_the_shipped_validation_list_is_the_hashed_part_of_s1(shared: Path) -> N
     assert set(trained).isdisjoint(read_split(shared / "splits" / "grid_overlapped_test.txt"))
 
 
-def test_no_stranger_is_the_talker_trained_on() -> None:
-    strangers = Counter(name.partition("/")[0] for name in read_split(SHIPPED.with_name("grid_strangers.txt")))
-    assert strangers == {"s3": 1, "s4": 30, "s5": 10, "s22": 1, "s23": 1, "s32": 1}
-    own = clips(*(name for name in read_split(SHIPPED.with_name("grid_strangers.txt")) if name.startswith("s4/")))
+def test_no_unseen_speaker_is_the_one_trained_on() -> None:
+    unseen = Counter(name.partition("/")[0] for name in read_split(SHIPPED.with_name("grid_unseen.txt")))
+    assert unseen == {"s3": 1, "s4": 30, "s5": 10, "s22": 1, "s23": 1, "s32": 1}
+    own = clips(*(name for name in read_split(SHIPPED.with_name("grid_unseen.txt")) if name.startswith("s4/")))
     assert {clip.id for clip in validation_part(own, 10)} == set(read_split(SHIPPED.with_name("grid_s4_test.txt")))
     trained = read_split(SHIPPED.with_name("grid_s1_train.txt"))
     assert (len(trained), {name.partition("/")[0] for name in trained}) == (669, {"s1"})
@@ -362,15 +362,15 @@ def test_real_grid_clips_all_pair(shared: Path) -> None:
 
 
 def test_training_never_sees_what_is_validated_or_left_out() -> None:
-    everything = [Utterance(f"{talker}/{i}", talker, Path(), "bin") for talker in ("s1", "s2") for i in range(40)]
-    training, held = training_parts(everything, leave_out=["s1/0", "s2/0"], talkers=["s1"])
+    everything = [Utterance(f"{speaker}/{i}", speaker, Path(), "bin") for speaker in ("s1", "s2") for i in range(40)]
+    training, held = training_parts(everything, leave_out=["s1/0", "s2/0"], speakers=["s1"])
     assert held == validation_part(everything[1:40], 4)
     assert {u.id for u in training} | {u.id for u in held} == {f"s1/{i}" for i in range(1, 40)}
     assert not {u.id for u in training} & {u.id for u in held}
 
 
-def test_a_tenth_of_each_talker_is_held_back_but_of_one_with_hardly_any_clips() -> None:
-    many, few = [clips(*(f"{talker}/{i}" for i in range(count))) for talker, count in (("s1", 70), ("s2", 11))]
+def test_a_tenth_of_each_speaker_is_held_back_but_of_one_with_hardly_any_clips() -> None:
+    many, few = [clips(*(f"{speaker}/{i}" for i in range(count))) for speaker, count in (("s1", 70), ("s2", 11))]
     stray = clips("s3/0", "s3/1")
     training, held = training_parts([*many, *few, *stray])
     assert held == [*validation_part(many, 7), *validation_part(few, 2)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gunileo.corpus.grid import BLANK, CLASSES, PLACES, SLOTS, WORDS, code_to_text, decode, encode, text_to_code
+from gunileo.corpus.grid import BLANK, CLASSES, SLOT_NAMES, SLOTS, WORDS, code_to_text, decode, encode, text_to_code
 
 sentences = st.tuples(*(st.sampled_from(words) for words in SLOTS)).map(" ".join)
 
@@ -35,7 +35,7 @@ def test_a_bad_code_is_named(code: str, complaint: str) -> None:
 @given(sentences)
 def test_codes_and_sentences_go_both_ways(text: str) -> None:
     code = text_to_code(text)
-    assert len(code) == len(PLACES)
+    assert len(code) == len(SLOT_NAMES)
     assert code_to_text(code) == text
 
 

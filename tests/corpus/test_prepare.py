@@ -18,12 +18,12 @@ from gunileo.corpus.cache import Cache, CacheError, Entry, enter
 from gunileo.corpus.finders import Utterance, find_grid
 from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import cut_out, prepare
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 
 
 @pytest.fixture(scope="session")
 def utterances(synthetic_corpus: Path) -> list[Utterance]:
-    """Two of a talker's clips."""
+    """Two of a speaker's clips."""
     return find_grid(synthetic_corpus).utterances[:2]
 
 
@@ -57,21 +57,21 @@ def test_a_cache_gives_back_what_was_cut_out(prepared: Path, utterances: list[Ut
     by_id = {utterance.id: utterance for utterance in utterances}
     for clip in cache.utterances:
         source = by_id[clip.id]
-        assert (clip.talker, clip.text, clip.words) == (source.talker, source.text, source.words)
+        assert (clip.speaker, clip.text, clip.words) == (source.speaker, source.text, source.words)
         assert len(clip.words) == 6
-        regions = cache.load(clip)
-        assert (regions.dtype, regions.shape) == (np.uint8, (clip.frames, 100, 150))
-        np.testing.assert_array_equal(regions, read_regions(source.video))
+        crops = cache.load(clip)
+        assert (crops.dtype, crops.shape) == (np.uint8, (clip.frames, 100, 150))
+        np.testing.assert_array_equal(crops, read_crops(source.video))
 
 
-def test_a_cached_clip_is_a_picture_of_ten_regions_a_row(prepared: Path) -> None:
+def test_a_cached_clip_is_a_picture_of_ten_crops_a_row(prepared: Path) -> None:
     cache = Cache(prepared)
     clip = cache.utterances[0]
     picture = cv2.imread(str(prepared / clip.file), cv2.IMREAD_UNCHANGED)
     assert picture is not None
-    assert picture.shape == (800, 1500)  # 75 regions: seven full rows and a half
-    regions = cache.load(clip)
-    np.testing.assert_array_equal(picture[300:400, 150:300], regions[31])
+    assert picture.shape == (800, 1500)  # 75 crops: seven full rows and a half
+    crops = cache.load(clip)
+    np.testing.assert_array_equal(picture[300:400, 150:300], crops[31])
     assert not picture[700:, 750:].any()
 
 

@@ -11,7 +11,7 @@ import pytest
 from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.portrait import MouthShape, Portrait
 from gunileo.corpus.synthetic import draw_codes, make_corpus, speak
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 from gunileo.vision.video import read_frames
 
 
@@ -65,14 +65,14 @@ def test_eyes_and_hair_stay_where_they_are_when_the_mouth_opens() -> None:
     assert not np.array_equal(rest[185:], wide[185:])
 
 
-def test_even_talkers_are_mirrored() -> None:
+def test_even_speakers_are_mirrored() -> None:
     one, two = Portrait(1).draw(MouthShape()), Portrait(2).draw(MouthShape())
     apart = [np.abs(one.astype(int) - face).mean() for face in (two, two[:, ::-1])]
     assert apart[1] < apart[0] / 2
 
 
 def test_corpus_has_grids_layout(tmp_path: Path) -> None:
-    videos = make_corpus(tmp_path, ["bbaf2n"], talkers=2)
+    videos = make_corpus(tmp_path, ["bbaf2n"], speakers=2)
     assert videos == [tmp_path / "s1" / "bbaf2n.mp4", tmp_path / "s2" / "bbaf2n.mp4"]
     for video in videos:
         frames = list(read_frames(video))
@@ -102,12 +102,12 @@ def test_corpus_refuses_a_sentence_twice_and_what_is_no_sentence(tmp_path: Path)
 
 def test_face_models_follow_the_face_and_see_the_mouth_open(synthetic_corpus: Path) -> None:
     for video in sorted(synthetic_corpus.glob("s*/*.mp4")):
-        regions = read_regions(video)
-        assert regions.shape == (75, 100, 150)
+        crops = read_crops(video)
+        assert crops.shape == (75, 100, 150)
         # The mouth is in the middle: that is where the clip changes most.
-        change = regions.astype(float).std(0)
+        change = crops.astype(float).std(0)
         middle, edge = change[30:75, 40:110].mean(), np.concatenate([change[:, :15], change[:, -15:]]).mean()
         assert middle > 1.5 * edge
-        dark = (regions[:, 35:75, 50:100] < 50).mean((1, 2))  # the opening
+        dark = (crops[:, 35:75, 50:100] < 50).mean((1, 2))  # the opening
         assert dark[:5].max() < 0.02
         assert dark.max() > 0.08

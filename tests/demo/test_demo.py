@@ -32,7 +32,7 @@ def test_demo_goes_all_the_way_and_can_be_run_again(tmp_path: Path, capsys: pyte
     assert len({reading.said for reading in story.readings}) == 2
     for reading in story.readings:
         assert reading.said in page
-        assert reading.regions.shape == (75, 100, 150)
+        assert reading.crops.shape == (75, 100, 150)
         assert len(reading.grammar.split()) == 6
     printed = capsys.readouterr().out
     assert str(folder / "demo.html") in printed

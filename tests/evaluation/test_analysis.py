@@ -1,11 +1,11 @@
-"""A report's figures, counted by hand on a few readings."""
+"""A report's results, counted by hand on a few readings."""
 
 import pytest
 from readings import SAID, clip, read
 
 from gunileo.corpus.grid import SLOTS
 from gunileo.corpus.visemes import VISEME_NAMES
-from gunileo.evaluation.analysis import alike, chosen, impostors, matrices, reliabilities, sureness, viseme_pairs, worst
+from gunileo.evaluation.analysis import alike, chosen, matrices, negatives, reliabilities, sureness, viseme_pairs, worst
 
 LETTERS, DIGITS = SLOTS[3], SLOTS[4]
 
@@ -101,17 +101,17 @@ def test_words_to_explain() -> None:
     assert chosen(clips[4:]) == []
 
 
-def test_impostors_are_measured_against_clips_that_were_read_well() -> None:
+def test_negatives_are_measured_against_clips_that_were_read_well() -> None:
     good = [clip(f"s1/{n}", SAID[0], "", read("bin blue at s two now", 0.5 + n / 1000)) for n in range(200)]
     bad = [clip(f"s1/bad{n}", SAID[0], "", read(SAID[1], 0.01)) for n in range(20)]
     # 1 % of 200 good clips, 0.500 and 0.501, may be rejected, so 0.502 is the limit
     posed = {"still": [read(SAID[0], 0.501, sure=False), read(SAID[0], 0.502), read("", 0.0)], "none": []}
-    (found,) = impostors([*bad, *good], posed)
+    (found,) = negatives([*bad, *good], posed)
     assert (found.kind, found.clips) == ("still", 3)
     assert found.unsure == pytest.approx(1 / 3)
     assert found.rejected == pytest.approx(2 / 3)
-    assert impostors(bad, posed)[0].rejected is None
+    assert negatives(bad, posed)[0].rejected is None
     # all that was said is there, but most of what was read was not said
     added = clip("s1/more", "good morning", "", read("good morning to you all", 0.001))
-    assert impostors([*good, added], posed)[0].rejected == pytest.approx(2 / 3)
-    assert impostors([added], posed)[0].rejected is None
+    assert negatives([*good, added], posed)[0].rejected == pytest.approx(2 / 3)
+    assert negatives([added], posed)[0].rejected is None

@@ -34,15 +34,15 @@ def test_scores() -> None:
     assert found.wer == pytest.approx(1 / 12)
     assert found.cer == pytest.approx(1 / len("".join(SAID)))
     assert found.sentence_accuracy == 0.5
-    assert found.places["letter"] == 0.5
-    assert sum(found.places.values()) == 5.5
+    assert found.slots["letter"] == 0.5
+    assert sum(found.slots.values()) == 5.5
     assert found.confusions == [("f", "s", 1)]
 
 
 def test_free_sentences_have_no_places() -> None:
-    assert score(["good morning"], ["good evening"]).places == {}
+    assert score(["good morning"], ["good evening"]).slots == {}
     mixed = score(["good morning", SAID[0]], ["good evening", SAID[0]])
-    assert set(mixed.places.values()) == {1.0}
+    assert set(mixed.slots.values()) == {1.0}
     assert mixed.wer == pytest.approx(1 / 8)
 
 
@@ -50,9 +50,9 @@ def test_intervals_hold_the_rates_and_are_the_same_each_time() -> None:
     said = SAID * 10
     read = ["bin blue at s two now", *SAID[1:], *SAID * 9]
     found = score(said, read)
-    assert set(found.intervals) == {"wer", "cer", "sentence_accuracy", *found.places}
+    assert set(found.intervals) == {"wer", "cer", "sentence_accuracy", *found.slots}
     for name, (low, high) in found.intervals.items():
-        rate = found.places[name] if name in found.places else getattr(found, name)
+        rate = found.slots[name] if name in found.slots else getattr(found, name)
         assert low <= rate <= high
     # 20 clips, one with 1 error in 6 words: a draw has it k times, k Poisson of mean 1 (nearly); 97.5 % of k are <= 3
     assert found.intervals["wer"] == pytest.approx((0, 3 / 120))
@@ -61,21 +61,21 @@ def test_intervals_hold_the_rates_and_are_the_same_each_time() -> None:
     assert score(said, read) == found
 
 
-def test_each_talker_has_a_score() -> None:
+def test_each_speaker_has_a_score() -> None:
     clips = [
         clip("s10/a", SAID[0], SAID[0], SAID[0]),
         clip("s4/a", SAID[0], "bin blue at s two now", SAID[0]),
         clip("s4/b", SAID[1], "", SAID[1]),
     ]
     evaluation = Evaluation("labial", "cache", clips)
-    assert list(evaluation.talkers) == ["s4", "s10"]
-    assert evaluation.talkers["s4"]["greedy"].wer == pytest.approx(7 / 12)
-    assert evaluation.talkers["s10"]["greedy"].wer == 0
+    assert list(evaluation.speakers) == ["s4", "s10"]
+    assert evaluation.speakers["s4"]["greedy"].wer == pytest.approx(7 / 12)
+    assert evaluation.speakers["s10"]["greedy"].wer == 0
     rows = {line[:22].strip(): line[22:].split() for line in evaluation.to_text().splitlines()}
     assert rows["s4, 2 clips"][:3] == ["58.3", "%", "(16.7-100.0)"]
     assert rows["s10, 1 clip"] == ["0.0", "%", "0.0", "%"]  # nothing to draw from
-    assert Evaluation("labial", "cache", clips[1:]).talkers == {}
-    nameless = replace(clips[0], talker="")  # beside talkers' folders
+    assert Evaluation("labial", "cache", clips[1:]).speakers == {}
+    nameless = replace(clips[0], speaker="")  # beside speakers' folders
     assert "\n-, 1 clip " in Evaluation("labial", "cache", [nameless, *clips[1:]]).to_text()
 
 
@@ -101,10 +101,10 @@ def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache)
     calls: list[tuple[int, int]] = []
     evaluation = evaluate(reader, cache, chosen, lambda done, total: calls.append((done, total)))
     assert calls == [(1, 2), (2, 2)]
-    assert [(clip.id, clip.talker, clip.said) for clip in evaluation.clips] == [(u.id, "s1", u.text) for u in chosen]
+    assert [(clip.id, clip.speaker, clip.said) for clip in evaluation.clips] == [(u.id, "s1", u.text) for u in chosen]
     for one, utterance in zip(evaluation.clips, chosen, strict=True):
         for how in ("greedy", "grammar"):
-            expected = reader.transcribe_regions(cache.load(utterance), "", how)
+            expected = reader.transcribe_crops(cache.load(utterance), "", how)
             found = one.read[how]
             assert (found.text, found.words, found.confidence, found.sure) == (
                 *(expected.text, expected.words, expected.confidence, expected.sure),
@@ -134,8 +134,8 @@ def test_word_times_are_compared_with_the_alignment() -> None:
     assert times.end == pytest.approx((0.3 + 0.2 + 0.1 + 0 + 0.1 + 0.2) / 12)
     assert times.both == pytest.approx((times.start + times.end) / 2)
     assert times.interval == pytest.approx((0, 2 * times.both))  # of draws of two clips, a quarter is only one of them
-    assert times.places["command"] == pytest.approx((0.05, 0.15))
-    assert times.places["letter"] == pytest.approx((0.05, 0))
+    assert times.slots["command"] == pytest.approx((0.05, 0.15))
+    assert times.slots["letter"] == pytest.approx((0.05, 0))
     assert word_times([clip("s1/a", SAID[0], "", "bin blue", exact), clip("s1/b", SAID[0], "", SAID[0])]) is None
 
 
@@ -167,5 +167,5 @@ def test_text_and_json() -> None:
     fields = json.loads(evaluation.to_json())
     assert fields["scores"]["greedy"]["wer"] == pytest.approx(7 / 12)
     assert fields["scores"]["greedy"]["confusions"] == [["f", "s", 1]]
-    assert fields["scores"]["grammar"]["places"]["adverb"] == 1.0
+    assert fields["scores"]["grammar"]["slots"]["adverb"] == 1.0
     assert fields["clips"][0]["read"]["greedy"]["words"][3]["word"] == "s"

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gunileo.corpus.grid import PLACES, SLOTS
+from gunileo.corpus.grid import SLOT_NAMES, SLOTS
 from gunileo.evaluation.metrics import (
     bootstrap,
     calibration_error,
@@ -12,10 +12,10 @@ from gunileo.evaluation.metrics import (
     error_counts,
     matrix,
     paired,
-    place_accuracy,
-    places_right,
     reliability,
     sentence_accuracy,
+    slot_accuracy,
+    slots_right,
     wer,
     words_right,
 )
@@ -40,7 +40,7 @@ def test_character_errors_count_spaces() -> None:
 def test_an_empty_hypothesis_is_all_wrong() -> None:
     assert wer([SAID], [""]) == 1
     assert cer([SAID], [""]) == 1
-    assert set(place_accuracy([SAID], [""]).values()) == {0}
+    assert set(slot_accuracy([SAID], [""]).values()) == {0}
     assert confusions([SAID], [""]) == []
 
 
@@ -48,14 +48,14 @@ def test_an_empty_hypothesis_is_all_wrong() -> None:
 def test_a_perfect_reading_has_no_errors(texts: list[str]) -> None:
     assert wer(texts, texts) == cer(texts, texts) == 0
     assert sentence_accuracy(texts, texts) == 1
-    assert place_accuracy(texts, texts) == dict.fromkeys(PLACES, 1.0)
+    assert slot_accuracy(texts, texts) == dict.fromkeys(SLOT_NAMES, 1.0)
     assert confusions(texts, texts) == []
 
 
 @given(sentences, sentences)
 def test_places_of_grid_sentences_are_compared_word_by_word(said: str, read: str) -> None:
     expected = [float(one == other) for one, other in zip(said.split(), read.split(), strict=True)]
-    assert list(place_accuracy([said], [read]).values()) == expected
+    assert list(slot_accuracy([said], [read]).values()) == expected
 
 
 def test_sentence_accuracy_needs_every_word() -> None:
@@ -63,22 +63,22 @@ def test_sentence_accuracy_needs_every_word() -> None:
 
 
 def test_a_missing_word_costs_its_own_place_only() -> None:
-    found = place_accuracy([SAID], ["bin blue f two now"])
-    assert found == {**dict.fromkeys(PLACES, 1.0), "preposition": 0.0}
+    found = slot_accuracy([SAID], ["bin blue f two now"])
+    assert found == {**dict.fromkeys(SLOT_NAMES, 1.0), "preposition": 0.0}
 
 
 def test_an_added_word_costs_no_place() -> None:
-    assert place_accuracy([SAID], ["bin blue at f f two now"]) == dict.fromkeys(PLACES, 1.0)
+    assert slot_accuracy([SAID], ["bin blue at f f two now"]) == dict.fromkeys(SLOT_NAMES, 1.0)
 
 
-def test_place_accuracy_is_the_mean_over_sentences() -> None:
-    found = place_accuracy([SAID, SAID], [SAID, "lay blue at b two now"])
+def test_slot_accuracy_is_the_mean_over_sentences() -> None:
+    found = slot_accuracy([SAID, SAID], [SAID, "lay blue at b two now"])
     assert (found["command"], found["letter"], found["digit"]) == (0.5, 0.5, 1.0)
 
 
-def test_place_accuracy_refuses_other_sentences() -> None:
+def test_slot_accuracy_refuses_other_sentences() -> None:
     with pytest.raises(ValueError, match="has 2 words"):
-        place_accuracy(["good morning"], [SAID])
+        slot_accuracy(["good morning"], [SAID])
 
 
 def test_confusions_are_ranked() -> None:
@@ -88,7 +88,7 @@ def test_confusions_are_ranked() -> None:
     assert confusions(refs, hyps, n=1) == [("red", "white", 2)]
 
 
-@pytest.mark.parametrize("measure", [wer, cer, sentence_accuracy, place_accuracy, confusions])
+@pytest.mark.parametrize("measure", [wer, cer, sentence_accuracy, slot_accuracy, confusions])
 @pytest.mark.parametrize(("refs", "hyps"), [([], []), ([SAID], []), ([SAID], [SAID, SAID])])
 def test_lists_must_match(measure, refs: list[str], hyps: list[str]) -> None:
     with pytest.raises(ValueError, match="references"):
@@ -101,7 +101,7 @@ def test_counts_clip_by_clip_add_up_to_the_rates(clips: list[tuple[str, str]]) -
     errors, wholes = error_counts(refs, hyps)
     rates = errors.sum(axis=0) / wholes.sum(axis=0)
     assert rates == pytest.approx([wer(refs, hyps), cer(refs, hyps), 1 - sentence_accuracy(refs, hyps)])
-    assert places_right(refs, hyps).mean(axis=0) == pytest.approx(list(place_accuracy(refs, hyps).values()))
+    assert slots_right(refs, hyps).mean(axis=0) == pytest.approx(list(slot_accuracy(refs, hyps).values()))
 
 
 def test_interval_of_two_clips_by_hand() -> None:

@@ -15,7 +15,7 @@ from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.occlusion import COLUMNS, ROWS, saliency
 from gunileo.inference.reader import Reader, load_model
-from gunileo.vision.mouth import HEIGHT, WIDTH, Regions
+from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
 
 SENTENCE = "bin blue at f two now"
 LETTER = 3  # the place that the network has to look for
@@ -77,11 +77,11 @@ def reader(tmp_path: Path) -> Reader:
     return looking(tmp_path / "looking.onnx")
 
 
-def clip() -> Regions:
+def clip() -> Crops:
     """A dark clip of three seconds with both lights on."""
-    regions = np.full((75, HEIGHT, WIDTH), 20, np.uint8)
-    regions[PRO] = regions[CONTRA] = 220
-    return regions
+    crops = np.full((75, HEIGHT, WIDTH), 20, np.uint8)
+    crops[PRO] = crops[CONTRA] = 220
+    return crops
 
 
 def test_the_pieces_that_decided_are_found(reader: Reader) -> None:

@@ -1,4 +1,4 @@
-"""The report: a page that holds all it shows, with every figure as in its JSON."""
+"""The report: a page that holds all it shows, with every metric as in its JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from readings import SAID, clip, read
 
 from gunileo.corpus.cache import Cache
 from gunileo.evaluation import charts
-from gunileo.evaluation.analysis import Figures, alike, impostors, matrices, reliabilities, sureness, worst
+from gunileo.evaluation.analysis import Results, alike, matrices, negatives, reliabilities, sureness, worst
 from gunileo.evaluation.evaluate import Clip, Evaluation
 from gunileo.evaluation.metrics import Bin
 from gunileo.evaluation.report import page, write_report
@@ -33,7 +33,7 @@ class Parsed(HTMLParser):
         super().__init__()
         self.open: list[tuple[str, dict[str, str | None]]] = []
         self.links: list[tuple[str, str]] = []  # tag and address
-        self.figures: list[tuple[str, str, str, str]] = []  # path, form, value, shown
+        self.results: list[tuple[str, str, str, str]] = []  # path, form, value, shown
         self.matrices: dict[str, list[int]] = {}
         self.ids: set[str] = set()
         self.text = ""
@@ -45,8 +45,8 @@ class Parsed(HTMLParser):
         found = dict(attrs)
         self.links += [(tag, str(found[name])) for name in ("src", "href", "srcset", "data") if name in found]
         self.ids |= {str(found["id"])} if "id" in found else set()
-        if tag == "svg" and "data-figure" in found:
-            self.matrices[str(found["data-figure"])] = []
+        if tag == "svg" and "data-metric" in found:
+            self.matrices[str(found["data-metric"])] = []
         if tag not in VOID:
             self.open.append((tag, found))
 
@@ -61,10 +61,10 @@ class Parsed(HTMLParser):
         self.text += data
         tag, found = self.open[-1] if self.open else ("", {})
         if tag == "data":
-            self.figures.append((str(found["data-figure"]), str(found["data-form"]), str(found["value"]), data))
+            self.results.append((str(found["data-metric"]), str(found["data-form"]), str(found["value"]), data))
         if tag == "text" and str(found.get("class")).split()[0] == "n":
             drawn = next(dict(attrs) for name, attrs in reversed(self.open) if name == "svg")
-            self.matrices[str(drawn["data-figure"])].append(int(data))
+            self.matrices[str(drawn["data-metric"])].append(int(data))
 
 
 def at(content: Any, path: str) -> Any:
@@ -74,7 +74,7 @@ def at(content: Any, path: str) -> Any:
 
 
 def check(folder: Path) -> tuple[Parsed, dict[str, Any]]:
-    """The page and the JSON of a report that hold the same figures."""
+    """The page and the JSON of a report that hold the same results."""
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     text = (folder / "index.html").read_text(encoding="utf-8")
     assert len(text) < 5e6
@@ -85,7 +85,7 @@ def check(folder: Path) -> tuple[Parsed, dict[str, Any]]:
     assert "<script" not in text
     assert "url(" not in text
     assert "@import" not in text
-    for path, form, value, shown in seen.figures:
+    for path, form, value, shown in seen.results:
         assert json.loads(value) == at(content, path), path
         number = float(re.sub(r"[^-0-9.]", "", shown))
         unit, step = {"share": (100, 0.1), "bare": (100, 0.1), "time": (1000, 1)}.get(form, (1, 0.001))
@@ -96,8 +96,8 @@ def check(folder: Path) -> tuple[Parsed, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def figures() -> Figures:
-    """Figures of three readings."""
+def results() -> Results:
+    """Results of three readings."""
     return counted(
         [
             clip("s1/a<b", SAID[0], "bin blue at s two now", read("bin blue at s two now", 0.7)),
@@ -107,17 +107,17 @@ def figures() -> Figures:
     )
 
 
-def counted(clips: list[Clip]) -> Figures:
-    """Figures of readings by a model with no calibration, and of a still face."""
+def counted(clips: list[Clip]) -> Results:
+    """Results of readings by a model with no calibration, and of a still face."""
     evaluation = Evaluation("<labial>", "caches/a&b", clips, ["s2/b"])
     ways = ("greedy", "grammar")
-    return Figures(
-        *(evaluation.model, evaluation.cache, len(clips), evaluation.scores, evaluation.talkers),
+    return Results(
+        *(evaluation.model, evaluation.cache, len(clips), evaluation.scores, evaluation.speakers),
         {how: matrices(clips, how) for how in ways},
         {how: alike(clips, how) for how in ways},
         {how: reliabilities(clips, how) for how in ways},
         {how: sureness(clips, how) for how in ways},
-        *(None, worst(clips), [], impostors(clips, {"still": [read(SAID[0], 0.3)]}), [], ["s2/b"], False),
+        *(None, worst(clips), [], negatives(clips, {"still": [read(SAID[0], 0.3)]}), [], ["s2/b"], False),
     )
 
 
@@ -132,23 +132,23 @@ def test_page_of_a_real_run(run, synthetic_cache: Path, model: str, tmp_path: Pa
     assert out.splitlines()[-1] == str(tmp_path / "r" / "index.html")
     seen, content = check(tmp_path / "r")
     assert content["clips"] == 6
-    assert set(content["talkers"]) == {"s1", "s2"}
-    paths = {path for path, *_ in seen.figures}
+    assert set(content["speakers"]) == {"s1", "s2"}
+    paths = {path for path, *_ in seen.results}
     for wanted in (
-        *("scores/greedy/wer", "scores/grammar/cer", "scores/grammar/intervals/wer/0", "scores/greedy/places/letter"),
+        *("scores/greedy/wer", "scores/grammar/cer", "scores/grammar/intervals/wer/0", "scores/greedy/slots/letter"),
         *(
-            "talkers/s2/grammar/wer",
-            "talkers/s2/grammar/intervals/wer/1",
+            "speakers/s2/grammar/wer",
+            "speakers/s2/grammar/intervals/wer/1",
             "alike/grammar/wrong",
             "sureness/grammar/wer_sure",
         ),
-        *("reliability/grammar/words/error", "reliability/grammar/sentences/error", "word_times/places/adverb/1"),
-        *("impostors/0/unsure", "worst/0/confidence", "explained/0/saliency/odds", "method/draws"),
+        *("reliability/grammar/words/error", "reliability/grammar/sentences/error", "word_times/slots/adverb/1"),
+        *("negatives/0/unsure", "worst/0/confidence", "explained/0/saliency/odds", "method/draws"),
     ):
         assert wanted in paths
     assert {f"matrices/grammar/{kind}/counts" for kind in ("letters", "digits", "visemes")} <= set(seen.matrices)
-    assert [entry["kind"] for entry in content["impostors"]][:2] == ["backwards", "still face"]
-    assert all(entry["clips"] == 6 for entry in content["impostors"])
+    assert [entry["kind"] for entry in content["negatives"]][:2] == ["backwards", "still face"]
+    assert all(entry["clips"] == 6 for entry in content["negatives"])
     # a strip for each of the worst clips, and a picture for each window of the explained words
     assert sum(tag == "img" for tag, _ in seen.links) == len(content["worst"]) == 6
     windows = [window for one in content["explained"] for window in one["saliency"]["windows"]]
@@ -170,10 +170,10 @@ def test_a_bad_place_is_told_in_one_line(run, synthetic_cache: Path, model: str,
     assert "choose another place" in err.splitlines()[-1]
 
 
-def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp_path: Path) -> None:
-    regions = {name: cache.load(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
-    content = json.loads(json.dumps(asdict(figures)))
-    (tmp_path / "index.html").write_text(page(content, regions), encoding="utf-8")
+def test_names_are_escaped_and_errors_marked(results: Results, cache: Cache, tmp_path: Path) -> None:
+    crops = {name: cache.load(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
+    content = json.loads(json.dumps(asdict(results)))
+    (tmp_path / "index.html").write_text(page(content, crops), encoding="utf-8")
     (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
     seen, _ = check(tmp_path)
     assert "How well <labial> reads lips" in seen.text
@@ -185,19 +185,19 @@ def test_names_are_escaped_and_errors_marked(figures: Figures, cache: Cache, tmp
     assert "Word times" not in seen.text  # the clips have none
     assert "What moved a decision" not in seen.text
     assert "carries no calibration" in seen.text
-    figure = {path: shown for path, _, _, shown in seen.figures}
-    assert figure["scores/grammar/wer"] == "5.6 %"  # one of 18 words
-    assert figure["sureness/grammar/unsure_share"] == "33.3 %"
-    assert figure["talkers/s1/grammar/wer"] == "16.7 %"
-    assert "talkers/s1/grammar/intervals/wer/0" not in figure  # of one clip
-    assert figure["talkers/s2/greedy/intervals/wer/1"] == "100.0"
+    metric = {path: shown for path, _, _, shown in seen.results}
+    assert metric["scores/grammar/wer"] == "5.6 %"  # one of 18 words
+    assert metric["sureness/grammar/unsure_share"] == "33.3 %"
+    assert metric["speakers/s1/grammar/wer"] == "16.7 %"
+    assert "speakers/s1/grammar/intervals/wer/0" not in metric  # of one clip
+    assert metric["speakers/s2/greedy/intervals/wer/1"] == "100.0"
 
 
-def test_a_page_of_other_sentences_says_that_the_grammar_is_not_theirs(figures: Figures, cache: Cache) -> None:
-    regions = dict.fromkeys(("a/x", "s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+def test_a_page_of_other_sentences_says_that_the_grammar_is_not_theirs(results: Results, cache: Cache) -> None:
+    crops = dict.fromkeys(("a/x", "s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
     texts = [
-        Parsed(page(json.loads(json.dumps(asdict(one))), regions)).text
-        for one in (counted([clip("a/x", "good morning", "good morning", SAID[0])]), figures)
+        Parsed(page(json.loads(json.dumps(asdict(one))), crops)).text
+        for one in (counted([clip("a/x", "good morning", "good morning", SAID[0])]), results)
     ]
     assert ["No clip says one of these" in text for text in texts] == [True, False]
     assert ["Letters" in text for text in texts] == [False, True]
@@ -215,17 +215,17 @@ def test_a_page_of_other_sentences_says_that_the_grammar_is_not_theirs(figures: 
     ],
 )
 def test_the_page_tells_what_is_calibrated(
-    figures: Figures, cache: Cache, calibrated: list[str], told: list[str]
+    results: Results, cache: Cache, calibrated: list[str], told: list[str]
 ) -> None:
-    content = json.loads(json.dumps({**asdict(figures), "calibrated": calibrated}))
-    regions = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
-    text = Parsed(page(content, regions)).text
+    content = json.loads(json.dumps({**asdict(results), "calibrated": calibrated}))
+    crops = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+    text = Parsed(page(content, crops)).text
     assert [line in text for line in told] == [True] * len(told)
     assert text.count("Read by ") == len(told)
 
 
-def test_same_figures_same_files(figures: Figures, cache: Cache, tmp_path: Path) -> None:
-    kept = Figures(**{**figures.__dict__, "worst": []})
+def test_same_figures_same_files(results: Results, cache: Cache, tmp_path: Path) -> None:
+    kept = Results(**{**results.__dict__, "worst": []})
     for name in ("a", "b"):
         write_report(kept, cache, tmp_path / name)
     assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()

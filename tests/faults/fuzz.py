@@ -119,7 +119,7 @@ def _labels(place: Path) -> dict[str, Kind]:
         opened = Cache(cache)
         inside = (cache.resolve() in (cache / clip.file).resolve().parents for clip in opened.utterances)
         assert all(inside), "a path leads out of the cache"
-        assert all(isinstance(clip.talker, str) and isinstance(clip.text, str) for clip in opened.utterances)
+        assert all(isinstance(clip.speaker, str) and isinstance(clip.text, str) for clip in opened.utterances)
         assert all(word.start <= word.end for clip in opened.utterances for word in clip.words)
         return prepare([], cache)
 
@@ -140,7 +140,7 @@ def _labels(place: Path) -> dict[str, Kind]:
         "align": kind("a.align", spoken + "42000 50000 now\n", read_align),
         "phones": kind("a.json", json.dumps({"s10_l_bbat9p": phones}), read_phones),
         "text": kind("a.txt", "Bin blue at F two now, please!\n", read_text),
-        "split": kind("a.txt", "# a list\ns1/bbaf2n\ns2 # a talker\nfront/s10_p_bbat9p\n", read_split),
+        "split": kind("a.txt", "# a list\ns1/bbaf2n\ns2 # a speaker\nfront/s10_p_bbat9p\n", read_split),
         "grammar": kind("a.txt", rules, Grammar.from_file),
         "manifest": kind("m.jsonl", (json.dumps(entry) + "\n") * 3, manifest),
         "marker": kind("c.json", (cache / "cache.json").read_text(), marker),
@@ -163,12 +163,12 @@ def _models(place: Path) -> Kind:
     save_model(tiny, place / "tiny.safetensors")
     export_onnx(tiny, place / "tiny.onnx")
     torch.save({"state_dict": tiny.state_dict(), "epoch": 1, "loops": {"fit": [1, 2.5, "x"]}}, place / "tiny.ckpt")
-    regions = np.zeros((8, 100, 150), np.uint8)
+    crops = np.zeros((8, 100, 150), np.uint8)
 
     def read(path: Path) -> object:
         if path.suffix != ".onnx":
             return {".safetensors": load_weights, ".ckpt": state_of}[path.suffix](path)
-        return load_model(path).transcribe_regions(regions, str(path), "greedy")
+        return load_model(path).transcribe_crops(crops, str(path), "greedy")
 
     names = [f"tiny{suffix}" for suffix in (".safetensors", ".ckpt", ".onnx")]
     return Kind([(name, (place / name).read_bytes()) for name in names], read, False)
@@ -177,10 +177,10 @@ def _models(place: Path) -> Kind:
 def _clips(place: Path) -> Kind:
     import clips
 
-    from gunileo.vision.mouth import read_regions
+    from gunileo.vision.mouth import read_crops
 
     names = [f"a{suffix}" for suffix in (".mp4", ".mov", ".webm", ".avi", ".mkv", ".mpg")]
-    return Kind([(name, clips.coded(place / name, 12).read_bytes()) for name in names], read_regions, False)
+    return Kind([(name, clips.coded(place / name, 12).read_bytes()) for name in names], read_crops, False)
 
 
 def outcome(kind: Kind, number: int, seed: int, place: Path) -> tuple[str, str]:

@@ -2,9 +2,9 @@
 
     python tests/faults/kill.py --kills 50 --jobs prepare,train,download,teach,serve
 
-``teach`` trains a network on a new take of a taught model; ``serve`` is the server while takes are sent to it and a
-lesson makes a model of them. After each kill, what is there must be a part of what the undisturbed run leaves, or as it
-was before; after the second run it must be all of it and nothing else.
+``teach`` trains a network on a new recording of a taught model; ``serve`` is the server while recordings are sent to it
+and a enrolment makes a model of them. After each kill, what is there must be a part of what the undisturbed run leaves,
+or as it was before; after the second run it must be all of it and nothing else.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def prepares(folder: Path, corpus: Path) -> None:
 
 
 def trains(folder: Path, prepared: Path, epochs: int) -> None:
-    from gunileo.training.config import Settings
+    from gunileo.training.config import TrainingConfig
     from gunileo.training.train import train
 
     clips = Cache(prepared)
-    settings = Settings(epochs=epochs, channels=(2, 2, 2), **TINY)
+    settings = TrainingConfig(epochs=epochs, channels=(2, 2, 2), **TINY)
     try:
         train(clips, clips.utterances[:4], clips.utterances[4:], folder, settings, resume=True)
     except GunileoError as error:
@@ -77,18 +77,18 @@ def downloads(folder: Path, address: str) -> None:
     download("grid", folder, None, print, address)
 
 
-def teaches(folder: Path, takes: Path, base: Path) -> None:
+def teaches(folder: Path, recordings: Path, base: Path) -> None:
     from gunileo.teaching.teach import teach
     from gunileo.training import fine_tune
 
     os.environ["GUNILEO_HOME"] = str(folder / "home")
     teaching = fine_tune.teaching
     fine_tune.teaching = lambda *given: replace(teaching(*given), epochs=2, samples=4, **TINY)
-    teach(takes, "kitchen", str(base), train=True)
+    teach(recordings, "kitchen", str(base), train=True)
 
 
-def serves(folder: Path, takes: Path) -> None:
-    """The server, and one who records what isn't there yet, has a lesson begun and waits for its end."""
+def serves(folder: Path, recordings: Path) -> None:
+    """The server, and one who records what isn't there yet, has an enrolment begun and waits for its end."""
     import httpx
     import uvicorn
 
@@ -105,25 +105,25 @@ def serves(folder: Path, takes: Path) -> None:
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/v1/taught/kitchen"
     try:
         with httpx.Client(timeout=1200) as client:
-            _records(client, address, takes)
+            _records(client, address, recordings)
     finally:
         server.should_exit = True
         thread.join()
 
 
-def _records(client: Any, address: str, takes: Path) -> None:
-    there = {take["text"] for take in client.get(address).json()["takes"]}
+def _records(client: Any, address: str, recordings: Path) -> None:
+    there = {recording["text"] for recording in client.get(address).json()["recordings"]}
     for text in TAKES:
         if text not in there:
-            sent = {"file": (f"{text}.mp4", (takes / f"{text}.mp4").read_bytes())}
-            client.post(f"{address}/takes", params={"text": text}, files=sent).raise_for_status()
-    lesson: dict[str, Any] = {"error": "another process"}
-    while "another process" in (lesson["error"] or ""):  # the killed server's has a moment left
-        lesson = client.post(f"{address}/lesson").raise_for_status().json()["lesson"]
-        while lesson["running"]:
+            sent = {"file": (f"{text}.mp4", (recordings / f"{text}.mp4").read_bytes())}
+            client.post(f"{address}/recordings", params={"text": text}, files=sent).raise_for_status()
+    enrolment: dict[str, Any] = {"error": "another process"}
+    while "another process" in (enrolment["error"] or ""):  # the killed server's has a moment left
+        enrolment = client.post(f"{address}/enrolment").raise_for_status().json()["enrolment"]
+        while enrolment["running"]:
             time.sleep(0.05)
-            lesson = client.get(address).json()["lesson"]
-    assert not lesson["error"], lesson
+            enrolment = client.get(address).json()["enrolment"]
+    assert not enrolment["error"], enrolment
 
 
 @cache
@@ -280,8 +280,8 @@ def corpus_of(folder: Path) -> Summary:
     return {"files": checksums(folder, "archives", "downloaded.json"), "receipts": receipts}
 
 
-def home_of(folder: Path, takes: Path) -> Summary:
-    """The models that are listed, each of which can be loaded; the takes that are, by text and checksum; the user's."""
+def home_of(folder: Path, recordings: Path) -> Summary:
+    """The models that are listed, each of which can be loaded; recordings, by text and checksum; the user's."""
     from gunileo.inference.reader import load_model
     from gunileo.server.recordings import listed, recorded
 
@@ -294,14 +294,14 @@ def home_of(folder: Path, takes: Path) -> Summary:
             models[model.name] = [told, run, checksums(model.folder, "run/tensorboard", "run/curve.png")]
         kept = {}
         for name in recorded():
-            for take in listed(name):
-                (clip,) = (registry.home() / "takes" / name).glob(f"{take.id}.mp4")
-                kept[take.id] = [take.text, hashlib.sha256(clip.read_bytes()).hexdigest()]
-    return {"models": models, "takes": kept, "own": checksums(takes)}
+            for recording in listed(name):
+                (clip,) = (registry.home() / "recordings" / name).glob(f"{recording.id}.mp4")
+                kept[recording.id] = [recording.text, hashlib.sha256(clip.read_bytes()).hexdigest()]
+    return {"models": models, "recordings": kept, "own": checksums(recordings)}
 
 
 def film(folder: Path) -> Path:
-    """Takes: clips with a text beside each."""
+    """Recordings: clips with a text beside each."""
     folder.mkdir()
     for text, code in TAKES.items():
         write_video(folder / f"{text}.mp4", speak(code)[0])
@@ -325,24 +325,24 @@ def small_run(folder: Path) -> Path:
 
 
 def teach_job(place: Path) -> Job:
-    """A take is added to what was taught, and the network trained."""
+    """A recording is added to what was taught, and the network trained."""
     from gunileo.teaching.teach import teach
 
-    takes, base = film(place / "takes"), small_run(place / "base")
+    recordings, base = film(place / "recordings"), small_run(place / "base")
     fewer = place / "fewer"
-    shutil.copytree(takes, fewer, ignore=shutil.ignore_patterns("play music*"))
+    shutil.copytree(recordings, fewer, ignore=shutil.ignore_patterns("play music*"))
     with patch.dict(os.environ, {"GUNILEO_HOME": str(place / "before/home")}):
         teach(fewer, "kitchen", str(base))
-    return Job("teach", teaches, (takes, base), partial(home_of, takes=takes), place / "before")
+    return Job("teach", teaches, (recordings, base), partial(home_of, recordings=recordings), place / "before")
 
 
 def serve_job(place: Path) -> Job:
-    takes = film(place / "takes")
-    return Job("serve", serves, (takes,), partial(home_of, takes=takes))
+    recordings = film(place / "recordings")
+    return Job("serve", serves, (recordings,), partial(home_of, recordings=recordings))
 
 
 def download_job(stack: ExitStack) -> Job:
-    """A corpus of three talkers, from a server of this machine."""
+    """A corpus of three speakers, from a server of this machine."""
     noise = random.Random(0)
     archives = {f"s{t}.zip": packed({f"s{t}/bbaf{t}n.mpg": noise.randbytes(2_000_000)}) for t in (1, 2, 3)}
     labels = {f"alignments/s{t % 3 + 1}/bbaf{t}n.align": b"0 1 sil\n" for t in (1, 2, 3)}
@@ -371,7 +371,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Path(folder)
-        make_corpus(place / "corpus", ["bbaf2n", "lwws9a", "pgiozs"], talkers=2)
+        make_corpus(place / "corpus", ["bbaf2n", "lwws9a", "pgiozs"], speakers=2)
         prepare(find_corpus(place / "corpus").utterances, place / "cache", workers=1)
         for name in arguments.jobs.split(","):
             (place / name).mkdir()

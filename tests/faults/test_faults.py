@@ -23,12 +23,12 @@ from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.server.recordings import keep
 from gunileo.teaching.teach import teach
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.train import train
 from gunileo.util.files import FileError, alone
 from gunileo.vision.video import write_video
 
-TINY = Settings(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+TINY = TrainingConfig(epochs=1, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
@@ -81,7 +81,7 @@ def test_a_disk_that_gets_full_while_downloading(disk: Path) -> None:
 
 def test_a_disk_that_gets_full_while_teaching(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUNILEO_HOME", str(disk / "home"))
-    film = tmp_path / "takes" / "one.mp4"
+    film = tmp_path / "recordings" / "one.mp4"
     film.parent.mkdir()
     write_video(film, speak("lwws9a")[0])
     film.with_suffix(".txt").write_text("lights on")
@@ -94,12 +94,12 @@ def test_a_disk_that_gets_full_while_teaching(disk: Path, tmp_path: Path, monkey
         except GunileoError as error:
             complaints.append(str(error))
         for model in registry.taught_models():
-            examples = load_model(model.name).examples
+            examples = load_model(model.name).templates
             assert examples is not None
             assert examples.commands == ("lights on",), "whole, or not there"
         known.append(len(registry.taught_models()))
         home = {path.name for path in (disk / "home" / "models").rglob("*") if path.is_file()}
-        assert home == ({"teach.json", "examples.npz"} if known[-1] else set())
+        assert home == ({"teach.json", "templates.npz"} if known[-1] else set())
     assert known == sorted(known), "what was taught before stays when there is no room to teach it again"
     assert set(known) == {0, 1}
     assert all(re.search(r"(disk is full|No space left on device\)); free some space", line) for line in complaints)
@@ -118,7 +118,7 @@ def test_a_folder_that_can_only_be_read(
         lambda: trained(synthetic_cache, disk / "run"),
         lambda: download("grid", disk / "corpus", None, print, server.address),
         lambda: teach(synthetic_corpus, "mine", train=True),
-        lambda: keep(tmp_path / "take.mp4", "mine", "lights on"),
+        lambda: keep(tmp_path / "recording.mp4", "mine", "lights on"),
     ):
         with pytest.raises(GunileoError, match=r"can't be written \(Read-only file system\)") as error:
             use()

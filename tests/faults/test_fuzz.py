@@ -101,7 +101,7 @@ def test_any_manifest_entry(tmp_path: Path, change: object) -> None:
     except CacheError:
         return  # names the line, as other tests show
     assert (tmp_path / "cache").resolve() in (tmp_path / "cache" / clip.file).resolve().parents
-    assert isinstance(clip.talker, str)
+    assert isinstance(clip.speaker, str)
     assert 0 < clip.frames < 100_000
     assert all(isinstance(word.word, str) and 0 <= word.start <= word.end for word in clip.words)
 

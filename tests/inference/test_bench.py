@@ -1,4 +1,4 @@
-"""The figures of ``gunileo bench``: there for any clip, with what comes of a clip that can't be read."""
+"""The measurements of ``gunileo bench``: there for any clip, with what comes of a clip that can't be read."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import clips
 import pytest
 
-from gunileo.inference.bench import Figure
+from gunileo.inference.bench import Measurement
 
 
 def test_a_figure_is_its_median() -> None:
-    figure = Figure("read", "ms", [3.0, 1.0, 200.0])
-    assert (figure.median, figure.range) == (3.0, "1-200")
+    measurement = Measurement("read", "ms", [3.0, 1.0, 200.0])
+    assert (measurement.median, measurement.range) == (3.0, "1-200")
 
 
 def test_each_figure_is_printed_with_its_unit(

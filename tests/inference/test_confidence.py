@@ -15,13 +15,13 @@ from gunileo.decoding.ctc import DECODERS, Decoded, greedy, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.calibrate import calibrate, samples
 from gunileo.inference.confidence import (
+    APPEARANCES,
     FEWEST,
-    IMPOSTORS,
-    LOOKS,
-    OTHERS,
+    NEGATIVES,
+    OTHER_NEGATIVES,
     Calibration,
     Sample,
-    evidence,
+    confidence_features,
     fit,
     from_json,
     logistic,
@@ -30,7 +30,7 @@ from gunileo.inference.confidence import (
 )
 from gunileo.inference.reader import load_model
 from gunileo.output.transcript import Word
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROUND = Calibration((1.5, -2.0, 0.25), (0.1, 2.0, 0.4), (-1.0, 0.5, 0.0), -0.75, 70)
@@ -69,35 +69,35 @@ def test_logistic_without_a_border_stays_finite_and_penalised() -> None:
     assert model[1] > 0.5
 
 
-def test_evidence_is_of_what_is_read_and_not_of_silence() -> None:
+def test_confidence_features_is_of_what_is_read_and_not_of_silence() -> None:
     grammar = Grammar([["bin", "set"], ["blue", "red"]])
     clear, vague = spelled("bin blue", 30, 0.01), spelled("bin blue", 30, 0.3)
-    marks = [evidence(logp, viterbi(logp, grammar), grammar) for logp in (clear, vague)]
+    marks = [confidence_features(logp, viterbi(logp, grammar), grammar) for logp in (clear, vague)]
     assert (marks[0] < marks[1]).all()
     quiet = np.concatenate([clear, spelled("", 200, 1e-7)[5:]])
-    assert evidence(quiet, viterbi(quiet, grammar), grammar) == pytest.approx(marks[0], abs=1e-3)
+    assert confidence_features(quiet, viterbi(quiet, grammar), grammar) == pytest.approx(marks[0], abs=1e-3)
 
 
-def test_evidence_by_hand() -> None:
+def test_confidence_features_by_hand() -> None:
     logp = spelled("red", 8, 0.2)
     symbols = -math.log(0.8) * 8 / 3  # one path of note: every frame's best class
     entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2 / 36))
-    assert np.exp(evidence(logp, greedy(logp))) - 0.01 == pytest.approx([symbols, entropy], rel=0.01)
+    assert np.exp(confidence_features(logp, greedy(logp))) - 0.01 == pytest.approx([symbols, entropy], rel=0.01)
 
 
-def test_evidence_of_a_text_counts_all_its_paths() -> None:
+def test_confidence_features_of_a_text_counts_all_its_paths() -> None:
     logp = np.log(np.random.default_rng(0).dirichlet(np.ones(len(CLASSES)), 40))
     read = greedy(logp)
     alone = Grammar([[word.word] for word in read.words])
-    assert evidence(logp, read) == pytest.approx(evidence(logp, read, alone), abs=1e-9)
+    assert confidence_features(logp, read) == pytest.approx(confidence_features(logp, read, alone), abs=1e-9)
 
 
-def test_evidence_of_nothing_and_of_certainty_is_finite() -> None:
+def test_confidence_features_of_nothing_and_of_certainty_is_finite() -> None:
     nothing = spelled("", 20, 0.1)
-    assert evidence(nothing, greedy(nothing)).tolist() == [0, 0]
+    assert confidence_features(nothing, greedy(nothing)).tolist() == [0, 0]
     with np.errstate(divide="ignore"):
         certain = np.log((np.exp(spelled("red", 20, 0.1)) > 0.5).astype(float))  # zeros and ones
-    assert np.isfinite(evidence(certain, greedy(certain))).all()
+    assert np.isfinite(confidence_features(certain, greedy(certain))).all()
 
 
 def test_apply_by_hand() -> None:
@@ -137,32 +137,32 @@ def test_broken_json(change: dict[str, object]) -> None:
 
 
 def made_up(count: int, seed: int = 0) -> list[Sample]:
-    """Clips that are read with 90 % right words, posteriors that are far too sure, and impostors beside them."""
+    """Clips that are read with 90 % right words, posteriors that are far too sure, and negatives beside them."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
         right = rng.random(6) < 0.9
         words = tuple((0.999 if ok else float(rng.choice([0.999, 0.6])), bool(ok)) for ok in right)
         found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, 6, "clip"))
-        found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "impostor"))
+        found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "negative"))
     return found
 
 
-def test_fit_tells_readings_from_impostors_and_comes_true() -> None:
+def test_fit_tells_readings_from_negatives_and_comes_true() -> None:
     calibration = fit(made_up(300))
     assert calibration is not None
     tested = made_up(300, seed=1)
-    confidences, right, unsure = [], [], {"clip": [], "impostor": []}
+    confidences, right, unsure = [], [], {"clip": [], "negative": []}
     for one in tested:
         words = tuple(Word("red", 0, 1, confidence) for confidence, _ in one.words)
-        applied = calibration.apply(Decoded("red " * 6, words, one.confidence), one.evidence)
+        applied = calibration.apply(Decoded("red " * 6, words, one.confidence), one.features)
         unsure[one.kind].append(not applied.sure)
         if one.kind == "clip":
             confidences += [word.confidence for word in applied.words]
             right += [ok for _, ok in one.words]
         else:
             assert max(word.confidence for word in applied.words) < 0.3
-    assert all(unsure["impostor"])
+    assert all(unsure["negative"])
     assert np.mean(unsure["clip"]) < 0.04
     assert np.mean(confidences) == pytest.approx(np.mean(right), abs=0.03)
     surest = np.array(confidences) > 0.9  # of what the decoder gave 0.999
@@ -173,7 +173,7 @@ def test_the_threshold_rejects_one_good_clip_in_a_hundred_and_no_more() -> None:
     found = made_up(75)
     calibration = fit(found)
     assert calibration is not None
-    scores = [calibration.score(one.evidence) for one in found if one.good]
+    scores = [calibration.score(one.features) for one in found if one.good]
     assert calibration.good == len(scores)
     assert sum(score < calibration.threshold for score in scores) == 1
 
@@ -192,34 +192,34 @@ def test_too_few_good_clips_give_no_calibration() -> None:
     rest = [one for one in found if not one.good]
     assert fit(good[:FEWEST] + rest) is not None
     assert fit(good[: FEWEST - 1] + rest) is None
-    assert fit(good) is None  # no impostors to tell them from
+    assert fit(good) is None  # no negatives to tell them from
 
 
-def test_impostors_and_looks_keep_the_size_and_change_the_clip() -> None:
-    regions = np.random.default_rng(0).integers(0, 256, (31, 100, 150), dtype=np.uint8)
-    regions[:, :, 75:] //= 2  # left and right differ
-    for name, change in {**IMPOSTORS, **OTHERS, **LOOKS}.items():
-        changed = change(regions)
-        assert (changed.shape, changed.dtype) == (regions.shape, np.uint8), name
-        assert not np.array_equal(changed, regions), name
-        assert np.array_equal(changed, change(regions)), name
+def test_negatives_and_appearances_keep_the_size_and_change_the_clip() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (31, 100, 150), dtype=np.uint8)
+    crops[:, :, 75:] //= 2  # left and right differ
+    for name, change in {**NEGATIVES, **OTHER_NEGATIVES, **APPEARANCES}.items():
+        changed = change(crops)
+        assert (changed.shape, changed.dtype) == (crops.shape, np.uint8), name
+        assert not np.array_equal(changed, crops), name
+        assert np.array_equal(changed, change(crops)), name
     for name in ("backwards", "frames shuffled", "pieces reordered"):
-        assert sorted(map(bytes, IMPOSTORS[name](regions))) == sorted(map(bytes, regions)), name
+        assert sorted(map(bytes, NEGATIVES[name](crops))) == sorted(map(bytes, crops)), name
 
 
 def test_a_still_face_only_has_a_cameras_noise() -> None:
-    regions = np.random.default_rng(0).integers(100, 150, (31, 100, 150), dtype=np.uint8)
-    held = IMPOSTORS["still face"](regions).astype(float)
-    assert np.abs(held.mean(axis=0) - regions[15]).max() < 2
+    crops = np.random.default_rng(0).integers(100, 150, (31, 100, 150), dtype=np.uint8)
+    held = NEGATIVES["still face"](crops).astype(float)
+    assert np.abs(held.mean(axis=0) - crops[15]).max() < 2
     assert held.std(axis=0).mean() == pytest.approx(2, abs=0.2)
 
 
 @dataclass
-class Before:
+class Fallback:
     known: int
 
-    def read(self, regions: np.ndarray, how: str) -> Decoded:
-        return Decoded("", (), 0.0, sure=len(regions) > self.known)
+    def read(self, crops: np.ndarray, how: str) -> Decoded:
+        return Decoded("", (), 0.0, sure=len(crops) > self.known)
 
 
 class Pixel:
@@ -229,12 +229,12 @@ class Pixel:
     """
 
     def __init__(self, known: int | None = None) -> None:
-        self.before = None if known is None else Before(known)
+        self.fallback = None if known is None else Fallback(known)
 
-    def log_probabilities(self, regions: np.ndarray) -> np.ndarray:
-        classes = np.rint(regions[:, 0, 0] / 6).astype(int) % len(CLASSES)
-        chances = np.full((len(regions), len(CLASSES)), 0.1 / (len(CLASSES) - 1))
-        chances[np.arange(len(regions)), classes] = 0.9
+    def log_probabilities(self, crops: np.ndarray) -> np.ndarray:
+        classes = np.rint(crops[:, 0, 0] / 6).astype(int) % len(CLASSES)
+        chances = np.full((len(crops), len(CLASSES)), 0.1 / (len(CLASSES) - 1))
+        chances[np.arange(len(crops)), classes] = 0.9
         return np.log(chances)
 
 
@@ -255,11 +255,11 @@ def test_calibrate_learns_from_the_clips_what_can_be_read() -> None:
     found = calibrate(reader, cache, utterances, lambda done, total: told.append((done, total)))
     assert told[-1] == (len(texts), len(texts))
     assert {how: calibration.good for how, calibration in found.items()} == dict.fromkeys(DECODERS, len(texts))
-    regions, grammar = cache.load(utterances[0]), Grammar.grid()
-    for change, sure in ((lambda same: same, True), *((one, False) for one in IMPOSTORS.values())):
-        logp = reader.log_probabilities(change(regions))
+    crops, grammar = cache.load(utterances[0]), Grammar.grid()
+    for change, sure in ((lambda same: same, True), *((one, False) for one in NEGATIVES.values())):
+        logp = reader.log_probabilities(change(crops))
         decoded = viterbi(logp, grammar)
-        judged = found["grammar"].apply(decoded, evidence(logp, decoded, grammar))
+        judged = found["grammar"].apply(decoded, confidence_features(logp, decoded, grammar))
         assert (judged.sure, judged.confidence > 0.5) == (sure, sure)
 
 
@@ -287,7 +287,7 @@ def clip() -> np.ndarray:
     video = SHARED / "grid" / "s1" / "bbaf2n.mpg"
     if not video.exists():
         pytest.skip(f"needs GRID clips in {SHARED}")
-    return read_regions(video)
+    return read_crops(video)
 
 
 def test_shipped_model_is_not_sure_of_a_face_that_says_nothing(clip: np.ndarray) -> None:
@@ -295,16 +295,16 @@ def test_shipped_model_is_not_sure_of_a_face_that_says_nothing(clip: np.ndarray)
     if not reader.calibrations:
         pytest.skip("the shipped model carries no calibration")
     for how in ("grammar", "greedy"):
-        assert reader.transcribe_regions(clip, "clip", how).sure
-        for change in {**IMPOSTORS, **OTHERS}.values():
-            guess = reader.transcribe_regions(change(clip), "impostor", how)
+        assert reader.transcribe_crops(clip, "clip", how).sure
+        for change in {**NEGATIVES, **OTHER_NEGATIVES}.values():
+            guess = reader.transcribe_crops(change(clip), "negative", how)
             assert not guess.sure
             assert guess.confidence < 0.5
 
 
 def test_samples_of_a_clip_say_what_is_right(clip: np.ndarray) -> None:
     found = samples(load_model("labial"), clip, "bin blue at f two now")["grammar"]
-    assert [one.kind for one in found] == ["clip"] + ["look"] * len(LOOKS) + ["impostor"] * len(IMPOSTORS)
+    assert [one.kind for one in found] == ["clip"] + ["appearance"] * len(APPEARANCES) + ["negative"] * len(NEGATIVES)
     assert found[0].good
-    assert not any(right for one in found[1 + len(LOOKS) :] for _, right in one.words)
-    assert found[0].evidence.sum() < min(one.evidence.sum() for one in found[1 + len(LOOKS) :])
+    assert not any(right for one in found[1 + len(APPEARANCES) :] for _, right in one.words)
+    assert found[0].features.sum() < min(one.features.sum() for one in found[1 + len(APPEARANCES) :])

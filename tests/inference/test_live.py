@@ -1,4 +1,4 @@
-"""Reading a stream: the same sentences from a file, from frames pushed one at a time and from regions."""
+"""Reading a stream: the same sentences from a file, from frames pushed one at a time and from crops."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ def video(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_a_long_video_is_read_sentence_by_sentence(reader: Reader, video: Path, frames: list[Frame]) -> None:
     read = reader.transcribe(video)
-    assert len(read.sentences) == 4
-    assert read.text.splitlines() == [sentence.text for sentence in read.sentences]
+    assert len(read.segments) == 4
+    assert read.text.splitlines() == [sentence.text for sentence in read.segments]
     assert len(read.words) == 4 * len(SLOTS)
     starts = [word.start for word in read.words]
     assert starts == sorted(starts)
@@ -54,7 +54,7 @@ def test_frames_pushed_one_at_a_time_give_the_same(reader: Reader, video: Path) 
             read += spoken
             when.append(number / FPS)
     read += live.flush()
-    # A file's frames are followed in two halves, which leaves regions a little different (tests/vision/test_mouth.py).
+    # A file's frames are followed in two halves, which leaves crops a little different (tests/vision/test_mouth.py).
     alike = sentences(mouth_stream(read_frames(video), at_once=1), reader, str(video), "grammar", None)
     for one, other in zip(read, alike, strict=True):
         assert (one.text, one.words) == (other.text, other.words)
@@ -74,10 +74,10 @@ def test_a_sentence_is_read_on_demand(reader: Reader, frames: list[Frame]) -> No
 def test_a_stretch_without_a_face_is_passed_over(reader: Reader, frames: list[Frame]) -> None:
     away = [np.full_like(frames[0], 90)] * 100
     quarter = len(frames) // 4
-    regions = list(mouth_stream([*away, *frames[:quarter], *away, *frames[quarter : 2 * quarter]]))
-    assert len(regions) == 200 + 2 * quarter
-    assert 200 - 2 * FPS < sum(region is None for region in regions) <= 200
-    read = list(sentences(regions, reader, "x", "grammar", None))
+    crops = list(mouth_stream([*away, *frames[:quarter], *away, *frames[quarter : 2 * quarter]]))
+    assert len(crops) == 200 + 2 * quarter
+    assert 200 - 2 * FPS < sum(crop is None for crop in crops) <= 200
+    read = list(sentences(crops, reader, "x", "grammar", None))
     assert len(read) == 2
     assert 4 < read[0].words[0].start < 4 + quarter / FPS
     assert read[1].words[0].start > 8 + quarter / FPS
@@ -92,8 +92,8 @@ class Counting:
     def untimed(self) -> "Counting":
         return self
 
-    def transcribe_regions(self, regions: np.ndarray, file: str, *_: object) -> Transcript:
-        numbers = regions[:, 0, 0].astype(int) + 256 * regions[:, 0, 1].astype(int)
+    def transcribe_crops(self, crops: np.ndarray, file: str, *_: object) -> Transcript:
+        numbers = crops[:, 0, 0].astype(int) + 256 * crops[:, 0, 1].astype(int)
         starts = [at for at, number in enumerate(numbers) if number % 10 == 0 and at + 8 <= len(numbers)]
         words = tuple(Word(str(numbers[at] // 10), at / FPS, (at + 8) / FPS, 1.0) for at in starts)
         return Transcript(file, " ".join(word.word for word in words), words, 1.0, self.name)
@@ -114,12 +114,12 @@ def test_where_talk_is_cut_no_word_is_lost_or_twice() -> None:
 def test_a_damaged_long_video_is_read_up_to_the_damage(reader: Reader, frames: list[Frame]) -> None:
     def broken() -> Iterator[Frame]:
         yield from frames
-        raise VideoError("x: cut short")
+        raise VideoError("x: truncated")
 
     whole = list(sentences(mouth_stream(frames), reader, "x", "grammar", None))
     read: list[Transcript] = []
     stream = map(read.append, sentences(mouth_stream(broken()), reader, "x", "grammar", None))
-    with pytest.raises(VideoError, match="cut short"):
+    with pytest.raises(VideoError, match="truncated"):
         list(stream)
     assert read == whole
 
@@ -145,6 +145,6 @@ def test_a_transcript_of_several_sentences() -> None:
     whole = joined("x", "m", read)
     assert to_txt(whole) == "bin\nnot sure: set\n"
     assert (whole.confidence, whole.sure, whole.words) == (0.3, False, words[0] + words[1])
-    assert '"sentences"' in to_json(whole)
-    assert '"sentences"' not in to_json(read[0])
+    assert '"segments"' in to_json(whole)
+    assert '"segments"' not in to_json(read[0])
     assert not joined("x", "m", []).sure

@@ -100,7 +100,7 @@ def test_json_comes_back_and_anything_else_is_refused() -> None:
 
 
 class Scores:
-    """Stands where a cache and its reader do: a clip's regions are its log-probabilities."""
+    """Stands where a cache and its reader do: a clip's crops are its log-probabilities."""
 
     def load(self, utterance: CachedUtterance) -> Any:
         """Letters evenly from 0.4 to 2.4 s; the words are said from 0.9 to 1.9 s."""
@@ -110,8 +110,8 @@ class Scores:
             logp[10 + round(50 * index / len(utterance.text)), [0, CLASSES.index(symbol)]] = np.log(1e-4), 0.0
         return logp
 
-    def log_probabilities(self, regions: Any) -> Any:
-        return regions
+    def log_probabilities(self, crops: Any) -> Any:
+        return crops
 
 
 def test_timing_is_learnt_from_clips_with_word_times() -> None:
@@ -144,12 +144,12 @@ def test_words_are_placed_on_the_best_way_through_the_frames(said: list[int]) ->
         scores = np.random.default_rng(seed).normal(0, 2, (6, 3))
         words = placed(scores, names, [Word(names[word - 1], 0.0, 0.0, 0.5) for word in said])
         assert words is not None
-        heard = np.zeros(6, int)
+        path = np.zeros(6, int)
         for word, number in zip(words, said, strict=True):
             assert word.start < word.end
-            heard[round(word.start * FPS) : round(word.end * FPS)] = number
+            path[round(word.start * FPS) : round(word.end * FPS)] = number
         assert [word.start for word in words[1:]] >= [word.end for word in words[:-1]]
-        assert sum(scores[frame, word] for frame, word in enumerate(heard)) == pytest.approx(brute(scores, said))
+        assert sum(scores[frame, word] for frame, word in enumerate(path)) == pytest.approx(brute(scores, said))
 
 
 def test_words_that_the_head_does_not_know_are_not_placed() -> None:

@@ -165,10 +165,10 @@ def test_sound_comes_along_in_time(tmp_path: Path, shift: float) -> None:
     assert burn(source, tmp_path / "b.mp4", [spoken()])
     assert decoded(tmp_path / "b.mp4")[0] == pytest.approx(np.arange(75) / FPS, abs=2e-3)
     with av.open(str(tmp_path / "b.mp4")) as container:
-        heard = [(float(frame.time or 0), frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
-    wave = np.concatenate([samples for _, samples in heard])
+        sound = [(float(frame.time or 0), frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
+    wave = np.concatenate([samples for _, samples in sound])
     assert len(wave) / 48000 == pytest.approx(3, abs=0.1)
-    assert heard[0][0] + np.abs(wave).argmax() / 48000 == pytest.approx(1, abs=0.06)
+    assert sound[0][0] + np.abs(wave).argmax() / 48000 == pytest.approx(1, abs=0.06)
 
 
 def test_sound_that_is_damaged_ends_there(tmp_path: Path) -> None:

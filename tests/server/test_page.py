@@ -57,7 +57,7 @@ def visit(server: str) -> Iterator[Open]:
     with sync_playwright() as playwright:
         browsers = []
 
-        def heard(message: ConsoleMessage) -> None:
+        def logged(message: ConsoleMessage) -> None:
             if message.type == "error" and "status of 422" not in message.text:  # which tests ask for
                 wrong.append(message.text)
 
@@ -68,7 +68,7 @@ def visit(server: str) -> Iterator[Open]:
             page = browsers[-1].new_page(**options)
             page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on("console", heard)
+            page.on("console", logged)
             page.on(
                 "request",
                 lambda request: request.url.startswith(("blob:", "data:", server)) or wrong.append(request.url),
@@ -95,15 +95,15 @@ def until(page: Page, condition: str) -> None:
 def heard_live(page: Page, wanted: str) -> list[str]:
     """What is read until this is; the test is skipped where the page itself finds the machine too slow."""
     page.click("#live-start")
-    heard: list[str] = []
+    spoken: list[str] = []
     for _ in range(60):
         page.wait_for_timeout(1000)
-        heard = page.locator("#spoken b").all_inner_texts()
-        if wanted in heard:
-            return heard
+        spoken = page.locator("#spoken b").all_inner_texts()
+        if wanted in spoken:
+            return spoken
     if "pictures a second" in page.inner_text("#live-status"):
         pytest.skip("this machine is too busy to read a camera live")
-    return heard
+    return spoken
 
 
 def test_a_file_is_read(visit: Open, film: Path, said: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_file_is_read(visit: Open, film: Path, said: Path) -> None:
     text = load_model().transcribe(said).text
     expect(page.locator("#sentence")).to_contain_text(text, timeout=PATIENCE)
     expect(page.locator("#sentence small")).to_contain_text("Not sure")
-    expect(page.locator("#doubt")).to_contain_text("one talker's face")
+    expect(page.locator("#doubt")).to_contain_text("one speaker's face")
     words = page.locator("#words button")
     assert [word.split("\n")[0] for word in words.all_inner_texts()] == text.split()
     words.nth(2).press("Enter")
@@ -152,15 +152,15 @@ def command(code: str, seed: int) -> list[Frame]:
 
 
 def record(page: Page, text: str) -> None:
-    """Record a take of what is asked for, by keys alone; again where a busy machine filmed too little."""
+    """Record a recording of what is asked for, by keys alone; again where a busy machine filmed too little."""
     expect(page.locator("#prompt")).to_have_text(text, timeout=PATIENCE)
-    status = page.locator("#take-status")
+    status = page.locator("#recording-status")
     for _ in range(5):
-        expect(page.locator("#take")).to_be_focused()
+        expect(page.locator("#recording")).to_be_focused()
         page.keyboard.press("Enter")
         page.wait_for_timeout(3000)
         page.keyboard.press("Enter")
-        expect(page.locator("#take")).to_have_text("Record", timeout=PATIENCE)
+        expect(page.locator("#recording")).to_have_text("Record", timeout=PATIENCE)
         if "Kept" in status.inner_text():
             break
     expect(status).to_contain_text(f"Kept “{text}”")
@@ -175,7 +175,7 @@ def read(page: Page, model: str, path: Path) -> str:
     return " ".join(word.split("\n")[0] for word in page.locator("#words button").all_inner_texts())
 
 
-def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open, tmp_path: Path) -> None:
+def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: Open, tmp_path: Path) -> None:
     pytest.importorskip("lightning", reason='needs the extra "train"')
     codes = {"open the door": "lwws9a", "stop": "pgiozs"}
     for text, code in codes.items():
@@ -190,12 +190,14 @@ def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open,
     door.fill("#teach-text", "open the door")
     door.press("#teach-name", "Enter")
     record(door, "open the door")
-    door.click("#retake")
-    expect(door.locator("#take-status")).to_contain_text("Thrown away")
+    door.click("#record-again")
+    expect(door.locator("#recording-status")).to_contain_text("Thrown away")
     record(door, "open the door")
     record(door, "open the door")
     door.click("#studio-done")
-    expect(door.locator("#taught article")).to_contain_text("Knows each take as an example: 2 of 2", timeout=PATIENCE)
+    expect(door.locator("#taught article")).to_contain_text(
+        "Knows each recording as an example: 2 of 2", timeout=PATIENCE
+    )
     assert read(door, "mine", tmp_path / "open the door.mp4") == "open the door"
 
     stop = visit(camera(tmp_path / "stop.y4m", command(codes["stop"], 0)))
@@ -204,11 +206,11 @@ def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open,
     stop.fill("#teach-text", "stop")
     stop.press("#teach-name", "Enter")
     record(stop, "stop")
-    expect(stop.locator("#take-status")).to_contain_text("taken for “open the door”")  # which is all it knows
+    expect(stop.locator("#recording-status")).to_contain_text("taken for “open the door”")  # which is all it knows
     record(stop, "stop")
     stop.click("#studio-done")
     card = stop.locator("#taught article")
-    expect(card).to_contain_text("Knows each take as an example: 4 of 4", timeout=PATIENCE)
+    expect(card).to_contain_text("Knows each recording as an example: 4 of 4", timeout=PATIENCE)
 
     stop.click("text=Train")
     expect(card).to_contain_text(re.compile(r"Training: [1-9]+ of 10"), timeout=PATIENCE)
@@ -222,7 +224,7 @@ def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open,
     assert "stop" in heard_live(stop, "stop")
     expect(stop.locator("#spoken small").first).to_contain_text("after the last word")
     stop.click("nav a[href='#models']")
-    expect(stop.locator("#cards")).to_contain_text("4 takes of 2 sentences")
+    expect(stop.locator("#cards")).to_contain_text("4 recordings of 2 sentences")
     stop.on("dialog", lambda dialog: dialog.accept())
     stop.click("nav a[href='#teach']")
     stop.click("text=Delete")
@@ -230,7 +232,7 @@ def test_commands_are_taught_from_the_first_take_to_a_trained_model(visit: Open,
     expect(stop.locator("#live-model option", has_text="mine")).to_have_count(0)
 
 
-def test_a_real_talker_is_read_taught_and_read_live(visit: Open, shared: Path, tmp_path: Path) -> None:
+def test_a_real_speaker_is_read_taught_and_read_live(visit: Open, shared: Path, tmp_path: Path) -> None:
     clip = min((shared / "grid" / "s1").glob("*.mpg"))
     page = visit(camera(tmp_path / "real.y4m", list(read_frames(clip))))
     assert read(page, "labial-wide", clip) == code_to_text(clip.stem)
@@ -240,7 +242,7 @@ def test_a_real_talker_is_read_taught_and_read_live(visit: Open, shared: Path, t
     page.press("#teach-name", "Enter")
     record(page, "lights on")
     page.click("#studio-done")
-    expect(page.locator("#taught article")).to_contain_text("Knows each take as an example", timeout=PATIENCE)
+    expect(page.locator("#taught article")).to_contain_text("Knows each recording as an example", timeout=PATIENCE)
     assert read(page, "real", clip) == "lights on"
     page.click("nav a[href='#live']")
     page.select_option("#live-model", "labial-wide")

@@ -1,4 +1,4 @@
-"""Teaching: a command is recognised from its first take on, other talk is none of these, and bad takes are told."""
+"""Teaching: a command is recognised from its first recording on, other talk is not, and bad recordings are told."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from gunileo.evaluation.evaluate import evaluate
 from gunileo.inference import registry
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
-from gunileo.teaching.teach import Lesson, TakeError, check_take, forget, takes_folder, teach, tidy
+from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, forget, recordings_folder, teach, tidy
 from gunileo.util.files import FileError, alone
-from gunileo.vision.mouth import MouthError, Regions, mouth_regions, read_regions
+from gunileo.vision.mouth import Crops, MouthError, mouth_crops, read_crops
 from gunileo.vision.video import write_video
 
 COMMANDS = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says
 
 
 @pytest.fixture(scope="module")
-def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One take of each command, and what can't be one. Shared: do not write into it."""
-    folder = tmp_path_factory.mktemp("takes")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One recording of each command, and what can't be one. Shared: do not write into it."""
+    folder = tmp_path_factory.mktemp("recordings")
     for text, code in COMMANDS.items():
         write_video(folder / f"{text}.mp4", speak(code)[0])
         (folder / f"{text}.txt").write_text(f"{text.capitalize()}!")
@@ -48,22 +48,22 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shelf(takes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lesson]:
+def shelf(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Enrolment]:
     """A user's folder with one taught model, ``kitchen``. Shared: tests that change it copy it."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GUNILEO_HOME", str(home))
-        return home, teach(takes, "kitchen")
+        return home, teach(recordings, "kitchen")
 
 
 @pytest.fixture
-def kitchen(shelf: tuple[Path, Lesson], monkeypatch: pytest.MonkeyPatch) -> Lesson:
+def kitchen(shelf: tuple[Path, Enrolment], monkeypatch: pytest.MonkeyPatch) -> Enrolment:
     monkeypatch.setenv("GUNILEO_HOME", str(shelf[0]))
     return shelf[1]
 
 
 @pytest.fixture
-def own(shelf: tuple[Path, Lesson], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(shelf: tuple[Path, Enrolment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the user's folder that a test may change."""
     shutil.copytree(shelf[0], tmp_path / "home")
     monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
@@ -79,7 +79,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {text: folder / f"{text}.mp4" for text in COMMANDS}
 
 
-def test_a_command_is_recognised_from_its_first_take_on(kitchen: Lesson, again: dict[str, Path]) -> None:
+def test_a_command_is_recognised_from_its_first_recording_on(kitchen: Enrolment, again: dict[str, Path]) -> None:
     reader = load_model("kitchen")
     sure = []
     for text, path in again.items():
@@ -89,26 +89,26 @@ def test_a_command_is_recognised_from_its_first_take_on(kitchen: Lesson, again: 
         assert [word.word for word in transcript.words] == text.split()
         assert 0 <= transcript.words[0].start < transcript.words[0].end <= transcript.words[-1].start < 3
         # A file's frames are followed in two halves there, one after the other here.
-        assert reader.matches(read_regions(path))[0].confidence == pytest.approx(transcript.confidence, abs=0.02)
+        assert reader.matches(read_crops(path))[0].confidence == pytest.approx(transcript.confidence, abs=0.02)
     assert sum(sure) >= 2
 
 
-def test_another_face_and_light_says_the_same(kitchen: Lesson) -> None:
-    regions = regions_of("lwws9a", seed=3, talker=2)
-    assert load_model("kitchen").recognise(regions).text == "lights off"
+def test_another_face_and_light_says_the_same(kitchen: Enrolment) -> None:
+    crops = crops_of("lwws9a", seed=3, speaker=2)
+    assert load_model("kitchen").recognise(crops).text == "lights off"
 
 
 @pytest.mark.parametrize("code", ["srwu6p", "swbi3s", "bgit8p"])
-def test_other_sentences_are_none_of_these(code: str, kitchen: Lesson) -> None:
-    assert not load_model("kitchen").recognise(regions_of(code, seed=1)).sure
+def test_other_sentences_are_none_of_these(code: str, kitchen: Enrolment) -> None:
+    assert not load_model("kitchen").recognise(crops_of(code, seed=1)).sure
 
 
-def regions_of(code: str, seed: int, talker: int = 1) -> Regions:
-    return np.stack(list(mouth_regions(iter(speak(code, seed, talker)[0]))))
+def crops_of(code: str, seed: int, speaker: int = 1) -> Crops:
+    return np.stack(list(mouth_crops(iter(speak(code, seed, speaker)[0]))))
 
 
 def test_a_stream_of_commands_is_read_one_after_the_other(
-    kitchen: Lesson, again: dict[str, Path], tmp_path: Path
+    kitchen: Enrolment, again: dict[str, Path], tmp_path: Path
 ) -> None:
     frames = [frame for code in COMMANDS.values() for frame in speak(code, seed=7)[0]]
     rest = [frames[-1]] * 20
@@ -117,18 +117,18 @@ def test_a_stream_of_commands_is_read_one_after_the_other(
     assert [one.text for one in said] == list(COMMANDS)
 
 
-def test_a_mouth_at_rest_says_no_command(kitchen: Lesson, takes: Path) -> None:
+def test_a_mouth_at_rest_says_no_command(kitchen: Enrolment, recordings: Path) -> None:
     with pytest.raises(DecodeError, match=r"still\.mp4: the mouth hardly moves"):
-        load_model("kitchen").transcribe(takes / "still.mp4")
+        load_model("kitchen").transcribe(recordings / "still.mp4")
 
 
-def test_what_was_not_trained_has_no_weights_of_its_own(kitchen: Lesson) -> None:
-    with pytest.raises(ModelError, match="kitchen: only examples, and labial-wide's weights; name labial-wide"):
+def test_what_was_not_trained_has_no_weights_of_its_own(kitchen: Enrolment) -> None:
+    with pytest.raises(ModelError, match="kitchen: only templates, and labial-wide's weights; name labial-wide"):
         registry.weights_of("kitchen")
 
 
-def test_bad_takes_are_told_and_the_others_used(kitchen: Lesson) -> None:
-    assert kitchen.model.takes == dict.fromkeys(sorted(COMMANDS), 1)
+def test_bad_recordings_are_told_and_the_others_used(kitchen: Enrolment) -> None:
+    assert kitchen.model.recordings == dict.fromkeys(sorted(COMMANDS), 1)
     told = "\n".join(reason for _, reason in kitchen.skipped)
     for part in (
         r"damaged.mp4: not a video",
@@ -140,66 +140,69 @@ def test_bad_takes_are_told_and_the_others_used(kitchen: Lesson) -> None:
     assert len(kitchen.skipped) == 4
 
 
-def test_a_take_is_cut_to_where_the_mouth_moves(again: dict[str, Path], takes: Path) -> None:
-    whole, said = read_regions(again["lights on"]), check_take(again["lights on"])
+def test_a_recording_is_cut_to_where_the_mouth_moves(again: dict[str, Path], recordings: Path) -> None:
+    whole, said = read_crops(again["lights on"]), check_recording(again["lights on"])
     assert 20 < len(said) <= len(whole)
     with pytest.raises(MouthError, match=r"wall\.mp4: no face"):
-        check_take(takes / "wall.mp4")
-    with pytest.raises(TakeError, match=r"still\.mp4: the mouth hardly moves"):
-        check_take(takes / "still.mp4")
+        check_recording(recordings / "wall.mp4")
+    with pytest.raises(RecordingError, match=r"still\.mp4: the mouth hardly moves"):
+        check_recording(recordings / "still.mp4")
 
 
-def test_taught_again_with_another_take_only_that_is_cut_out(own: Path, takes: Path, tmp_path: Path) -> None:
+def test_taught_again_with_another_recording_only_that_is_cut_out(own: Path, recordings: Path, tmp_path: Path) -> None:
     more = tmp_path / "more"
-    shutil.copytree(takes, more)
+    shutil.copytree(recordings, more)
     write_video(more / "second.mp4", speak("bbaf2n", seed=7)[0])
     (more / "second.txt").write_text("lights on")
     seen: list[tuple[str, int, int]] = []
-    lesson = teach(more, "kitchen", progress=lambda *step: seen.append(step))
-    assert registry.taught("kitchen") == lesson.model
-    assert lesson.model.takes["lights on"] == 2
-    cut = own / "regions" / "kitchen"
+    enrolment = teach(more, "kitchen", progress=lambda *step: seen.append(step))
+    assert registry.taught("kitchen") == enrolment.model
+    assert enrolment.model.recordings["lights on"] == 2
+    cut = own / "crops" / "kitchen"
     assert len(list(cut.glob("*.png"))) == 5
     (more / "second.mp4").unlink()
     teach(more, "kitchen")
-    assert len(list(cut.glob("*.png"))) == 4, "nothing of a deleted take is kept"
-    assert (lesson.model.right, lesson.model.tested) == (2, 2)
-    assert {what for what, _, _ in seen} == {"finding mouths", "comparing takes"}
+    assert len(list(cut.glob("*.png"))) == 4, "nothing of a deleted recording is kept"
+    assert (enrolment.model.right, enrolment.model.tested) == (2, 2)
+    assert {what for what, _, _ in seen} == {"finding mouths", "comparing recordings"}
     assert seen[-1][1:] == (4, 4)
 
 
-def test_stopped_work_leaves_the_earlier_model(own: Path, takes: Path) -> None:
+def test_stopped_work_leaves_the_earlier_model(own: Path, recordings: Path) -> None:
     def stop(what: str, done: int, of: int) -> None:
-        if what == "comparing takes":
+        if what == "comparing recordings":
             raise KeyboardInterrupt
 
     before = (own / "models" / "kitchen" / "teach.json").read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        teach(takes, "kitchen", progress=stop)
+        teach(recordings, "kitchen", progress=stop)
     assert (own / "models" / "kitchen" / "teach.json").read_bytes() == before
     assert [path.name for path in (own / "models").iterdir()] == ["kitchen"]
 
 
-def test_what_killed_lessons_left_is_swept_and_no_model_is_ever_half_there(own: Path, takes: Path) -> None:
+def test_what_killed_lessons_left_is_swept_and_no_model_is_ever_half_there(own: Path, recordings: Path) -> None:
     models = own / "models"
     (model,) = registry.taught_models()
-    for folder in ("kitchen/abandoned/run", "hall/begun/run"):  # of a lesson that was killed: of an old name, of a new
+    for folder in (
+        "kitchen/abandoned/run",
+        "hall/begun/run",
+    ):  # of killed enrolments: of an old name, of a new
         (models / folder).mkdir(parents=True)
         (models / folder / "last.ckpt").write_bytes(b"half")
     (models / "kitchen" / ".teach.json.part").write_bytes(b"{")
     assert [one.name for one in registry.taught_models()] == ["kitchen"]
     with alone(models):
         tidy()
-        assert (models / "hall").exists(), "another lesson goes on"
+        assert (models / "hall").exists(), "another enrolment goes on"
         with pytest.raises(FileError, match="another process is writing to it"):
-            teach(takes, "kitchen")
+            teach(recordings, "kitchen")
     tidy()
     assert {path.name for path in models.iterdir()} == {"kitchen"}
     assert {path.name for path in (models / "kitchen").iterdir()} == {"teach.json", model.version}
-    again = teach(takes, "kitchen").model
+    again = teach(recordings, "kitchen").model
     assert {path.name for path in (models / "kitchen").iterdir()} == {"teach.json", again.version}
     assert again.version != model.version
-    assert load_model("kitchen").examples
+    assert load_model("kitchen").templates
 
 
 def test_a_taught_model_is_measured_by_its_commands(own: Path, again: dict[str, Path], tmp_path: Path) -> None:
@@ -211,42 +214,42 @@ def test_a_taught_model_is_measured_by_its_commands(own: Path, again: dict[str, 
     found = evaluate(reader, cache, cache.utterances)
     assert [clip.read["grammar"].text for clip in found.clips] == [clip.said for clip in found.clips]
     assert "look at greedy alone" not in found.to_text()
-    posed = {one.kind for one in measure(found, reader, cache, cache.utterances).impostors}
+    posed = {one.kind for one in measure(found, reader, cache, cache.utterances).negatives}
     assert "backwards" in posed
     assert "still face" not in posed, "no command is said without a move"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "labial-wide", "end.", "x" * 64])
-def test_names_that_no_model_can_have(name: str, own: Path, takes: Path) -> None:
-    with pytest.raises(TakeError):
-        teach(takes, name)
-    with pytest.raises(TakeError):
-        takes_folder(name)
-    with pytest.raises(TakeError):
+def test_names_that_no_model_can_have(name: str, own: Path, recordings: Path) -> None:
+    with pytest.raises(RecordingError):
+        teach(recordings, name)
+    with pytest.raises(RecordingError):
+        recordings_folder(name)
+    with pytest.raises(RecordingError):
         forget(name)
     assert (own / "models" / "kitchen").is_dir()
 
 
-def test_a_taught_model_is_no_base(own: Path, takes: Path) -> None:
-    with pytest.raises(TakeError, match="kitchen: was taught itself"):
-        teach(takes, "kitchen", base="kitchen")
+def test_a_taught_model_is_no_base(own: Path, recordings: Path) -> None:
+    with pytest.raises(RecordingError, match="kitchen: was taught itself"):
+        teach(recordings, "kitchen", base="kitchen")
 
 
 def test_nothing_usable_is_told(own: Path, tmp_path: Path) -> None:
     clips.no_face(tmp_path / "wall.mp4")
     (tmp_path / "wall.txt").write_text("stop")
-    with pytest.raises(TakeError, match=r"no take can be used; the first: .*wall\.mp4: no face found"):
+    with pytest.raises(RecordingError, match=r"no recording can be used; the first: .*wall\.mp4: no face found"):
         teach(tmp_path, "hall")
     assert registry.taught("hall") is None
 
 
 def test_practice_sentences_need_training(own: Path, synthetic_corpus: Path) -> None:
-    with pytest.raises(TakeError, match="add --train"):
+    with pytest.raises(RecordingError, match="add --train"):
         teach(synthetic_corpus, "me")
 
 
-def test_forgetting_removes_model_regions_and_recorded_takes(own: Path, takes: Path) -> None:
-    shutil.copytree(takes, takes_folder("kitchen"))
+def test_forgetting_removes_model_crops_and_recorded_recordings(own: Path, recordings: Path) -> None:
+    shutil.copytree(recordings, recordings_folder("kitchen"))
     forget("kitchen")
     assert [path for path in own.rglob("*") if path.is_file()] == []
     with pytest.raises(ModelError, match="kitchen: no such taught model"):
@@ -266,10 +269,10 @@ def test_a_base_that_changed_is_not_used(own: Path) -> None:
         load_model("kitchen")
 
 
-def test_nothing_is_pickled(kitchen: Lesson) -> None:
+def test_nothing_is_pickled(kitchen: Enrolment) -> None:
     files = [path for path in kitchen.model.folder.rglob("*") if path.is_file()]
-    assert sorted(path.name for path in files) == ["examples.npz"]
-    with np.load(kitchen.model.folder / "examples.npz", allow_pickle=False) as content:
+    assert sorted(path.name for path in files) == ["templates.npz"]
+    with np.load(kitchen.model.folder / "templates.npz", allow_pickle=False) as content:
         assert all(content[name].dtype != object for name in content.files)
 
 
@@ -277,7 +280,7 @@ def test_the_command_line(
     tmp_path: Path, again: dict[str, Path], run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
-    folder = tmp_path / "takes"
+    folder = tmp_path / "recordings"
     folder.mkdir()
     for text, code in COMMANDS.items():
         write_video(folder / f"{text}.mp4", speak(code)[0])
@@ -287,7 +290,7 @@ def test_the_command_line(
     assert "3, of 3 sentences: lights off (1), lights on (1), play music (1)" in out
     code, out, err = run("transcribe", "--model", "kitchen", again["play music"])
     assert (code, out.removeprefix("not sure: "), err) == (0, "play music\n", "")
-    assert "examples for labial-wide" in run("models")[1]
+    assert "templates for labial-wide" in run("models")[1]
     grammar = tmp_path / "rules.txt"
     grammar.write_text("stop\ngo")
     assert run("transcribe", "--model", "kitchen", "--grammar", grammar, again["play music"])[1].strip()[-4:] in (
@@ -326,32 +329,32 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(tmp_path / "run")
 
 
-def test_the_network_learns_from_the_takes_and_they_are_its_examples(
-    quick: str, own: Path, takes: Path, again: dict[str, Path], tmp_path: Path
+def test_the_network_learns_from_the_recordings_and_they_are_its_examples(
+    quick: str, own: Path, recordings: Path, again: dict[str, Path], tmp_path: Path
 ) -> None:
     for text, path in again.items():
-        (tmp_path / "takes" / text).mkdir(parents=True)
-        for number, video in enumerate((takes / f"{text}.mp4", path)):
-            shutil.copy(video, tmp_path / "takes" / text / f"{number}.mp4")
-            (tmp_path / "takes" / text / f"{number}.txt").write_text(text)
+        (tmp_path / "recordings" / text).mkdir(parents=True)
+        for number, video in enumerate((recordings / f"{text}.mp4", path)):
+            shutil.copy(video, tmp_path / "recordings" / text / f"{number}.mp4")
+            (tmp_path / "recordings" / text / f"{number}.txt").write_text(text)
     seen: list[tuple[str, int, int]] = []
-    model = teach(tmp_path / "takes", "hall", quick, train=True, progress=lambda *step: seen.append(step)).model
+    model = teach(tmp_path / "recordings", "hall", quick, train=True, progress=lambda *step: seen.append(step)).model
     assert ("training", 1, 1) in seen
     assert (model.trained, model.base, model.tested) == (True, quick, 1)
-    assert json.loads((model.folder / "run" / "settings.json").read_text())["beside"] is False
+    assert json.loads((model.folder / "run" / "settings.json").read_text())["fallback"] is False
     trained_on = json.loads((model.folder / "run" / "clips.json").read_text())
     assert len(trained_on["training"]) == 5
     assert set(trained_on["validation"]).isdisjoint(trained_on["training"])
     assert not [path for path in model.folder.rglob("*") if path.suffix in (".ckpt", ".pkl", ".pt")]
     reader = load_model("hall")
     assert reader.checksum != load_model(quick).checksum
-    assert reader.recognise(read_regions(again["lights on"])).text == "lights on", "as it is one of the takes"
+    assert reader.recognise(read_crops(again["lights on"])).text == "lights on", "as it is one of the recordings"
     assert registry.weights_of("hall") == model.folder / "run" / "model.safetensors"
 
 
 def test_practice_of_grids_sentences_makes_a_reader_of_grid(quick: str, own: Path, synthetic_corpus: Path) -> None:
     model = teach(synthetic_corpus, "me", quick, train=True).model
-    assert (sum(model.takes.values()), model.tested) == (6, 6), "words of the one sentence held back"
+    assert (sum(model.recordings.values()), model.tested) == (6, 6), "words of the one sentence held back"
     reader = load_model("me")
-    assert reader.examples is None
+    assert reader.templates is None
     assert is_grid(reader.transcribe(next(synthetic_corpus.rglob("*.mp4"))).text)

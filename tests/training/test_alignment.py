@@ -1,4 +1,4 @@
-"""Words' times heard by a network in training: in order, within the clip, learnt from, kept by a stopped run."""
+"""Pseudo-alignments of a network in training: in order, within the clip, learnt from, kept by a stopped run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.training.alignment import hear_times
-from gunileo.training.config import Settings
+from gunileo.training.alignment import pseudo_align
+from gunileo.training.config import TrainingConfig
 from gunileo.training.model import LabialCNN, ModelConfig, save_model
 from gunileo.training.train import Training, train
 
@@ -24,25 +24,30 @@ def cache(synthetic_cache: Path) -> Cache:
 def network(cache: Cache) -> LabialCNN:
     torch.manual_seed(0)
     names = tuple(sorted({word.word for clip in cache.utterances for word in clip.words}))
-    network = LabialCNN(ModelConfig(channels=(2, 2, 3), hidden=8, feedback=True, words=names)).eval()
+    network = LabialCNN(ModelConfig(channels=(2, 2, 3), hidden=8, self_conditioning=True, words=names)).eval()
     network.classes.bias.data[3] = 20  # a letter in every frame, as a run that ends blank is refused
     return network
 
 
 @pytest.fixture
-def settings(network: LabialCNN, tmp_path: Path) -> Settings:
+def settings(network: LabialCNN, tmp_path: Path) -> TrainingConfig:
     save_model(network, tmp_path / "begun.safetensors")
-    layout = {"channels": (2, 2, 3), "feedback": True, "normalise": False, "init": str(tmp_path / "begun.safetensors")}
-    return Settings(**layout, **QUICK, hear_from=1)
+    given = {
+        "channels": (2, 2, 3),
+        "self_conditioning": True,
+        "normalise": False,
+        "init": str(tmp_path / "begun.safetensors"),
+    }
+    return TrainingConfig(**given, **QUICK, pseudo_align_from=1)
 
 
 def with_texts_alone(cache: Cache) -> list[CachedUtterance]:
     return [replace(clip, words=()) for clip in cache.utterances]
 
 
-def test_words_are_heard_in_order_and_within_the_clip(network: LabialCNN, cache: Cache) -> None:
+def test_words_are_aligned_in_order_and_within_the_clip(network: LabialCNN, cache: Cache) -> None:
     silent = with_texts_alone(cache)
-    times = hear_times(network, cache, silent)
+    times = pseudo_align(network, cache, silent)
     assert list(times) == [clip.id for clip in silent]
     for clip in silent:
         words = times[clip.id]
@@ -58,7 +63,7 @@ def test_words_are_put_where_the_head_names_them(network: LabialCNN, cache: Cach
     assert network.words is not None
     loud = clip.text.split()[3]
     network.words.bias.data[1 + network.config.words.index(loud)] = 50
-    lengths = {word.word: word.end - word.start for word in hear_times(network, cache, [clip])[clip.id]}
+    lengths = {word.word: word.end - word.start for word in pseudo_align(network, cache, [clip])[clip.id]}
     assert lengths.pop(loud) > 1
     assert all(length == pytest.approx(0.04) for length in lengths.values())
 
@@ -66,21 +71,21 @@ def test_words_are_put_where_the_head_names_them(network: LabialCNN, cache: Cach
 def test_known_times_and_unknown_words_are_left_alone(network: LabialCNN, cache: Cache) -> None:
     silent = with_texts_alone(cache)
     odd = replace(silent[1], text="xylophone now")
-    assert list(hear_times(network, cache, [cache.utterances[0], odd, silent[2]])) == [silent[2].id]
+    assert list(pseudo_align(network, cache, [cache.utterances[0], odd, silent[2]])) == [silent[2].id]
 
 
-def test_clips_are_joined_of_heard_words_but_never_cut_by_them(
-    settings: Settings, cache: Cache, tmp_path: Path
+def test_clips_are_concatenated_at_pseudo_alignments_but_never_cut_by_them(
+    settings: TrainingConfig, cache: Cache, tmp_path: Path
 ) -> None:
     silent = with_texts_alone(cache)
     fit = Training(cache, silent[:4], silent[4:], tmp_path / "run", settings)
     assert not fit.clips(0).timed
-    fit.times = hear_times(fit.model, cache, fit.train_part)
+    fit.times = pseudo_align(fit.model, cache, fit.train_part)
     assert sum(map(len, fit.clips(1).timed.values())) == 4
-    assert not fit.clips(1).cuts, "the schedule counts on as many batches as before"
+    assert not fit.clips(1).spans, "the schedule counts on as many batches as before"
 
 
-def test_a_run_hears_them_and_a_resumed_one_remembers(settings: Settings, cache: Cache, tmp_path: Path) -> None:
+def test_a_run_hears_them_and_a_resumed_one_remembers(settings: TrainingConfig, cache: Cache, tmp_path: Path) -> None:
     silent = with_texts_alone(cache)
     train(cache, silent[:4], silent[4:], tmp_path / "run", settings)
     last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)

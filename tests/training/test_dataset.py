@@ -12,8 +12,17 @@ from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.grid import BLANK, WORDS, encode
 from gunileo.corpus.labels import WordTime
 from gunileo.decoding.ctc import ctc_frames
-from gunileo.training.augmentation import Augmentation, cut, gap, jitter, join, light, move, pace
-from gunileo.training.dataset import NO_WORD, Clips, CutsApart, Sample, collate, frame_words
+from gunileo.training.augmentation import (
+    Augmentation,
+    boundary,
+    concatenate,
+    jitter,
+    light,
+    move,
+    perturb_speed,
+    word_span,
+)
+from gunileo.training.dataset import NO_WORD, Clips, Sample, SpansApart, collate, frame_words
 from gunileo.vision.mouth import normalise
 
 
@@ -43,12 +52,12 @@ def test_building_and_slicing_read_nothing() -> None:
     assert cache.reads == 1
 
 
-def test_a_slice_keeps_its_cuts() -> None:
+def test_a_slice_keeps_its_spans() -> None:
     cache = Unread()
     clips = Clips(cache, [spoken()] * 9, WORDS, Augmentation(), frozenset({1, 6, 8}))  # type: ignore[arg-type]
-    assert clips[5:9].cuts == {1, 3}
-    assert clips[::-2].cuts == {0, 1}
-    assert torch.equal(clips[-1].regions, clips[8].regions)
+    assert clips[5:9].spans == {1, 3}
+    assert clips[::-2].spans == {0, 1}
+    assert torch.equal(clips[-1].crops, clips[8].crops)
 
 
 def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
@@ -56,8 +65,8 @@ def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
     clips = Clips(cache, cache.utterances, WORDS)
     for utterance, sample in zip(cache.utterances, clips, strict=True):
         assert sample.text == utterance.text
-        assert sample.regions.shape == (1, utterance.frames, 100, 150)
-        assert torch.equal(sample.regions[0], torch.from_numpy(normalise(cache.load(utterance))))
+        assert sample.crops.shape == (1, utterance.frames, 100, 150)
+        assert torch.equal(sample.crops[0], torch.from_numpy(normalise(cache.load(utterance))))
         assert sample.classes.tolist() == encode(utterance.text)
         assert BLANK not in sample.classes
         said = [WORDS[i - 1] for i in sample.words.unique_consecutive().tolist() if i > 0]
@@ -78,10 +87,10 @@ def test_words_without_times_or_unknown_are_left_out_of_the_loss() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_cuts_follow_word_boundaries(seed: int) -> None:
+def test_spans_follow_word_boundaries(seed: int) -> None:
     utterance = spoken()
     augmentation = Augmentation(margin=2, max_words=3)
-    frames, text = cut(utterance, augmentation, np.random.default_rng(seed))
+    frames, text = word_span(utterance, augmentation, np.random.default_rng(seed))
     words = text.split()
     assert 1 <= len(words) <= 3
     assert text in utterance.text
@@ -94,13 +103,13 @@ def test_cuts_follow_word_boundaries(seed: int) -> None:
     assert len(frames) >= ctc_frames(text), "CTC can spell it"
 
 
-def test_joined_sentences_keep_each_words_place_and_frames() -> None:
+def test_concatenations_keep_each_words_place_and_frames() -> None:
     """Every clip's frames hold its own number, so that a frame tells which clip and which word it shows."""
     texts = ["bin blue at f two now", "lay red by a one soon", "set white with q zero please"]
     clips = [replace(spoken(text), id=f"s1/{index}") for index, text in enumerate(texts)]
     random, seen = np.random.default_rng(1), set()
     for _ in range(50):
-        pieces = join(clips[0], clips, 0.4, random)
+        pieces = concatenate(clips[0], clips, 0.4, random)
         text = " ".join(piece.text for piece in pieces)
         assert len(text.split()) == 6
         assert all(word in {one.split()[place] for one in texts} for place, word in enumerate(text.split()))
@@ -110,14 +119,14 @@ def test_joined_sentences_keep_each_words_place_and_frames() -> None:
         assert [WORDS[label - 1] for label in named] == text.split()
         seen.add(text)
     assert len(seen) > 20
-    assert join(clips[0], clips, 0.0, random) == [(clips[0], 0, 75, texts[0])]
+    assert concatenate(clips[0], clips, 0.0, random) == [(clips[0], 0, 75, texts[0])]
 
 
-def test_joined_sentences_may_end_early_but_never_lack_a_word() -> None:
+def test_concatenations_may_end_early_but_never_lack_a_word() -> None:
     long, short = spoken(), spoken("stop it")
     for seed in range(20):
         for first in (long, short):
-            pieces = join(first, [long, short], 0.5, np.random.default_rng(seed))
+            pieces = concatenate(first, [long, short], 0.5, np.random.default_rng(seed))
             said = " ".join(piece.text for piece in pieces).split()
             assert said[1] in {"blue", "it"}
             assert len(said) == len(pieces[-1].utterance.words), "what is shown to the end is all said"
@@ -126,19 +135,19 @@ def test_joined_sentences_may_end_early_but_never_lack_a_word() -> None:
 
 def test_a_seam_is_in_the_middle_between_two_words() -> None:
     words = (WordTime("bin", 0.4, 0.6), WordTime("blue", 0.8, 1.0))
-    assert gap(replace(spoken(), words=words), 1) == round(0.7 * 25)
+    assert boundary(replace(spoken(), words=words), 1) == round(0.7 * 25)
 
 
-def test_an_item_is_joined_of_clips_of_its_talker_alone() -> None:
+def test_an_item_is_concatenated_of_clips_of_its_speaker_alone() -> None:
     cache = Unread()
-    mine, yours = spoken(), replace(spoken("lay red by a one soon"), id="s2/y", talker="s2")
-    augmentation = Augmentation(join=1.0, seam=1.0, speed=0, time_jitter=0)
+    mine, yours = spoken(), replace(spoken("lay red by a one soon"), id="s2/y", speaker="s2")
+    augmentation = Augmentation(concatenation=1.0, switch=1.0, speed=0, time_jitter=0)
     apart = Clips(cache, [mine, yours], WORDS, augmentation)  # type: ignore[arg-type]
     assert [apart[0].text, apart[1].text] == [mine.text, yours.text]
-    together = Clips(cache, [mine, replace(yours, talker="s1")], WORDS, augmentation)  # type: ignore[arg-type]
+    together = Clips(cache, [mine, replace(yours, speaker="s1")], WORDS, augmentation)  # type: ignore[arg-type]
     texts = {together[:][0].text for together.seed in ((0, epoch) for epoch in range(20))}
     assert len(texts) > 10
-    whole = Clips(cache, [mine], WORDS, replace(augmentation, join=0))  # type: ignore[arg-type]
+    whole = Clips(cache, [mine], WORDS, replace(augmentation, concatenation=0))  # type: ignore[arg-type]
     assert whole[0].text == mine.text
 
 
@@ -159,18 +168,18 @@ def test_jitter_drops_and_doubles_in_order() -> None:
 
 
 def test_shift_and_mirror_move_all_frames_alike() -> None:
-    regions = np.random.default_rng(0).integers(0, 255, (4, 100, 150), np.uint8)
+    crops = np.random.default_rng(0).integers(0, 255, (4, 100, 150), np.uint8)
     seen = set()
     for seed in range(40):
-        moved = move(regions, Augmentation(shift=3, rotation=0, scale=0, stretch=0), np.random.default_rng(seed))
-        assert moved.shape == regions.shape
+        moved = move(crops, Augmentation(shift=3, rotation=0, scale=0, stretch=0), np.random.default_rng(seed))
+        assert moved.shape == crops.shape
         matches = [
             (dy, dx, flip)
             for dy in range(-3, 4)
             for dx in range(-3, 4)
             for flip in (False, True)
             if np.array_equal(
-                moved[:, 5:-5, 5:-5], (regions[:, :, ::-1] if flip else regions)[:, 5 + dy : 95 + dy, 5 + dx : 145 + dx]
+                moved[:, 5:-5, 5:-5], (crops[:, :, ::-1] if flip else crops)[:, 5 + dy : 95 + dy, 5 + dx : 145 + dx]
             )
         ]
         assert len(matches) == 1
@@ -180,34 +189,34 @@ def test_shift_and_mirror_move_all_frames_alike() -> None:
 
 
 def test_turns_and_sizes_keep_the_middle_and_stay_within_their_limits() -> None:
-    region = np.zeros((1, 100, 150), np.uint8)
-    region[0, 46:54, 40:110] = 255  # a bar, 8 by 70, in the middle
+    crop = np.zeros((1, 100, 150), np.uint8)
+    crop[0, 46:54, 40:110] = 255  # a bar, 8 by 70, in the middle
     still = Augmentation(shift=0, mirror=False, rotation=0, scale=0, stretch=0)
-    assert np.array_equal(move(region, still, np.random.default_rng(0)), region)
+    assert np.array_equal(move(crop, still, np.random.default_rng(0)), crop)
     for seed in range(20):
-        turned = move(region, replace(still, rotation=10), np.random.default_rng(seed))[0]
+        turned = move(crop, replace(still, rotation=10), np.random.default_rng(seed))[0]
         ys, xs = np.nonzero(turned > 127)
         slope = np.polyfit(xs, ys, 1)[0]
         assert abs(slope) <= math.tan(math.radians(10)) + 0.01
         assert ys.mean() == pytest.approx(49.5, abs=0.5)
         assert xs.mean() == pytest.approx(74.5, abs=0.5)
-        sized = move(region, replace(still, scale=0.2), np.random.default_rng(seed))[0]
+        sized = move(crop, replace(still, scale=0.2), np.random.default_rng(seed))[0]
         assert math.exp(-0.2) * 560 * math.exp(-0.2) * 0.8 < (sized > 127).sum() < 560 * math.exp(0.4) * 1.2
-    areas = {int((move(region, replace(still, scale=0.2), np.random.default_rng(s)) > 127).sum()) for s in range(20)}
+    areas = {int((move(crop, replace(still, scale=0.2), np.random.default_rng(s)) > 127).sum()) for s in range(20)}
     assert max(areas) > 1.3 * min(areas)
 
 
 def test_pace_keeps_order_and_the_fewest_frames() -> None:
     lengths = set()
     for seed in range(30):
-        frames = pace(np.arange(10, 60), 20, 0.1, np.random.default_rng(seed))
+        frames = perturb_speed(np.arange(10, 60), 20, 0.1, np.random.default_rng(seed))
         assert (np.diff(frames) >= 0).all()
         assert frames[0] == 10
         assert frames[-1] >= 58
         lengths.add(len(frames))
     assert math.floor(50 * math.exp(-0.1)) <= min(lengths) < 48
     assert 52 < max(lengths) <= math.ceil(50 * math.exp(0.1))
-    assert len(pace(np.arange(50), 60, 0.1, np.random.default_rng(0))) == 60
+    assert len(perturb_speed(np.arange(50), 60, 0.1, np.random.default_rng(0))) == 60
 
 
 def test_changes_grow_but_shift_mirror_and_jitter_stay() -> None:
@@ -230,32 +239,32 @@ def test_light_is_the_same_plane_for_all_frames() -> None:
 
 def test_the_same_seed_gives_the_same_sample_and_another_epoch_another() -> None:
     def draw(epoch: int) -> Sample:
-        cuts = frozenset({0})
-        return Clips(Unread(), [spoken()], WORDS, Augmentation(), cuts, (3, epoch))[0]  # type: ignore[arg-type]
+        spans = frozenset({0})
+        return Clips(Unread(), [spoken()], WORDS, Augmentation(), spans, (3, epoch))[0]  # type: ignore[arg-type]
 
-    assert torch.equal(draw(1).regions, draw(1).regions)
-    assert draw(1).regions.shape != draw(2).regions.shape or not torch.equal(draw(1).regions, draw(2).regions)
+    assert torch.equal(draw(1).crops, draw(1).crops)
+    assert draw(1).crops.shape != draw(2).crops.shape or not torch.equal(draw(1).crops, draw(2).crops)
 
 
 def test_batches_are_padded_and_carry_true_lengths() -> None:
     cache = Unread()
     utterances = [spoken("bin blue", 30), spoken("lay green at", 50)]
     batch = collate([Clips(cache, utterances, WORDS)[i] for i in range(2)])  # type: ignore[arg-type]
-    assert batch.regions.shape == (2, 1, 50, 100, 150)
+    assert batch.crops.shape == (2, 1, 50, 100, 150)
     assert batch.lengths.tolist() == [30, 50]
-    assert not batch.regions[0, :, 30:].any()
+    assert not batch.crops[0, :, 30:].any()
     assert (batch.words[0, 30:] == NO_WORD).all(), "padding reaches no loss"
     assert batch.target_lengths.tolist() == [8, 12]
     assert batch.classes.tolist() == encode("bin blue") + encode("lay green at")
     assert batch.texts == ("bin blue", "lay green at")
 
 
-def test_cuts_and_sentences_are_not_mixed_and_none_is_lost() -> None:
-    cuts = frozenset(range(0, 50, 3))
-    clips = Clips(Unread(), [spoken()] * 50, WORDS, Augmentation(), cuts, (0, 1))  # type: ignore[arg-type]
-    sampler = CutsApart(clips, 8)
+def test_spans_and_sentences_are_not_mixed_and_none_is_lost() -> None:
+    spans = frozenset(range(0, 50, 3))
+    clips = Clips(Unread(), [spoken()] * 50, WORDS, Augmentation(), spans, (0, 1))  # type: ignore[arg-type]
+    sampler = SpansApart(clips, 8)
     batches = list(sampler)
     assert len(batches) == len(sampler)
     assert sorted(index for batch in batches for index in batch) == list(range(50))
-    assert all(len({index in cuts for index in batch}) == 1 for batch in batches)
+    assert all(len({index in spans for index in batch}) == 1 for batch in batches)
     assert batches == list(sampler), "the same epoch has the same order"

@@ -21,10 +21,10 @@ from gunileo.training import export
 from gunileo.training.export import export_model, export_onnx, rounded
 from gunileo.training.model import LabialCNN, ModelConfig, load_weights, parameters
 from gunileo.util.files import FileError
-from gunileo.vision.mouth import normalise, read_regions
+from gunileo.vision.mouth import normalise, read_crops
 
 TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
-WIDE = replace(TRAINED, shrink=2, feedback=True)
+WIDE = replace(TRAINED, shrink=2, self_conditioning=True)
 
 
 def trained_looking(config: ModelConfig) -> LabialCNN:
@@ -48,23 +48,23 @@ def model(request: pytest.FixtureRequest) -> LabialCNN:
 @pytest.fixture(scope="module")
 def onnx_file(model: LabialCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "tiny.onnx"
-    export_onnx(model, path, licence="CC0")
+    export_onnx(model, path, license="CC0")
     return path
 
 
 @pytest.mark.parametrize(("clips", "frames"), [(1, 75), (1, 1), (1, 40), (3, 23), (5, 7)])
 def test_same_output_as_pytorch(model: LabialCNN, onnx_file: Path, clips: int, frames: int) -> None:
-    regions = torch.randn(clips, 1, frames, 100, 150, generator=torch.Generator().manual_seed(1))
+    crops = torch.randn(clips, 1, frames, 100, 150, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
-    output, *others = session.run(None, {"regions": regions.numpy()})
+    output, *others = session.run(None, {"regions": crops.numpy()})
     with torch.no_grad():
-        exact, original = rounded(model)(regions), model(regions)
-        heard = rounded(model).recur(rounded(model).convolve(regions))
+        exact, original = rounded(model)(crops), model(crops)
+        expected = rounded(model).recur(rounded(model).convolve(crops))
     assert [one.name for one in session.get_outputs()][1:] == ["features", "words"][: len(others)]
-    np.testing.assert_allclose(others[0], heard.features.numpy(), atol=1e-4)
-    assert (len(others) == 2) == (heard.words is not None) == model.config.feedback
-    if heard.words is not None:
-        np.testing.assert_allclose(others[1], heard.words.log_softmax(-1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(others[0], expected.features.numpy(), atol=1e-4)
+    assert (len(others) == 2) == (expected.words is not None) == model.config.self_conditioning
+    if expected.words is not None:
+        np.testing.assert_allclose(others[1], expected.words.log_softmax(-1).numpy(), atol=1e-4)
     assert output.shape == (clips, frames, len(CLASSES))
     np.testing.assert_allclose(output, exact.numpy(), atol=1e-4)
     np.testing.assert_allclose(output, original.numpy(), atol=0.05)  # what rounding to float16 may cost
@@ -84,13 +84,13 @@ def test_published_layers_and_half_the_size(onnx_file: Path, model: LabialCNN) -
 def test_metadata(onnx_file: Path) -> None:
     metadata = onnxruntime.InferenceSession(onnx_file).get_modelmeta().custom_metadata_map
     assert json.loads(metadata["gunileo_classes"]) == list(CLASSES)
-    assert {key: metadata[key] for key in ("fps", "height", "width", "normalisation", "name", "licence")} == {
+    assert {key: metadata[key] for key in ("fps", "height", "width", "normalisation", "name", "license")} == {
         "fps": "25",
         "height": "100",
         "width": "150",
         "normalisation": "clip",
         "name": "tiny",
-        "licence": "CC0",
+        "license": "CC0",
     }
     config = json.loads(metadata["config"])
     assert config["channels"] == [4, 6, 8]
@@ -117,12 +117,10 @@ def test_failed_export_leaves_nothing(model: LabialCNN, tmp_path: Path) -> None:
 def test_published_configuration_exports(tmp_path: Path) -> None:
     model = trained_looking(ModelConfig())
     export_onnx(model, tmp_path / "labial.onnx")
-    regions = torch.randn(1, 1, 30, 100, 150)
+    crops = torch.randn(1, 1, 30, 100, 150)
     session = onnxruntime.InferenceSession(tmp_path / "labial.onnx")
     with torch.no_grad():
-        np.testing.assert_allclose(
-            session.run(None, {"regions": regions.numpy()})[0], rounded(model)(regions), atol=1e-4
-        )
+        np.testing.assert_allclose(session.run(None, {"regions": crops.numpy()})[0], rounded(model)(crops), atol=1e-4)
 
 
 def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: Path) -> None:
@@ -130,7 +128,7 @@ def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: 
     assert export_model("labial-wide", path) < 1e-3
     metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert metadata["name"] == "labial-wide"
-    assert "GRID talker s1" in metadata["trained_on"]
+    assert "GRID speaker s1" in metadata["trained_on"]
     assert "CC BY 4.0" in metadata["attribution"]
     shipped, exported = load_model("labial-wide"), load_model(path)
     assert exported.calibrations == shipped.calibrations
@@ -138,9 +136,9 @@ def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: 
 
 
 def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(shared: Path, tmp_path: Path) -> None:
-    regions = read_regions(shared / "grid" / "s1" / "bbaf2n.mpg")
+    crops = read_crops(shared / "grid" / "s1" / "bbaf2n.mpg")
     export_model("labial-wide", tmp_path / "labial-wide.onnx")
-    np.save(tmp_path / "regions.npy", regions)
+    np.save(tmp_path / "crops.npy", crops)
     page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
     code = page.split("```python\n")[1].split("```")[0]
     assert "gunileo" not in code.replace("gunileo_classes", "")
@@ -148,8 +146,8 @@ def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(sh
     assert done.stdout == "bin blue at f two now\n"
     network = load_weights(weights_of("labial-wide"))
     with torch.no_grad():
-        exact = network(torch.from_numpy(normalise(regions))[None]).numpy()
-    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(regions), exact, atol=1e-3)
+        exact = network(torch.from_numpy(normalise(crops))[None]).numpy()
+    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(crops), exact, atol=1e-3)
 
 
 @pytest.mark.parametrize("difference", [0.1, float("nan")])

@@ -20,14 +20,14 @@ from gunileo.inference import registry
 from gunileo.inference.confidence import Calibration
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError, ModelInfo
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.export import describe_calibration, export_onnx, rounded
 from gunileo.training.fine_tune import settings_from, teaching
+from gunileo.training.initialise import initialise
 from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
-from gunileo.training.origin import begin
 from gunileo.training.train import Training, balanced, train
 
-LAYOUT = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
+ARCHITECTURE = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
 CALIBRATIONS = {how: Calibration((1.0, -1.0, -1.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), -2.0, 33) for how in ("greedy",)}
 UNDECIDED = Calibration((0.0, 0.0, 0.0), (0.1, 0.9, 0.2), (0.3, 0.8, 0.1), 0.0, 33)  # every clip's score is 0
@@ -41,7 +41,7 @@ QUICK = {"epochs": 1, "batch_size": 2, "precision": "32-true", "workers": 0, "de
 def network() -> LabialCNN:
     """One that spells a letter in every frame, as one that spells nothing ends a run."""
     torch.manual_seed(0)
-    network = LabialCNN(LAYOUT).eval()
+    network = LabialCNN(ARCHITECTURE).eval()
     network.classes.bias.data[LETTER] = 20
     return network
 
@@ -62,7 +62,7 @@ def shelf(network: LabialCNN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-def adapt(cache_folder: Path, run: Path, settings: Settings) -> Path:
+def adapt(cache_folder: Path, run: Path, settings: TrainingConfig) -> Path:
     cache = Cache(cache_folder)
     return train(cache, cache.utterances[:4], cache.utterances[4:], run, settings)
 
@@ -79,17 +79,17 @@ def test_a_shipped_models_layout_and_an_adaptations_settings(shelf: Path) -> Non
     assert (settings.channels, settings.normalise) == ((2, 2, 3), False)
     assert settings.frozen
     assert settings.keep_last, "one or two validation clips can't choose an epoch"
-    assert settings.epochs < Settings().epochs
-    assert settings.augmentation.join == 0
+    assert settings.epochs < TrainingConfig().epochs
+    assert settings.augmentation.concatenation == 0
     assert settings_from("tiny", clips=5).samples == 5 * 6 < settings.samples
-    assert settings.beside, "or the talker of before is forgotten"
-    assert not teaching("tiny", takes=5).beside, "nobody else is to be read"
+    assert settings.fallback, "or the speaker of before is forgotten"
+    assert not teaching("tiny", recordings=5).fallback, "nobody else is to be read"
 
 
-def test_a_known_talkers_clips_beside_the_new_ones_let_more_be_learnt() -> None:
-    alone, beside = (settings_from("labial-wide", talkers) for talkers in (1, 2))
-    assert (alone.epochs, alone.samples, alone.learning_rate, alone.hear_from) == (10, 60, 5e-4, 0)
-    assert (beside.epochs, beside.samples, beside.learning_rate, beside.hear_from) == (12, 100, 1e-3, 5)
+def test_a_known_speakers_clips_beside_the_new_ones_let_more_be_learnt() -> None:
+    alone, several = (settings_from("labial-wide", speakers) for speakers in (1, 2))
+    assert (alone.epochs, alone.samples, alone.learning_rate, alone.pseudo_align_from) == (10, 60, 5e-4, 0)
+    assert (several.epochs, several.samples, several.learning_rate, several.pseudo_align_from) == (12, 100, 1e-3, 5)
 
 
 def test_a_changed_first_model_is_told_before_any_training(shelf: Path) -> None:
@@ -100,24 +100,24 @@ def test_a_changed_first_model_is_told_before_any_training(shelf: Path) -> None:
 
 def test_a_cheap_layout_learns_with_all_its_weights() -> None:
     settings = settings_from("labial-wide")
-    assert settings.feedback
+    assert settings.self_conditioning
     assert not settings.frozen
     assert settings.word_weight > 0
-    assert settings.augmentation.join > 0
+    assert settings.augmentation.concatenation > 0
 
 
 def test_a_runs_layout_and_any_runs_settings(network: LabialCNN, shelf: Path, tmp_path: Path) -> None:
     save_model(network, tmp_path / "model.safetensors")
     settings = settings_from(tmp_path)
     begun = {"init": str(tmp_path / "model.safetensors"), "channels": (2, 2, 3)}
-    assert settings == Settings(**begun)
+    assert settings == TrainingConfig(**begun)
 
 
 def test_every_layout_is_gone_on_with(tmp_path: Path) -> None:
-    wide = LabialCNN(replace(LAYOUT, shrink=2, feedback=True))
+    wide = LabialCNN(replace(ARCHITECTURE, shrink=2, self_conditioning=True))
     save_model(wide, tmp_path / "model.safetensors")
     settings = settings_from(tmp_path)
-    assert (settings.shrink, settings.feedback) == (2, True)
+    assert (settings.shrink, settings.self_conditioning) == (2, True)
 
 
 def test_a_changed_file_is_not_begun_from(shelf: Path) -> None:
@@ -148,48 +148,52 @@ def test_weights_of_something_else(shelf: Path, tmp_path: Path) -> None:
         settings_from(tmp_path)
 
 
-def test_another_layout_than_the_settings(network: LabialCNN, tmp_path: Path) -> None:
+def test_another_architecture_than_the_settings(network: LabialCNN, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(network, path)
     for other in ({"channels": (2, 2, 4)}, {"normalise": False}):
-        with pytest.raises(GunileoError, match=r"model\.safetensors: has another layout"):
-            begin(str(path), replace(LAYOUT, **other))
-    assert begin(str(path), replace(LAYOUT, hidden=256, dropout=0.1)).config == replace(LAYOUT, dropout=0.1)
+        with pytest.raises(GunileoError, match=r"model\.safetensors: has another architecture"):
+            initialise(str(path), replace(ARCHITECTURE, **other))
+    other = replace(ARCHITECTURE, dropout=0.1)
+    assert initialise(str(path), replace(other, hidden=256)).config == other
 
 
 def test_the_same_words_keep_their_head_and_others_get_a_new_one(network: LabialCNN, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(network, path)
-    assert differing(begin(str(path), LAYOUT), network) == set()
-    other = begin(str(path), replace(LAYOUT, words=("bin", "green", "red")))
+    assert differing(initialise(str(path), ARCHITECTURE), network) == set()
+    other = initialise(str(path), replace(ARCHITECTURE, words=("bin", "green", "red")))
     assert other.words is not None
     assert other.words.out_features == 4
     other.words = network.words
     assert differing(other, network) == set(), "all but the head is taken over"
     save_model(network.fold(), path)
-    fresh = begin(str(path), replace(LAYOUT, normalise=False))
+    fresh = initialise(str(path), replace(ARCHITECTURE, normalise=False))
     assert fresh.words is not None, "a shipped model has none"
 
 
 def test_words_that_are_fed_back_are_kept_if_they_can_be(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network, path = LabialCNN(replace(LAYOUT, shrink=2, feedback=True)).eval(), tmp_path / "model.safetensors"
+    network, path = (
+        LabialCNN(replace(ARCHITECTURE, shrink=2, self_conditioning=True)).eval(),
+        tmp_path / "model.safetensors",
+    )
     save_model(network, path)
     for words in (("bin", "blue"), ("blue",), ()):
-        assert differing(begin(str(path), replace(network.config, words=words)), network) == set()
-    other = begin(str(path), replace(network.config, words=("bin", "green", "red")))
+        assert differing(initialise(str(path), replace(network.config, words=words)), network) == set()
+    other = initialise(str(path), replace(network.config, words=("bin", "green", "red")))
     assert other.words is not None
     assert other.words.out_features == 4
-    heard, before = other.second.weight_ih_l0, network.second.weight_ih_l0
-    assert torch.equal(heard[:, :16], before[:, :16]), "of the first GRU it hears what it did"
-    assert heard.shape[1] == 16 + 4
+    fresh, before = other.second.weight_ih_l0, network.second.weight_ih_l0
+    assert torch.equal(fresh[:, :16], before[:, :16]), "the weights of the first GRU stay"
+    assert fresh.shape[1] == 16 + 4
 
 
 def test_clips_without_word_times_cant_teach_a_layout_that_names_words(synthetic_cache: Path, tmp_path: Path) -> None:
     cache = Cache(synthetic_cache)
     silent = [replace(clip, words=()) for clip in cache.utterances]
-    with pytest.raises(GunileoError, match="--layout labial"):
-        train(cache, silent[:4], silent[4:], tmp_path / "run", replace(Settings(feedback=True), **QUICK))
+    with pytest.raises(GunileoError, match="--architecture labial"):
+        train(cache, silent[:4], silent[4:], tmp_path / "run", replace(TrainingConfig(self_conditioning=True), **QUICK))
     assert not (tmp_path / "run").exists()
 
 
@@ -219,13 +223,13 @@ def test_the_first_model_reads_on_beside_the_new_one(shelf: Path, synthetic_cach
     run, alone = tmp_path / "run", tmp_path / "alone"
     settings = replace(settings_from("tiny"), **QUICK, samples=4)
     adapt(synthetic_cache, run, settings)
-    assert (run / "before.onnx").read_bytes() == (shelf / "tiny.onnx").read_bytes()
+    assert (run / "fallback.onnx").read_bytes() == (shelf / "tiny.onnx").read_bytes()
     for name in (run, run / "model.onnx"):
         reader = load_model(name)
-        assert reader.before is not None
-        assert (reader.before.checksum, reader.before.calibrations) == (load_model("tiny").checksum, CALIBRATIONS)
-    adapt(synthetic_cache, alone, replace(settings, beside=False))
-    assert load_model(alone).before is None
+        assert reader.fallback is not None
+        assert (reader.fallback.checksum, reader.fallback.calibrations) == (load_model("tiny").checksum, CALIBRATIONS)
+    adapt(synthetic_cache, alone, replace(settings, fallback=False))
+    assert load_model(alone).fallback is None
 
 
 def test_other_sentences_are_not_left_to_the_first_model(shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
@@ -233,7 +237,7 @@ def test_other_sentences_are_not_left_to_the_first_model(shelf: Path, synthetic_
     said = [replace(utterance, text="lights on", words=()) for utterance in cache.utterances]
     settings = replace(settings_from("tiny"), **QUICK, samples=4)
     train(cache, said[:4], said[4:], tmp_path / "run", settings)
-    assert load_model(tmp_path / "run").before is None
+    assert load_model(tmp_path / "run").fallback is None
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -241,26 +245,26 @@ def test_a_clip_is_read_by_the_network_that_knows_it_or_that_it_goes_better_with
     network: LabialCNN, synthetic_cache: Path, tmp_path: Path, swapped: bool
 ) -> None:
     cache = Cache(synthetic_cache)
-    regions = cache.load(cache.utterances[0])
+    crops = cache.load(cache.utterances[0])
     readers = []
     for name, bias in (("certain", 20.0), ("undecided", 4.0)):
         network.classes.bias.data[LETTER] = bias
         export_onnx(network, tmp_path / f"{name}.onnx")
         readers.append(load_model(tmp_path / f"{name}.onnx"))
     certain, undecided = (replace(reader, calibrations=NEVER_SURE) for reader in readers)
-    both = replace(undecided, before=certain) if swapped else replace(certain, before=undecided)
+    both = replace(undecided, fallback=certain) if swapped else replace(certain, fallback=undecided)
     network.classes.bias.data[BLANK] = 40.0
     export_onnx(network, tmp_path / "silent.onnx")
     silent = replace(load_model(tmp_path / "silent.onnx"), calibrations=NEVER_SURE)
-    for mute in (replace(silent, before=certain), replace(certain, before=silent)):
-        assert mute.read(regions, "greedy") == certain.read(regions, "greedy"), "nothing is never the better reading"
+    for mute in (replace(silent, fallback=certain), replace(certain, fallback=silent)):
+        assert mute.read(crops, "greedy") == certain.read(crops, "greedy"), "nothing is never the better reading"
     for how, fits in (("greedy", certain), ("grammar", undecided)):  # of one letter, no sentence can be made
-        assert both.best_heard(regions, how).reader.checksum == fits.checksum
-        assert both.read(regions, how) == fits.read(regions, how)
-        assert both.transcribe_regions(regions, "clip", how).text == fits.read(regions, how).text
-        assert both.before is not None
-        known = replace(both, before=replace(both.before, calibrations=ALWAYS_SURE))
-        assert known.read(regions, how) == known.before.read(regions, how), "it knows the talker"
+        assert both.best_prediction(crops, how).reader.checksum == fits.checksum
+        assert both.read(crops, how) == fits.read(crops, how)
+        assert both.transcribe_crops(crops, "clip", how).text == fits.read(crops, how).text
+        assert both.fallback is not None
+        known = replace(both, fallback=replace(both.fallback, calibrations=ALWAYS_SURE))
+        assert known.read(crops, how) == known.fallback.read(crops, how), "it knows the speaker"
 
 
 def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
@@ -270,12 +274,12 @@ def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
     assert load_model(tmp_path / "run").calibrations == CALIBRATIONS
 
 
-def test_a_talker_with_more_clips_is_drawn_somewhat_more(synthetic_cache: Path) -> None:
+def test_a_speaker_with_more_clips_is_drawn_somewhat_more(synthetic_cache: Path) -> None:
     clips = Cache(synthetic_cache).utterances
-    one, two = ([clip for clip in clips if clip.talker == talker] for talker in ("s1", "s2"))
+    one, two = ([clip for clip in clips if clip.speaker == speaker] for speaker in ("s1", "s2"))
     many = [replace(clip, id=f"{clip.id}{copy}") for copy in range(10) for clip in one]
     drawn = balanced([*many, *two[:1]], 10, np.random.default_rng(0))
-    often = Counter(clip.talker for clip in drawn)
+    often = Counter(clip.speaker for clip in drawn)
     assert often == {"s1": round(10 * len(many) ** 0.3), "s2": 10}
     assert often["s1"] > 20
     alone = balanced(one, len(one) + 1, np.random.default_rng(0))
@@ -289,13 +293,13 @@ def test_an_epoch_has_its_samples_all_as_hard_as_they_get(shelf: Path, synthetic
     first, second = fit.clips(0), fit.clips(1)
     assert len(first) == len(second) == 100
     assert first.augmentation == settings.augmentation
-    assert len(first.cuts) / 100 == pytest.approx(settings.cuts_at_end, abs=0.15)
-    assert first.cuts != second.cuts
+    assert len(first.spans) / 100 == pytest.approx(settings.spans_at_end, abs=0.15)
+    assert first.spans != second.spans
 
 
 def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    arguments = ("train", synthetic_cache, "-o", folder, "--device", "cpu", "--epochs", 1, "--talkers", "s2")
+    arguments = ("train", synthetic_cache, "-o", folder, "--device", "cpu", "--epochs", 1, "--speakers", "s2")
     code, out, err = run(*arguments, "--init", "tinny")
     assert (code, len(err.splitlines())) == (1, 1), err
     assert "tinny: no weights there" in err
@@ -303,14 +307,14 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     code, out, err = run(*arguments, "--init", "tiny")
     assert code == 0, err
     assert "2 clips to train on, 1 to validate on" in out
-    assert "the last epoch's model, tiny beside it" in out
+    assert "the last epoch's model, with tiny as its fallback" in out
     begun, settings = settings_from("tiny"), json.loads((folder / "settings.json").read_text())
-    assert (settings["epochs"], settings["frozen"], settings["beside"]) == (1, True, True)
+    assert (settings["epochs"], settings["frozen"], settings["fallback"]) == (1, True, True)
     assert settings["learning_rate"] == begun.learning_rate, "not the default of a run from nothing"
     assert settings["samples"] == 2 * 6 < begun.samples, "two clips are seen six times each"
     both = ("train", synthetic_cache, "-o", tmp_path / "both", "--device", "cpu", "--epochs", 1)
     code, out, err = run(*both, "--init", "tiny")
     assert code == 0, err
-    assert re.search("^of each talker, to train on: s1 [23], s2 [23]$", out, re.MULTILINE)
+    assert re.search("^of each speaker, to train on: s1 [23], s2 [23]$", out, re.MULTILINE)
     settings = json.loads((tmp_path / "both" / "settings.json").read_text())
-    assert settings["learning_rate"] == settings_from("tiny", talkers=2).learning_rate != begun.learning_rate
+    assert settings["learning_rate"] == settings_from("tiny", speakers=2).learning_rate != begun.learning_rate

@@ -8,12 +8,12 @@ import torch
 from safetensors import safe_open
 
 from gunileo.errors import GunileoError
-from gunileo.training.model import LAYOUTS, LabialCNN, ModelConfig, load_weights, parameters, save_model
+from gunileo.training.model import ARCHITECTURES, LabialCNN, ModelConfig, load_weights, parameters, save_model
 
 SMALL = ModelConfig(channels=(2, 3, 4), hidden=8, normalise=True, words=("bin", "lay"), feature_dropout=0.3)
 
 
-WIDE = replace(SMALL, shrink=2, feedback=True)
+WIDE = replace(SMALL, shrink=2, self_conditioning=True)
 
 
 def small(config: ModelConfig = SMALL) -> LabialCNN:
@@ -120,12 +120,12 @@ def test_shrinking_shows_means_of_pixels() -> None:
 
 def test_the_shipped_layouts() -> None:
     words = tuple(f"word{index}" for index in range(51))
-    wide = LabialCNN(replace(LAYOUTS["labial-wide"], words=words))
+    wide = LabialCNN(replace(ARCHITECTURES["labial-wide"], words=words))
     assert wide.gru.input_size == 64 * 3 * 4
     assert parameters(wide) < 10e6
-    assert LAYOUTS["labial"] == ModelConfig()
+    assert ARCHITECTURES["labial"] == ModelConfig()
     with pytest.raises(ValueError, match="names none"):
-        LabialCNN(LAYOUTS["labial-wide"])
+        LabialCNN(ARCHITECTURES["labial-wide"])
 
 
 @pytest.mark.parametrize("config", [SMALL, WIDE])

@@ -20,11 +20,11 @@ from pathlib import Path
 from gunileo.training.augmentation import Augmentation
 from gunileo.errors import GunileoError
 from gunileo.corpus.cache import Cache
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.train import train
 cache = Cache(sys.argv[1])
 mixed = [replace(clip, words=()) if number == 1 else clip for number, clip in enumerate(cache.utterances)]
-settings = Settings(epochs=2, batch_size=3, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu",
+settings = TrainingConfig(epochs=2, batch_size=3, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu",
                     dropout=0.0, feature_dropout=0.0, learning_rate=1e-4)
 try:
     train(cache, mixed[:4], mixed[4:5], Path(sys.argv[2]), settings, resume=len(sys.argv) > 3)

@@ -18,16 +18,16 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.grid import BLANK
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.history import record
 from gunileo.training.model import LabialCNN, ModelConfig, load_weights
 from gunileo.training.train import Training, train
 from gunileo.vision.mouth import normalise
 
-TINY = Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+TINY = TrainingConfig(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 
 
-def run(cache_folder: Path, folder: Path, settings: Settings = TINY, resume: bool = False) -> Path:
+def run(cache_folder: Path, folder: Path, settings: TrainingConfig = TINY, resume: bool = False) -> Path:
     cache = Cache(cache_folder)
     try:
         return train(cache, cache.utterances[:4], cache.utterances[4:], folder, settings, resume)
@@ -68,10 +68,10 @@ def test_losses_are_positive_and_fall(finished: Path) -> None:
 
 def test_onnx_and_weights_are_the_same_network(finished: Path, synthetic_cache: Path) -> None:
     cache = Cache(synthetic_cache)
-    regions = cache.load(cache.utterances[0])
-    read = load_model(finished).log_probabilities(regions)
+    crops = cache.load(cache.utterances[0])
+    read = load_model(finished).log_probabilities(crops)
     with torch.inference_mode():
-        expected = load_weights(finished / "model.safetensors")(torch.from_numpy(normalise(regions))[None]).numpy()
+        expected = load_weights(finished / "model.safetensors")(torch.from_numpy(normalise(crops))[None]).numpy()
     assert np.abs(read - expected).max() < 1e-2, "weights are rounded to float16 in the ONNX file"
 
 
@@ -108,7 +108,8 @@ def ended_after_one(row, *rest):
     report(row, *rest)
 module._report = ended_after_one
 cache = Cache({str(synthetic_cache)!r})
-settings = module.Settings(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
+small = {{"batch_size": 2, "channels": (2, 2, 2), "precision": "32-true", "workers": 0, "device": "cpu"}}
+settings = module.TrainingConfig(epochs=2, **small)
 module.train(cache, cache.utterances[:4], cache.utterances[4:], Path({str(tmp_path / "run")!r}), settings)
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ}, capture_output=True, check=False)
@@ -155,23 +156,23 @@ def test_nothing_to_validate_on_is_said(synthetic_cache: Path, tmp_path: Path) -
 
 def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_path: Path) -> None:
     cache = Cache(synthetic_cache)
-    settings = replace(TINY, epochs=10, cuts_at_end=0.2)
+    settings = replace(TINY, epochs=10, spans_at_end=0.2)
     fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, settings)
-    shares = [len(fit.clips(epoch).cuts) / len(fit.clips(epoch)) for epoch in range(10)]
+    shares = [len(fit.clips(epoch).spans) / len(fit.clips(epoch)) for epoch in range(10)]
     assert shares[0] == 1
     assert shares[5:] == pytest.approx([0.2] * 5, abs=0.05)
     assert all(a >= b - 0.05 for a, b in pairwise(shares))
     fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, replace(settings, curriculum=0))
-    assert len(fit.clips(0).cuts) / len(fit.clips(0)) == pytest.approx(0.2, abs=0.05)
+    assert len(fit.clips(0).spans) / len(fit.clips(0)) == pytest.approx(0.2, abs=0.05)
     assert fit.clips(0).augmentation == settings.augmentation
 
 
 def test_a_layout_with_feedback_names_the_clips_words(synthetic_cache: Path, tmp_path: Path) -> None:
-    settings = replace(TINY, epochs=1, shrink=2, feedback=True)
+    settings = replace(TINY, epochs=1, shrink=2, self_conditioning=True)
     trained = load_weights(run(synthetic_cache, tmp_path / "run", settings))
     cache = Cache(synthetic_cache)
     assert trained.config.words == tuple(sorted({word.word for clip in cache.utterances for word in clip.words}))
-    assert (trained.config.shrink, trained.config.feedback) == (2, True)
+    assert (trained.config.shrink, trained.config.self_conditioning) == (2, True)
 
 
 def test_a_run_begins_from_another(finished: Path, synthetic_cache: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_run_begins_from_another(finished: Path, synthetic_cache: Path, tmp_pa
     assert all(
         torch.allclose(begun[name], weights[name]) for name in weights if "running" not in name and "num" not in name
     )
-    with pytest.raises(GunileoError, match="another layout"):
+    with pytest.raises(GunileoError, match="another architecture"):
         run(synthetic_cache, tmp_path / "other", replace(settings, channels=(2, 2, 3)))
 
 

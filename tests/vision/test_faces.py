@@ -20,22 +20,22 @@ Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def talkers() -> tuple[Pixels, Pixels]:
-    """Two talkers who say two sentences, the second one's face a little smaller; 50 frames each."""
-    other = np.stack([clips.beside(frame, 0.8) for frame in speak("lwws9a", talker=2)[0][:50]])
+def speakers() -> tuple[Pixels, Pixels]:
+    """Two speakers who say two sentences, the second one's face a little smaller; 50 frames each."""
+    other = np.stack([clips.beside(frame, 0.8) for frame in speak("lwws9a", speaker=2)[0][:50]])
     return clips.talking()[0][:50], other
 
 
 @pytest.fixture(scope="module")
-def both(talkers: tuple[Pixels, Pixels], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def both(speakers: tuple[Pixels, Pixels], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smaller face on the left, the larger on the right."""
     path = tmp_path_factory.mktemp("two") / "two.mp4"
-    write_video(path, np.concatenate(talkers[::-1], axis=2))
+    write_video(path, np.concatenate(speakers[::-1], axis=2))
     return path
 
 
-def regions(frames: Iterable[Pixels], face: Face = "largest") -> Pixels:
-    found = [region for region in mouth_stream(frames, face) if region is not None]
+def crops(frames: Iterable[Pixels], face: Face = "largest") -> Pixels:
+    found = [crop for crop in mouth_stream(frames, face) if crop is not None]
     return np.stack(found)
 
 
@@ -44,60 +44,60 @@ def difference(a: Pixels, b: Pixels) -> float:
 
 
 @pytest.mark.parametrize(("face", "whose"), [("largest", 0), ("right", 0), ("left", 1)])
-def test_the_face_that_is_asked_for(talkers: tuple[Pixels, Pixels], both: Path, face: Face, whose: int) -> None:
-    found = regions(read_frames(both), face)
+def test_the_face_that_is_asked_for(speakers: tuple[Pixels, Pixels], both: Path, face: Face, whose: int) -> None:
+    found = crops(read_frames(both), face)
     assert len(found) == 50
-    assert difference(found, regions(talkers[whose])) < 4
-    assert difference(found, regions(talkers[1 - whose])) > 8
+    assert difference(found, crops(speakers[whose])) < 4
+    assert difference(found, crops(speakers[1 - whose])) > 8
 
 
-def test_the_outermost_face_is_one_that_stays(talkers: tuple[Pixels, Pixels]) -> None:
-    passing = np.concatenate([talkers[0], talkers[1]], axis=2)
+def test_the_outermost_face_is_one_that_stays(speakers: tuple[Pixels, Pixels]) -> None:
+    passing = np.concatenate([speakers[0], speakers[1]], axis=2)
     passing[1:, :, 360:] = 0
-    assert difference(regions(passing[:30], "right"), regions(talkers[0][:30])) < 2
+    assert difference(crops(passing[:30], "right"), crops(speakers[0][:30])) < 2
 
 
-def test_all_faces_are_found_by_their_places(talkers: tuple[Pixels, Pixels], both: Path) -> None:
+def test_all_faces_are_found_by_their_places(speakers: tuple[Pixels, Pixels], both: Path) -> None:
     found = find_faces(read_frames(both), "two.mp4")
     assert list(found) == ["left", "right"]
     assert found["left"].x < 360 < found["right"].x
     assert found["left"].side < found["right"].side
     for place, whose in (("left", 1), ("right", 0)):
-        assert difference(regions(read_frames(both), found[place]), regions(talkers[whose])) < 4
-    assert list(find_faces(talkers[0], "one.mp4")) == [""]
-    three = np.concatenate([face[:, :, 72:288] for face in (talkers[1], talkers[0], talkers[1])], axis=2)
+        assert difference(crops(read_frames(both), found[place]), crops(speakers[whose])) < 4
+    assert list(find_faces(speakers[0], "one.mp4")) == [""]
+    three = np.concatenate([face[:, :, 72:288] for face in (speakers[1], speakers[0], speakers[1])], axis=2)
     assert list(find_faces(three, "three.mp4")) == ["left", "middle", "right"]
     with pytest.raises(MouthError, match=r"wall\.mp4: no face found"):
         find_faces([np.full((120, 160, 3), 90, np.uint8)] * 20, "wall.mp4")
 
 
-def test_a_face_that_comes_late_is_waited_for(talkers: tuple[Pixels, Pixels]) -> None:
-    late = np.concatenate(talkers, axis=2)
+def test_a_face_that_comes_late_is_waited_for(speakers: tuple[Pixels, Pixels]) -> None:
+    late = np.concatenate(speakers, axis=2)
     late[:20, :, 360:] = 0
     place = find_faces(late, "late.mp4")["right"]
     found = list(mouth_stream(late, place))
-    assert [region is None for region in found] == [True] * 20 + [False] * 30
+    assert [crop is None for crop in found] == [True] * 20 + [False] * 30
 
 
-def test_faces_of_a_damaged_video_are_those_before_the_damage(talkers: tuple[Pixels, Pixels]) -> None:
+def test_faces_of_a_damaged_video_are_those_before_the_damage(speakers: tuple[Pixels, Pixels]) -> None:
     def broken(frames: Iterable[Pixels]) -> Iterable[Pixels]:
         yield from frames
-        raise VideoError("x: cut short")
+        raise VideoError("x: truncated")
 
-    assert list(find_faces(broken(talkers[0]), "x")) == [""]
-    with pytest.raises(VideoError, match="cut short"):
+    assert list(find_faces(broken(speakers[0]), "x")) == [""]
+    with pytest.raises(VideoError, match="truncated"):
         find_faces(broken([]), "x")
 
 
-def test_the_outline_of_each_frame_is_told(talkers: tuple[Pixels, Pixels]) -> None:
-    frames = talkers[0].copy()
+def test_the_outline_of_each_frame_is_told(speakers: tuple[Pixels, Pixels]) -> None:
+    frames = speakers[0].copy()
     frames[20:35] = 0
     outlines: list[NDArray[np.float32] | None] = []
     found = list(mouth_stream(frames, watch=outlines.append))
     assert [one is None for one in outlines] == [one is None for one in found]
     corners = outlines[0]
     assert corners is not None
-    # The clip's mouth is about at 180, 220; a region is half as wide again as it is high.
+    # The clip's mouth is about at 180, 220; a crop is half as wide again as it is high.
     assert corners.mean(0) == pytest.approx((180, 220), abs=12)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     assert sides[0] == pytest.approx(1.5 * sides[1], rel=1e-3)
@@ -121,9 +121,9 @@ def test_a_transcript_a_face(run, both: Path, model: str, tmp_path: Path) -> Non
 
 
 def test_one_face_that_cannot_be_read_takes_no_other_with_it(
-    run, talkers: tuple[Pixels, Pixels], model: str, tmp_path: Path
+    run, speakers: tuple[Pixels, Pixels], model: str, tmp_path: Path
 ) -> None:
-    frames = np.concatenate(talkers, axis=2)
+    frames = np.concatenate(speakers, axis=2)
     frames[30:, :, 360:] = 0
     write_video(tmp_path / "leaves.mp4", frames)
     code, out, err = run(

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gunileo.vision.image import PictureError, from_png, grey, to_jpeg, to_png, warped
-from gunileo.vision.mouth import _cut
+from gunileo.vision.mouth import _crop
 
 Pixels = NDArray[np.uint8]
 
@@ -65,19 +65,19 @@ def test_jpeg_is_nearly_the_same(picture: Pixels) -> None:
     assert np.abs(found.astype(int) - picture[..., 0]).mean() < 2
 
 
-def test_a_region_goes_on_beyond_the_frame() -> None:
+def test_a_crop_goes_on_beyond_the_frame() -> None:
     frame = np.repeat(np.arange(0, 200, dtype=np.uint8)[None, :, None], 160, axis=0).repeat(3, axis=2)
-    region = _cut(frame, np.array([10, 80, 0, 0], np.float32))  # 75 pixels to the left of x = 10
-    assert not region[:, :64].any()
-    assert region[50, 65:].astype(int) == pytest.approx(np.arange(0.5, 85), abs=1)
+    crop = _crop(frame, np.array([10, 80, 0, 0], np.float32))  # 75 pixels to the left of x = 10
+    assert not crop[:, :64].any()
+    assert crop[50, 65:].astype(int) == pytest.approx(np.arange(0.5, 85), abs=1)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.4, 1.6, 2.5, 4.0])
-def test_a_region_of_a_large_frame_is_a_mean(scale: float) -> None:
+def test_a_crop_of_a_large_frame_is_a_mean(scale: float) -> None:
     columns = np.indices((700, 900))[1]
     stripes = ((columns % 2) * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
     ramp = (columns / 4).astype(np.uint8)[..., None].repeat(3, axis=2)
     pose = np.array([450, 350, 0, np.log(scale)], np.float32)
-    assert _cut(ramp, pose)[50].astype(float) == pytest.approx((450 + scale * (np.arange(150) - 74.5)) / 4, abs=1.5)
+    assert _crop(ramp, pose)[50].astype(float) == pytest.approx((450 + scale * (np.arange(150) - 74.5)) / 4, abs=1.5)
     if scale > 1.5:  # one pixel of the frame alone would be black or white
-        assert np.abs(_cut(stripes, pose).astype(int) - 127).max() < 100
+        assert np.abs(_crop(stripes, pose).astype(int) - 127).max() < 100

@@ -1,4 +1,4 @@
-"""Mouth regions: in the right place, of the right face, steady, and refused where there is none."""
+"""Mouth crops: in the right place, of the right face, steady, and refused where there is none."""
 
 import hashlib
 import os
@@ -13,13 +13,13 @@ import clips
 import cv2
 import numpy as np
 import pytest
+from crops import every_frame
 from numpy.typing import NDArray
-from regions import every_frame
 
 from gunileo.util.quiet import quiet
 from gunileo.vision import mouth
 from gunileo.vision.face import LIPS, FaceTracker
-from gunileo.vision.mouth import MouthError, contact_sheet, mouth_regions, mouth_stream, normalise, read_regions
+from gunileo.vision.mouth import MouthError, contact_sheet, mouth_crops, mouth_stream, normalise, read_crops
 from gunileo.vision.video import read_frames
 
 Pixels = NDArray[np.uint8]
@@ -27,7 +27,7 @@ SIDES = (360, 288)  # of the talking clip, width first
 
 
 def cut(frames: Iterable[Pixels]) -> Pixels:
-    return np.stack(list(mouth_regions(frames)))
+    return np.stack(list(mouth_crops(frames)))
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def talk() -> Pixels:
 
 
 @pytest.fixture(scope="module")
-def regions(talk: Pixels) -> Pixels:
-    """The regions of the talking clip; not to be written to."""
+def crops(talk: Pixels) -> Pixels:
+    """The crops of the talking clip; not to be written to."""
     return cut(talk)
 
 
 def likeness(a: Pixels, b: Pixels) -> float:
-    """The least correlation of two regions at the same place in time."""
+    """The least correlation of two crops at the same place in time."""
     return min(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]) for one, other in zip(a, b, strict=True))
 
 
@@ -52,7 +52,7 @@ def difference(a: Pixels, b: Pixels) -> float:
 
 
 def shift(a: Pixels, b: Pixels) -> float:
-    """By how many pixels the second of two regions is moved."""
+    """By how many pixels the second of two crops is moved."""
     return float(np.hypot(*cv2.phaseCorrelate(a.astype(np.float32), b.astype(np.float32))[0]))
 
 
@@ -61,9 +61,9 @@ def centre_of(weights: NDArray[np.float64]) -> tuple[float, float]:
     return float((weights * x).sum() / weights.sum()), float((weights * y).sum() / weights.sum())
 
 
-def centre_of_motion(regions: Pixels) -> tuple[float, float]:
+def centre_of_motion(crops: Pixels) -> tuple[float, float]:
     """Where most changes from frame to frame: the lips."""
-    change = cv2.GaussianBlur(np.abs(np.diff(regions.astype(np.float64), axis=0)).mean(0), (0, 0), 3)
+    change = cv2.GaussianBlur(np.abs(np.diff(crops.astype(np.float64), axis=0)).mean(0), (0, 0), 3)
     return centre_of(np.where(change > np.percentile(change, 90), change, 0))
 
 
@@ -74,21 +74,19 @@ def warped(frames: Iterable[Pixels], angle: float = 0, scale: float = 1, x: floa
     return [cv2.warpAffine(frame, matrix, SIDES, borderMode=cv2.BORDER_REPLICATE) for frame in frames]
 
 
-def test_one_grey_region_a_frame(regions: Pixels) -> None:
-    assert (regions.dtype, regions.shape) == (np.uint8, (75, 100, 150))
-    assert regions.std() > 20
+def test_one_grey_crop_a_frame(crops: Pixels) -> None:
+    assert (crops.dtype, crops.shape) == (np.uint8, (75, 100, 150))
+    assert crops.std() > 20
 
 
-def test_what_moves_is_in_the_middle(regions: Pixels) -> None:
-    assert centre_of_motion(regions) == pytest.approx((74.5, 49.5), abs=5)
+def test_what_moves_is_in_the_middle(crops: Pixels) -> None:
+    assert centre_of_motion(crops) == pytest.approx((74.5, 49.5), abs=5)
 
 
 @pytest.mark.parametrize(("angle", "scale"), [(15, 1), (-15, 1), (0, 0.7), (0, 1.4), (15, 0.7), (90, 1)])
-def test_a_turned_or_scaled_face_gives_the_same_regions(
-    talk: Pixels, regions: Pixels, angle: float, scale: float
-) -> None:
-    # A region moved by 4 pixels has a likeness of 0.87 at most.
-    assert likeness(cut(warped(talk[:20], angle, scale)), regions[:20]) > 0.94
+def test_a_turned_or_scaled_face_gives_the_same_crops(talk: Pixels, crops: Pixels, angle: float, scale: float) -> None:
+    # A crop moved by 4 pixels has a likeness of 0.87 at most.
+    assert likeness(cut(warped(talk[:20], angle, scale)), crops[:20]) > 0.94
 
 
 def test_a_still_face_stays_still(talk: Pixels) -> None:
@@ -96,23 +94,23 @@ def test_a_still_face_stays_still(talk: Pixels) -> None:
     grainy = [np.clip(talk[0] + rng.normal(0, 3, talk[0].shape), 0, 255).astype(np.uint8) for _ in range(30)]
     still = cut(grainy)
     assert max(shift(a, b) for a, b in pairwise(still)) < 0.2
-    assert max(shift(still[0], region) for region in still) < 0.6
+    assert max(shift(still[0], crop) for crop in still) < 0.6
 
 
-def test_a_moving_head_stays_in_the_middle(talk: Pixels, regions: Pixels) -> None:
+def test_a_moving_head_stays_in_the_middle(talk: Pixels, crops: Pixels) -> None:
     moving = [warped([frame], x=-40 + 2 * number)[0] for number, frame in enumerate(talk[:40])]
     # At either end, where frames to one side are missing, the smoothing lags behind.
-    assert likeness(cut(moving)[9:31], regions[9:31]) > 0.94
+    assert likeness(cut(moving)[9:31], crops[9:31]) > 0.94
 
 
 def streamed(frames: Iterable[Pixels], at_once: int) -> Pixels:
-    return np.stack([region for region in mouth_stream(frames, at_once=at_once) if region is not None])
+    return np.stack([crop for crop in mouth_stream(frames, at_once=at_once) if crop is not None])
 
 
 @pytest.mark.parametrize("at_once", [20, 25, 75])
-def test_two_halves_followed_at_once_are_as_one(talk: Pixels, regions: Pixels, at_once: int) -> None:
+def test_two_halves_followed_at_once_are_as_one(talk: Pixels, crops: Pixels, at_once: int) -> None:
     found = streamed(talk, at_once)
-    assert difference(found, regions) < 0.3
+    assert difference(found, crops) < 0.3
     np.testing.assert_array_equal(found, streamed(talk, at_once))  # whichever thread is ahead
 
 
@@ -154,8 +152,8 @@ def test_a_face_comes_and_goes_in_any_frame(talk: Pixels, start: int, end: int, 
     frames = talk[:74].copy()
     frames[start:end] = 0
     outlines: list[NDArray[np.float32] | None] = []
-    regions = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
-    assert len(regions) == len(outlines) == 74
+    crops = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
+    assert len(crops) == len(outlines) == 74
     assert between(outlines, every_frame(frames)[1]) < 1
 
 
@@ -163,8 +161,8 @@ def test_a_face_comes_and_goes_in_any_frame(talk: Pixels, start: int, end: int, 
 def test_a_long_break_is_as_long_as_it_is(talk: Pixels, at_once: int) -> None:
     frames = talk[:74].copy()
     frames[31:46] = 0
-    regions = list(mouth_stream(frames, at_once=at_once))
-    assert [region is None for region in regions] == [31 <= number < 46 for number in range(74)]
+    crops = list(mouth_stream(frames, at_once=at_once))
+    assert [crop is None for crop in crops] == [31 <= number < 46 for number in range(74)]
 
 
 def test_a_gap_is_interpolated(talk: Pixels) -> None:
@@ -180,31 +178,31 @@ def test_a_gap_is_interpolated(talk: Pixels) -> None:
         cv2.circle(frames[number], (round(x + 2 * number), round(y)), 6, (255, 255, 255), -1)
     found = cut(frames)
     assert len(found) == 36
-    for region in found[12:24]:
-        assert centre_of(region.astype(np.float64)) == pytest.approx((74.5, 49.5), abs=2)
+    for crop in found[12:24]:
+        assert centre_of(crop.astype(np.float64)) == pytest.approx((74.5, 49.5), abs=2)
     assert likeness(found[24:28], found[8:12]) > 0.94
 
 
 @pytest.mark.parametrize("start", [0, 40, 63])
-def test_half_a_second_may_be_missing_anywhere(talk: Pixels, regions: Pixels, start: int) -> None:
+def test_half_a_second_may_be_missing_anywhere(talk: Pixels, crops: Pixels, start: int) -> None:
     frames = talk.copy()
     frames[start : start + 12] = 0
     found = cut(frames)
     assert len(found) == 75
     assert not found[start : start + 12].any()
     kept = np.delete(np.arange(75), np.s_[start : start + 12])
-    assert likeness(found[kept], regions[kept]) > 0.94
+    assert likeness(found[kept], crops[kept]) > 0.94
 
 
 def test_a_longer_gap_is_refused_with_the_share(tmp_path: Path) -> None:
     path = clips.face_gone(tmp_path / "gone.mp4", 30, 43)
     with pytest.raises(MouthError, match=r"gone\.mp4: face found in 62 of 75 frames \(83%\); film one face"):
-        read_regions(path)
+        read_crops(path)
 
 
 def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mouth, "LONGEST", 20)
-    assert len(read_regions(clips.good(tmp_path / "right.mp4", 20))) == 20
+    assert len(read_crops(clips.good(tmp_path / "right.mp4", 20))) == 20
     asked = 0
 
     def counted(path: Path) -> Iterator[Pixels]:
@@ -215,7 +213,7 @@ def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(mouth, "read_frames", counted)
     with pytest.raises(MouthError, match=r"long\.mp4: over 0 minutes long; cut it into sentences"):
-        read_regions(clips.good(tmp_path / "long.mp4"))
+        read_crops(clips.good(tmp_path / "long.mp4"))
     assert asked < 50
 
 
@@ -249,7 +247,7 @@ def test_the_face_models_are_the_ones_that_the_notice_names() -> None:
 def test_no_face_at_all_is_refused(tmp_path: Path) -> None:
     for path in (clips.black(tmp_path / "black.mp4"), clips.no_face(tmp_path / "wall.mp4")):
         with pytest.raises(MouthError, match=rf"{path.name}: no face found; film one face"):
-            read_regions(path)
+            read_crops(path)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
@@ -258,17 +256,17 @@ def test_too_short(talk: Pixels, count: int) -> None:
         cut(talk[:count])
 
 
-def test_the_shortest(talk: Pixels, regions: Pixels) -> None:
-    assert likeness(cut(talk[:5]), regions[:5]) > 0.94
+def test_the_shortest(talk: Pixels, crops: Pixels) -> None:
+    assert likeness(cut(talk[:5]), crops[:5]) > 0.94
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_larger_of_two_faces(talk: Pixels, regions: Pixels, order: int) -> None:
-    # The smaller one shows other frames, so that its regions differ.
+def test_the_larger_of_two_faces(talk: Pixels, crops: Pixels, order: int) -> None:
+    # The smaller one shows other frames, so that its crops differ.
     small = [clips.beside(frame, 0.5) for frame in talk[40:60]]
     found = cut([np.concatenate(pair[::order], axis=1) for pair in zip(talk[:20], small, strict=True)])
-    assert difference(found, regions[:20]) < 1.5
-    assert difference(cut(small), regions[:20]) > 3
+    assert difference(found, crops[:20]) < 1.5
+    assert difference(cut(small), crops[:20]) > 3
 
 
 def test_a_face_that_passes_by_is_not_followed(talk: Pixels) -> None:
@@ -299,7 +297,7 @@ def test_few_frames_are_held(talk: Pixels) -> None:
             yield frame
 
     most = ahead = given = 0
-    for _ in mouth_regions(frames()):
+    for _ in mouth_crops(frames()):
         given += 1
         most, ahead = max(most, len(alive)), max(ahead, asked - given)
     assert given == 150
@@ -313,7 +311,7 @@ class Picture(np.ndarray):  # type: ignore[type-arg]
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-def test_normalised_regions_have_no_light_of_their_own() -> None:
+def test_normalised_crops_have_no_light_of_their_own() -> None:
     clip = np.random.default_rng(0).integers(60, 120, (8, 100, 150), dtype=np.uint8)
     clip[4:] += 60  # a change within the clip stays
     values = normalise(clip)
@@ -325,17 +323,17 @@ def test_normalised_regions_have_no_light_of_their_own() -> None:
     assert not normalise(np.full((5, 100, 150), 77, np.uint8)).any()
 
 
-def test_a_contact_sheet_has_a_row_a_clip(regions: Pixels) -> None:
-    sheet = contact_sheet([("first", regions), ("short", regions[:3])], columns=4)
+def test_a_contact_sheet_has_a_row_a_clip(crops: Pixels) -> None:
+    sheet = contact_sheet([("first", crops), ("short", crops[:3])], columns=4)
     assert (sheet.dtype, sheet.shape) == (np.uint8, (2 * 118, 4 * 150))
-    np.testing.assert_array_equal(sheet[18:118, :150], regions[0])
-    np.testing.assert_array_equal(sheet[18:118, 450:], regions[74])
-    np.testing.assert_array_equal(sheet[136:, 450:], regions[2])
+    np.testing.assert_array_equal(sheet[18:118, :150], crops[0])
+    np.testing.assert_array_equal(sheet[18:118, 450:], crops[74])
+    np.testing.assert_array_equal(sheet[136:, 450:], crops[2])
     assert (sheet[:18] < 128).any()  # its name is written above it
 
 
-@pytest.mark.parametrize("talker", ["s1", "s4", "s22"])
-def test_real_mouths_are_in_the_middle(shared: Path, talker: str) -> None:
-    found = read_regions(min((shared / "grid" / talker).glob("*.m*")))
+@pytest.mark.parametrize("speaker", ["s1", "s4", "s22"])
+def test_real_mouths_are_in_the_middle(shared: Path, speaker: str) -> None:
+    found = read_crops(min((shared / "grid" / speaker).glob("*.m*")))
     assert found.shape[1:] == (100, 150)
     assert centre_of_motion(found) == pytest.approx((74.5, 49.5), abs=6)

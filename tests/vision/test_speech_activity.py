@@ -35,14 +35,14 @@ def test_sentences_come_out_apart_with_rest_around_them() -> None:
     assert len(spans) == 2
     for span, (start, end) in zip(spans, [(40, 90), (115, 145)], strict=True):
         assert start - 20 < span.start < start
-        assert end < span.start + len(span.regions) < end + 20
-        assert (span.first, span.last) == (span.start, span.start + len(span.regions))
+        assert end < span.start + len(span.crops) < end + 20
+        assert (span.first, span.last) == (span.start, span.start + len(span.crops))
 
 
 def test_a_span_holds_the_frames_it_says() -> None:
     frames = [*still(30), *moving(40), *still(30)]
     (span,) = cut(frames)
-    np.testing.assert_array_equal(span.regions, frames[span.start : span.start + len(span.regions)])
+    np.testing.assert_array_equal(span.crops, frames[span.start : span.start + len(span.crops)])
 
 
 def test_a_sentence_ends_while_the_stream_goes_on_and_not_later_than_half_a_second() -> None:
@@ -65,14 +65,14 @@ def test_a_noisy_camera_is_no_movement() -> None:
 
 def test_what_was_begun_comes_out_at_the_end() -> None:
     (span,) = cut([*still(30), *moving(30)])
-    assert span.start + len(span.regions) == 60
+    assert span.start + len(span.crops) == 60
 
 
 def test_what_follows_on_demand_begins_anew() -> None:
     segmenter = Segmenter()
     first = cut([*still(20), *moving(40)], segmenter)[0]
     second = cut([*moving(40), *still(20)], segmenter)[0]
-    assert first.start + len(first.regions) == second.start == 60
+    assert first.start + len(first.crops) == second.start == 60
 
 
 def test_the_last_word_after_a_cut_is_not_lost() -> None:
@@ -87,8 +87,8 @@ def test_what_never_rests_is_cut_with_an_overlap_and_each_frame_belongs_to_one_s
     assert len(spans) > 3
     for before, after in pairwise(spans):
         assert before.last == after.first
-        assert after.start < before.last < before.start + len(before.regions), "words at the cut are whole in one"
-    assert all(len(span.regions) <= LONGEST for span in spans)
+        assert after.start < before.last < before.start + len(before.crops), "words at the cut are whole in one"
+    assert all(len(span.crops) <= LONGEST for span in spans)
     assert spans[0].first <= 20
     assert spans[-1].last == 20 + 3 * LONGEST
 
@@ -98,11 +98,11 @@ def test_a_lost_face_ends_a_sentence_and_the_next_keeps_its_place(lost: int) -> 
     gone: list[np.ndarray | None] = [None] * lost
     spans = cut([*still(20), *moving(40), *gone, *moving(40), *still(20)])
     assert [span.start for span in spans] == [spans[0].start, 60 + lost]
-    assert spans[0].start + len(spans[0].regions) == 60
+    assert spans[0].start + len(spans[0].crops) == 60
 
 
 def test_no_more_than_a_sentence_is_held() -> None:
     segmenter = Segmenter()
     for frame in [*still(1000), *moving(1000)]:
         segmenter.push(frame)
-        assert len(segmenter._regions) == len(segmenter._levels) <= LONGEST
+        assert len(segmenter._crops) == len(segmenter._levels) <= LONGEST

@@ -164,7 +164,7 @@ def test_a_file_that_was_cut_is_refused_after_its_last_frame(tmp_path: Path, suf
     cut.write_bytes(data[: len(data) // 2])
     frames = read_frames(cut)
     assert difference(next(frames), clips.talking()[0][0]) < 6
-    with pytest.raises(VideoError, match=rf"cut{suffix}: cut short, \d\.\d of \d\.\d seconds are there; copy"):
+    with pytest.raises(VideoError, match=rf"cut{suffix}: truncated, \d\.\d of \d\.\d seconds are there; copy"):
         list(frames)
 
 
@@ -173,7 +173,7 @@ def test_a_cut_mp4_is_refused_wherever_its_index_is(tmp_path: Path) -> None:
         next(read_frames(clips.truncated(tmp_path / "last.mp4")))
     frames = read_frames(clips.truncated(tmp_path / "first.mp4", index_first=True))
     next(frames)
-    with pytest.raises(VideoError, match=r"first\.mp4: (cut short|not a video, or damaged)"):
+    with pytest.raises(VideoError, match=r"first\.mp4: (truncated|not a video, or damaged)"):
         list(frames)
 
 
@@ -193,9 +193,9 @@ def test_only_containers_that_hold_each_frames_time_are_written(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("talker", "shape"), [("s1", (288, 360, 3)), ("s4", (576, 720, 3))])
-def test_real_clips_come_frame_by_frame(shared: Path, talker: str, shape: tuple[int, int, int]) -> None:
-    path = min((shared / "grid" / talker).glob("*.m*"))
+@pytest.mark.parametrize(("speaker", "shape"), [("s1", (288, 360, 3)), ("s4", (576, 720, 3))])
+def test_real_clips_come_frame_by_frame(shared: Path, speaker: str, shape: tuple[int, int, int]) -> None:
+    path = min((shared / "grid" / speaker).glob("*.m*"))
     with av.open(str(path)) as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     frames = list(read_frames(path))

@@ -31,8 +31,8 @@ def bench(
     from gunileo.inference.bench import measure
 
     with TemporaryDirectory() as folder:
-        for figure in measure(clip or _made_up(Path(folder)), model):
-            typer.echo(f"{figure.name:<30}{figure.median:8.3g} {figure.unit:<12}({figure.range})")
+        for measurement in measure(clip or _made_up(Path(folder)), model):
+            typer.echo(f"{measurement.name:<30}{measurement.median:8.3g} {measurement.unit:<12}({measurement.range})")
 
 
 def _made_up(folder: Path) -> Path:

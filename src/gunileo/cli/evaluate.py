@@ -12,7 +12,7 @@ from gunileo.inference.registry import DEFAULT
 
 _Split = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="List of utterances or talkers, one a line; or a shipped one: grid_s1_valid."),
+    typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; or a shipped one: grid_s1_valid."),
 ]
 
 
@@ -32,8 +32,8 @@ def evaluate(
       gunileo evaluate caches/s1 --split grid_s1_valid
       gunileo evaluate caches/mine --model runs/mine --grammar commands.txt --report report
 
-    Prints word and character error rates with their 95 % intervals, accuracy by place, each talker's error rates
-    and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its figures.
+    Prints word and character error rates with their 95 % intervals, per-slot accuracy, each speaker's error rates
+    and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its results.
     """
     from gunileo.corpus.split import split as chosen
     from gunileo.decoding.grammar import Grammar as Rules
@@ -48,7 +48,7 @@ def evaluate(
     if split:
         names = listed(split)
         utterances = chosen(utterances, names)
-        here = {name for utterance in utterances for name in (utterance.id, utterance.talker)}
+        here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
         if missing := set(names) - here:
             typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
     with progress("reading") as bar:
@@ -61,6 +61,6 @@ def evaluate(
         from gunileo.evaluation.report import write_report
 
         with progress("looking closer") as bar:
-            figures = measure(evaluation, reader, opened, utterances, bar, rules)
-        write_report(figures, opened, report)
+            results = measure(evaluation, reader, opened, utterances, bar, rules)
+        write_report(results, opened, report)
         typer.echo(f"{report / 'index.html'}")

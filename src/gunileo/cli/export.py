@@ -17,7 +17,7 @@ def export(
     \b
       gunileo export runs/mine -o mine.onnx
 
-    It is checked against PyTorch. Its metadata are classes, frame rate, region size, normalisation and the model's
+    It is checked against PyTorch. Its metadata are classes, frame rate, crop size, normalisation and the model's
     card.
     """
     from gunileo.training.export import export_model

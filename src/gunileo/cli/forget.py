@@ -15,7 +15,7 @@ def forget(
     \b
       gunileo forget mine
 
-    The takes that 'gunileo serve' recorded for them go too.
+    Recordings for them that were made in 'gunileo serve' go too.
     """
     from gunileo.teaching.teach import forget as remove
 

@@ -45,7 +45,9 @@ def live(
     confidence: Annotated[
         float, typer.Option(min=0, max=1, help="A sentence with less than this counts as not sure.")
     ] = 0.0,
-    delay: Annotated[bool, typer.Option("--delay", help="Tell on standard error how long each sentence took.")] = False,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Print on standard error how long each sentence took.")
+    ] = False,
 ) -> None:
     """Read your camera as you speak, and act on it.
 
@@ -74,7 +76,7 @@ def live(
         for sentence in sentences:
             sure = sentence.sure and sentence.confidence >= confidence
             typer.echo(marked(replace(sentence, sure=sure)))
-            if delay:
+            if latency:
                 took = time.monotonic() - last
                 after = took + pushed / FPS - sentence.words[-1].end
                 typer.echo(f"{took:.3f} s from the last frame, {after:.1f} s from the last word's end", err=True)

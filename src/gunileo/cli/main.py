@@ -60,7 +60,7 @@ def _gunileo(
 ) -> None:
     """Read lips: a video of a talking face goes in, the words come out. No sound is used.
 
-    Begin with one of these; each verb tells more with --help:
+    Begin with one of these; each subcommand tells more with --help:
 
     \b
       gunileo transcribe talk.mp4              print what is said
@@ -69,8 +69,8 @@ def _gunileo(
       gunileo serve                            all that in your browser
       gunileo demo                             see it all work on a made-up face
 
-    The models that come with it read the sentences of one talker well and strangers badly ("not sure: ..."). To read
-    your own commands from your own face, film each once or twice: teach.
+    The models that come with it read the sentences of one speaker well and speakers they have not seen badly ("not
+    sure: ..."). To read your own commands from your own face, film each once or twice: teach.
     """
     options.verbose = verbose
 
@@ -78,7 +78,7 @@ def _gunileo(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--verbose" in given:  # it may come after the verb, too
+    if "--verbose" in given:  # it may come after the subcommand, too
         given = ["--verbose", *(argument for argument in given if argument != "--verbose")]
     try:
         app(args=given, prog_name="gunileo")

@@ -27,10 +27,10 @@ def models() -> None:
             f"  word error rate     {info.wer_greedy:.1%} greedy, {info.wer_grammar:.1%} with the grammar\n"
             f"  character error     {info.cer_greedy:.1%} greedy, {info.cer_grammar:.1%} with the grammar\n"
             f"  measured on         {info.measured_on}\n"
-            f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth regions given\n"
+            f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth crops given\n"
             f"  trained on          {info.trained_on}\n"
             f"  size                {info.bytes[info.file] / 1e6:.1f} MB\n"
-            f"  licence             {info.licence}\n"
+            f"  license             {info.license}\n"
             f"  attribution         {info.attribution}"
         )
     for model in taught_models():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gunileo.corpus.cache import Cache
     from gunileo.decoding.ctc import How
     from gunileo.decoding.grammar import Grammar as Rules
-    from gunileo.vision.mouth import Regions
+    from gunileo.vision.mouth import Crops
 
 verbose = False  # whether errors come with their trace; the command line's --verbose sets it
 
@@ -129,16 +129,16 @@ def find_jobs(arguments: Sequence[str]) -> tuple[list[Job], bool]:
     return list(jobs.values()), failed
 
 
-def find_clips(source: Path) -> list[tuple[str, Callable[[], Regions]]]:
+def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
     """Name and loader of each clip of a cache or a folder."""
     from functools import partial
 
-    from gunileo.vision.mouth import read_regions
+    from gunileo.vision.mouth import read_crops
 
     if (source / "cache.json").is_file():
         cache = filled(source)
         return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
-    return [(job.stem.as_posix(), partial(read_regions, job.path)) for job in find_jobs([str(source)])[0]]
+    return [(job.stem.as_posix(), partial(read_crops, job.path)) for job in find_jobs([str(source)])[0]]
 
 
 def filled(path: Path) -> Cache:
@@ -152,7 +152,7 @@ def filled(path: Path) -> Cache:
 
 
 def listed(name: str) -> list[str]:
-    """What a list file names, utterances or talkers, or a shipped list by its name."""
+    """What a list file names, utterances or speakers, or a shipped list by its name."""
     from importlib.resources import as_file, files
 
     from gunileo.corpus.split import read_split

@@ -22,14 +22,14 @@ _Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard
 
 def prepare(
     source: _Source,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth regions.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
     engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
     ] = None,
 ) -> None:
-    """Cut the mouth regions of a corpus into a cache.
+    """Crop the mouths of a corpus into a cache.
 
     \b
       gunileo prepare clips -o caches/mine

@@ -17,7 +17,7 @@ def sheet(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
 ) -> None:
-    """Show mouth regions in one picture, a row a clip.
+    """Show mouth crops in one picture, a row a clip.
 
     \b
       gunileo sheet clips -o sheet.png

@@ -12,7 +12,7 @@ from gunileo.inference.registry import DEFAULT
 
 
 def teach(
-    takes: Annotated[Path, typer.Argument(metavar="TAKES", help="Folder of clips with a .txt beside each.")],
+    recordings: Annotated[Path, typer.Argument(metavar="RECORDINGS", help="Folder of clips with a .txt beside each.")],
     name: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="What to call the model.")],
     base: Annotated[
         str, typer.Option(metavar="MODEL|RUN", help="Shipped model or finished run to build on.")
@@ -24,18 +24,18 @@ def teach(
     """Teach a model your own commands, on your own face.
 
     \b
-      gunileo teach takes -o mine
+      gunileo teach recordings -o mine
 
-    One take of a command is enough for it to be recognised. Clips of GRID's sentences teach the network to read
-    your face, with --train. Then use --model NAME anywhere. Run it again when takes were added or changed. A clip that
-    can't be used is reported on standard error, the others are taught, and the exit code is 1.
+    One recording of a command is enough for it to be recognised. Clips of GRID's sentences teach the network to read
+    your face, with --train. Then use --model NAME anywhere. Run it again when recordings were added or changed.
+    A clip that can't be used is reported on standard error, the others are taught, and the exit code is 1.
     """
     from gunileo.teaching.teach import teach as run
     from gunileo.util.progress import progress
 
     with progress("teaching") as bar:
-        lesson = run(takes, name, base, train, lambda _, done, of: bar(done, of))
-    typer.echo(lesson.model.summary())
-    for _, reason in lesson.skipped:
+        enrolment = run(recordings, name, base, train, lambda _, done, of: bar(done, of))
+    typer.echo(enrolment.model.summary())
+    for _, reason in enrolment.skipped:
         complain(reason)
-    raise typer.Exit(1 if lesson.skipped else 0)
+    raise typer.Exit(1 if enrolment.skipped else 0)

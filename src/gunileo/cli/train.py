@@ -10,7 +10,7 @@ import typer
 
 from gunileo.cli.options import CacheFolder, filled, listed
 from gunileo.errors import Stopped
-from gunileo.inference.registry import BEFORE
+from gunileo.inference.registry import FALLBACK
 
 
 class _Device(StrEnum):
@@ -19,7 +19,7 @@ class _Device(StrEnum):
     cuda = "cuda"
 
 
-class _Layout(StrEnum):
+class _Architecture(StrEnum):
     labial = "labial"
     wide = "labial-wide"
 
@@ -31,16 +31,17 @@ def train(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Utterances to validate on, a list as for evaluate; a tenth of each talker's, by hash, if left out.",
+            help="Utterances to validate on, a list as for evaluate; a tenth of each speaker's, by hash, if left out.",
         ),
     ] = None,
     only: Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")] = None,
     leave_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
     ] = None,
-    talkers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Talkers to train on; all, if none.")] = None,
-    layout: Annotated[
-        _Layout | None, typer.Option(help="The published one, or that of the better shipped model; labial if left out.")
+    speakers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on; all, if none.")] = None,
+    architecture: Annotated[
+        _Architecture | None,
+        typer.Option(help="The published one, or that of the better shipped model; labial if left out."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="60 if left out.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="16 if left out.")] = None,
@@ -54,7 +55,7 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL|RUN",
-            help="Shipped model to adapt to new talkers, with settings of its own; or a finished run to begin from.",
+            help="Shipped model to adapt to new speakers, with settings of its own; or a run to train on from.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
@@ -77,9 +78,9 @@ def train(
     import torch
 
     from gunileo.corpus.split import training_parts
-    from gunileo.training.config import laid_out
+    from gunileo.training.config import from_scratch
     from gunileo.training.fine_tune import settings_from
-    from gunileo.training.model import LAYOUTS
+    from gunileo.training.model import ARCHITECTURES
     from gunileo.training.parallel import is_first
     from gunileo.training.train import train as run
 
@@ -92,24 +93,28 @@ def train(
         listed(split) if split else None,
         listed(only) if only else None,
         away,
-        talkers.split(",") if talkers else None,
+        speakers.split(",") if speakers else None,
     )
-    if init and layout:
-        raise typer.BadParameter(f"{init} has a layout of its own; leave this out", param_hint="--layout")
-    of_each = Counter(clip.talker for clip in training)
+    if init and architecture:
+        raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
+    of_each = Counter(clip.speaker for clip in training)
     fewest = min(of_each.values(), default=0)
-    settings = settings_from(init, len(of_each), fewest) if init else laid_out(LAYOUTS[layout or _Layout.labial])
+    settings = (
+        settings_from(init, len(of_each), fewest)
+        if init
+        else from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
+    )
 
     def say(line: str) -> None:
         if is_first():
             typer.echo(line)
 
     say(f"{len(training)} clips to train on, {len(validation)} to validate on")
-    if init and len(of_each) > 1:  # the talker with the fewest says how much is learnt: a stray one should be seen
+    if init and len(of_each) > 1:  # the speaker with the fewest says how much is learnt: a stray one should be seen
         counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
-        say(f"of each talker, to train on: {counts}")
+        say(f"of each speaker, to train on: {counts}")
     if leave_out:
-        say(f"{sum(not away.isdisjoint({clip.id, clip.talker}) for clip in opened.utterances)} clips left out")
+        say(f"{sum(not away.isdisjoint({clip.id, clip.speaker}) for clip in opened.utterances)} clips left out")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
@@ -118,4 +123,4 @@ def train(
         model = run(opened, training, validation, output, settings, resume)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; go on with --resume") from None
-    say(f"{model}: the {kept} epoch's model{f', {init} beside it' if (output / BEFORE).exists() else ''}")
+    say(f"{model}: the {kept} epoch's model{f', with {init} as its fallback' if (output / FALLBACK).exists() else ''}")

@@ -139,21 +139,21 @@ class _Work:
         from gunileo.vision.mouth import mouth_stream
 
         outlines: list[Array | None] = []
-        heard: list[Transcript] = []
+        segments: list[Transcript] = []
 
-        def hear(sentence: Transcript) -> None:
-            heard.append(sentence)
+        def on_segment(sentence: Transcript) -> None:
+            segments.append(sentence)
             self._say(job, name, sentence)
 
         stream = mouth_stream(_frames(job.path, bar, title), face, outlines.append if self.burn else None)
         try:
-            transcript = self.reader.transcribe_stream(stream, str(job.path), *self.how, heard=hear)
+            transcript = self.reader.transcribe_stream(stream, str(job.path), *self.how, on_segment=on_segment)
         except (GunileoError, KeyboardInterrupt):
-            if heard:
-                self._write(job, name, joined(str(job.path), self.reader.name, heard))
+            if segments:
+                self._write(job, name, joined(str(job.path), self.reader.name, segments))
             raise
         self._write(job, name, transcript)
-        if not heard:
+        if not segments:
             self._say(job, name, transcript)
         return transcript, outlines
 

@@ -1,6 +1,6 @@
-"""The cache: a corpus as mouth regions, one lossless grey PNG an utterance.
+"""The cache: a corpus as mouth crops, one lossless grey PNG an utterance.
 
-A picture holds all regions of its utterance, ten a row in reading order, so that any picture viewer
+A picture holds all crops of its utterance, ten a row in reading order, so that any picture viewer
 shows them. ``manifest.jsonl`` has one line an utterance, written after its PNG is in place.
 """
 
@@ -20,12 +20,12 @@ from gunileo.corpus.grid import encode
 from gunileo.corpus.labels import WordTime
 from gunileo.errors import GunileoError
 from gunileo.vision.image import PictureError, from_png, to_png
-from gunileo.vision.mouth import HEIGHT, LONGEST, WIDTH, Regions
+from gunileo.vision.mouth import HEIGHT, LONGEST, WIDTH, Crops
 from gunileo.vision.video import FPS
 
 FORMAT = {"version": 1, "fps": FPS, "height": HEIGHT, "width": WIDTH}
 MANIFEST = "manifest.jsonl"
-_ROW = 10  # regions
+_ROW = 10  # crops
 
 
 class CacheError(GunileoError):
@@ -37,7 +37,7 @@ class CachedUtterance:
     """A prepared utterance: ``frames`` at 25 a second, ``file`` its PNG relative to the cache."""
 
     id: str
-    talker: str
+    speaker: str
     frames: int
     text: str
     words: tuple[WordTime, ...]
@@ -61,8 +61,8 @@ class Cache:
         except OSError as error:
             raise CacheError(f"{path} can't be read: {error.strerror}") from error
 
-    def load(self, utterance: CachedUtterance) -> Regions:
-        """All regions of one utterance, uint8 [T, 100, 150].
+    def load(self, utterance: CachedUtterance) -> Crops:
+        """All crops of one utterance, uint8 [T, 100, 150].
 
         Raises ``CacheError`` if its PNG is missing, damaged or of another size than the manifest says.
         """
@@ -87,9 +87,10 @@ class Entry:
     mtime: float
 
     def line(self) -> str:
+        """In this format the speaker is called ``talker``, as GRID does; so are caches of earlier versions read."""
         utterance = self.utterance
         content = {
-            **{"id": utterance.id, "talker": utterance.talker, "file": utterance.file, "frames": utterance.frames},
+            **{"id": utterance.id, "talker": utterance.speaker, "file": utterance.file, "frames": utterance.frames},
             **{"text": utterance.text, "words": [[word.word, word.start, word.end] for word in utterance.words]},
             **{"source": self.source, "bytes": self.bytes, "mtime": self.mtime},
         }
@@ -100,15 +101,15 @@ def entry_of(line: bytes) -> Entry:
     """Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``RecursionError`` if the line isn't of this format."""
     content = json.loads(line)
     words = tuple(WordTime(str(word), float(start), float(end)) for word, start, end in content["words"])
-    name, talker, text, frames = (content[key] for key in ("id", "talker", "text", "frames"))
-    if not isinstance(name, str) or not isinstance(talker, str) or not is_safe(name):
+    name, speaker, text, frames = (content[key] for key in ("id", "talker", "text", "frames"))
+    if not isinstance(name, str) or not isinstance(speaker, str) or not is_safe(name):
         raise ValueError(line)
     if content["file"] != f"{name}.png" or type(frames) is not int or not 0 < frames <= LONGEST:
         raise ValueError(line)
     if not all(0 <= word.start <= word.end < LONGEST for word in words):
         raise ValueError(line)
     encode(text)
-    utterance = CachedUtterance(name, talker, frames, text, words, content["file"])
+    utterance = CachedUtterance(name, speaker, frames, text, words, content["file"])
     return Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]))
 
 
@@ -146,11 +147,11 @@ def is_cache(path: Path) -> bool:
     return True
 
 
-def picture_of(regions: Regions) -> bytes:
-    """Regions [T, 100, 150] as a PNG of ten a row, the unused cells black."""
-    rows = -(-len(regions) // _ROW)
+def picture_of(crops: Crops) -> bytes:
+    """Crops [T, 100, 150] as a PNG of ten a row, the unused cells black."""
+    rows = -(-len(crops) // _ROW)
     cells = np.zeros((rows * _ROW, HEIGHT, WIDTH), np.uint8)
-    cells[: len(regions)] = regions
+    cells[: len(crops)] = crops
     return to_png(cells.reshape(rows, _ROW, HEIGHT, WIDTH).swapaxes(1, 2).reshape(rows * HEIGHT, _ROW * WIDTH))
 
 

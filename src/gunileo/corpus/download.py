@@ -38,7 +38,7 @@ _LONGEST_WAIT = 300.0  # seconds, when a server asks for patience
 _STEP = 1 << 20  # bytes that are something new
 _BLOCK = 1 << 16
 _LONGEST_RECORD = 10_000_000  # bytes
-_RECEIPTS = "downloaded.json"  # of each archive: which talkers are unpacked, and which files that gave
+_RECEIPTS = "downloaded.json"  # of each archive: which speakers ("talkers") are unpacked, and which files that gave
 
 Progress = Callable[[int, int], None]
 
@@ -68,46 +68,48 @@ class Archive:
 def download(
     corpus: str,
     output: Path,
-    talkers: Sequence[str] | None = None,
+    speakers: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
     zenodo: str | None = None,
 ) -> None:
-    """Get a corpus, "grid" or "lombard" (Lombard GRID's front view), of some talkers or of all, into a folder.
+    """Get a corpus, "grid" or "lombard" (Lombard GRID's front view), of some speakers or of all, into a folder.
 
     The folder becomes what ``find_corpus`` understands: ``s1/bbaf2n.mpg`` and ``align/s1/bbaf2n.align``, or
     ``front/s10_l_bbat9p.mov`` and ``alignment/s10_l_bbat9p.json``. GRID's alignments, of which many are filed under
-    another talker, go to the talker whose clip has their name. Goes on where an earlier call was broken off, within an
-    archive too, and passes over what is there. An archive that is unpacked in full is deleted.
+    another speaker, go to the speaker whose clip has their name. Goes on where an earlier call was broken off, within
+    an archive too, and passes over what is there. An archive that is unpacked in full is deleted.
 
-    Raises ``DownloadError`` if there is no such talker, the server can't be reached or goes on failing, or it sends
+    Raises ``DownloadError`` if there is no such speaker, the server can't be reached or goes on failing, or it sends
     what differs from the record's size or checksum; ``ArchiveError`` and ``FileError`` as ``unpack`` does.
     """
     with alone(output):
         title, licence, archives = _record(corpus, zenodo or ZENODO)
         say(f"{title}: {CITATIONS[corpus]}; licence {licence}")
-        wanted = {talker.lower() for talker in talkers} if talkers else None
+        wanted = {speaker.lower() for speaker in speakers} if speakers else None
         plan = _grid(archives, output, wanted) if corpus == "grid" else _lombard(archives, output, wanted)
         for archive, own, target in plan:
             _get(archive, output, own, target(), say)
         if wanted and corpus == "lombard":
             there = {path.name.partition("_")[0].lower() for path in (output / "front").glob("*.mov")}
             if missing := wanted - there:
-                raise DownloadError(f"talker {min(missing)!r} isn't in the corpus; there are {_listed(there)}")
+                raise DownloadError(f"speaker {min(missing)!r} isn't in the corpus; there are {_listed(there)}")
 
 
-_Plan = list[tuple[Archive, set[str] | None, Callable[[], Target]]]  # archive, its talkers (None: all), what goes where
+_Plan = list[
+    tuple[Archive, set[str] | None, Callable[[], Target]]
+]  # archive, its speakers (None: all), what goes where
 
 
 def _grid(archives: dict[str, Archive], output: Path, wanted: set[str] | None) -> _Plan:
     of = {name.removesuffix(".zip"): name for name in archives if re.fullmatch(r"s\d+\.zip", name)}
     if missing := (wanted or set()) - set(of):
-        raise DownloadError(f"talker {min(missing)!r} isn't in the corpus; there are {_listed(set(of))}")
+        raise DownloadError(f"speaker {min(missing)!r} isn't in the corpus; there are {_listed(set(of))}")
     plan: _Plan = []
-    for talker in _sorted(wanted or set(of)):
-        plan.append((archives[of[talker]], None, partial(_into, output / talker, VIDEO_SUFFIXES)))
+    for speaker in _sorted(wanted or set(of)):
+        plan.append((archives[of[speaker]], None, partial(_into, output / speaker, VIDEO_SUFFIXES)))
     if "alignments.zip" not in archives:
         raise DownloadError("the corpus's record has no alignments.zip; get it by hand, the record changed")
-    plan.append((archives["alignments.zip"], wanted, partial(_to_their_talkers, output, wanted or set(of))))
+    plan.append((archives["alignments.zip"], wanted, partial(_to_their_speakers, output, wanted or set(of))))
     return plan
 
 
@@ -121,20 +123,20 @@ def _lombard(archives: dict[str, Archive], output: Path, wanted: set[str] | None
     return plan
 
 
-def _into(folder: Path, suffixes: Collection[str], talkers: set[str] | None = None) -> Target:
+def _into(folder: Path, suffixes: Collection[str], speakers: set[str] | None = None) -> Target:
     def target(member: PurePosixPath) -> Path | None:
-        asked = talkers is None or member.name.partition("_")[0].lower() in talkers
+        asked = speakers is None or member.name.partition("_")[0].lower() in speakers
         return folder / member.name if asked and member.suffix.lower() in suffixes else None
 
     return target
 
 
-def _to_their_talkers(output: Path, talkers: set[str]) -> Target:
-    """To the talker whose clip has a label's name; no two talkers of GRID say the same sentence."""
+def _to_their_speakers(output: Path, speakers: set[str]) -> Target:
+    """To the speaker whose clip has a label's name; no two speakers of GRID say the same sentence."""
     owners = {
-        video.stem.lower(): talker
-        for talker in talkers
-        for video in (output / talker).iterdir()
+        video.stem.lower(): speaker
+        for speaker in speakers
+        for video in (output / speaker).iterdir()
         if video.suffix.lower() in VIDEO_SUFFIXES
     }
 
@@ -145,12 +147,12 @@ def _to_their_talkers(output: Path, talkers: set[str]) -> Target:
     return target
 
 
-def _get(archive: Archive, output: Path, talkers: set[str] | None, target: Target, say: Callable[[str], None]) -> None:
+def _get(archive: Archive, output: Path, speakers: set[str] | None, target: Target, say: Callable[[str], None]) -> None:
     """Fetch an archive and unpack what is wanted of it, unless that was done before."""
     receipts = _receipts(output)
     before = receipts.get(archive.name, {"md5": "", "talkers": [], "files": {}})
     known = before["md5"] == archive.md5
-    enough = before["talkers"] is None or (talkers is not None and talkers <= set(before["talkers"]))
+    enough = before["talkers"] is None or (speakers is not None and speakers <= set(before["talkers"]))
     if known and enough and all(_has_size(output / file, size) for file, size in before["files"].items()):
         say(f"{archive.name}: there already")
         return
@@ -159,13 +161,13 @@ def _get(archive: Archive, output: Path, talkers: set[str] | None, target: Targe
         with progress(f"{archive.name}, MB") as bar:
             _fetch(archive, packed, bar)
     files = {path.relative_to(output).as_posix(): size for path, size in unpack(packed, target).items()}
-    if known and before["talkers"] is not None and talkers is not None:
-        files, talkers = before["files"] | files, talkers | set(before["talkers"])
+    if known and before["talkers"] is not None and speakers is not None:
+        files, speakers = before["files"] | files, speakers | set(before["talkers"])
     elif known and before["talkers"] is None:
-        files, talkers = before["files"] | files, None
-    receipts[archive.name] = {"md5": archive.md5, "talkers": _sorted(talkers) if talkers else None, "files": files}
+        files, speakers = before["files"] | files, None
+    receipts[archive.name] = {"md5": archive.md5, "talkers": _sorted(speakers) if speakers else None, "files": files}
     write_whole(output / _RECEIPTS, json.dumps(receipts, indent=1) + "\n")
-    if talkers is None:
+    if speakers is None:
         packed.unlink()
         if not any(packed.parent.iterdir()):
             packed.parent.rmdir()
@@ -342,9 +344,9 @@ def _printable(text: object) -> str:
     return "".join(letter for letter in str(text) if letter.isprintable())
 
 
-def _sorted(talkers: set[str]) -> list[str]:
-    return sorted(talkers, key=lambda talker: (len(talker), talker))
+def _sorted(speakers: set[str]) -> list[str]:
+    return sorted(speakers, key=lambda speaker: (len(speaker), speaker))
 
 
-def _listed(talkers: set[str]) -> str:
-    return ", ".join(_sorted(talkers)) or "none"
+def _listed(speakers: set[str]) -> str:
+    return ", ".join(_sorted(speakers)) or "none"

@@ -18,7 +18,7 @@ from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones, read_text
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv"})
-_TALKER = re.compile(r"s\d+", re.IGNORECASE)
+_SPEAKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
 
@@ -28,7 +28,7 @@ class Utterance:
     """One clip: ``id`` as in published split lists, ``words`` empty where no times are known."""
 
     id: str
-    talker: str
+    speaker: str
     video: Path
     text: str
     words: tuple[WordTime, ...] = ()
@@ -69,35 +69,35 @@ def find_corpus(root: Path | str) -> Corpus:
     videos = _videos(root)
     if any(_LOMBARD.fullmatch(video.stem) for video in videos):
         return find_lombard(root)
-    if any(_talker(root, video) and _is_code(video.stem) for video in videos) or find_files(root, {".align"}):
+    if any(_speaker(root, video) and _is_code(video.stem) for video in videos) or find_files(root, {".align"}):
         return find_grid(root)
     return find_folder(root)
 
 
 def find_grid(root: Path | str) -> Corpus:
-    """GRID: ``talker/*.mpg`` with ``align/talker/*.align``, in any nesting such as ``s1/s1/``.
+    """GRID: ``speaker/*.mpg`` with ``align/speaker/*.align``, in any nesting such as ``s1/s1/``.
 
     The transcript comes from the file's name (``s1/bbaf2n``, z = zero), so a clip without an
     ``.align`` is listed in ``without_label`` and is still an utterance, with no word times. Labels
-    go to the clip of their own talker; one filed under a wrong talker is found by its name alone.
+    go to the clip of their own speaker; one filed under a wrong speaker is found by its name alone.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
     root = Path(root)
 
     def understand(video: Path, label: Path | None) -> Utterance:
-        talker, code = _talker(root, video), video.stem.lower()
-        if not talker:
-            raise CorpusError("is in no talker's folder; move it into one named s1, s2, ...")
+        speaker, code = _speaker(root, video), video.stem.lower()
+        if not speaker:
+            raise CorpusError("is in no speaker's folder; move it into one named s1, s2, ...")
         text = _text_of(code)
         words = read_align(label) if label else ()
         said = " ".join(word.word for word in words)
         if label and said != text:
             raise CorpusError(f"{label} says {said!r} but the name says {text!r}; mend or delete the label")
-        return Utterance(f"{talker}/{code}", talker, video, text, words)
+        return Utterance(f"{speaker}/{code}", speaker, video, text, words)
 
-    # No two talkers of GRID share a sentence, so a name is enough for a label in the wrong folder.
-    partners = _Partners(lambda path: f"{_talker(root, path)}/{path.stem.lower()}", lambda path: path.stem.lower())
+    # No two speakers of GRID share a sentence, so a name is enough for a label in the wrong folder.
+    partners = _Partners(lambda path: f"{_speaker(root, path)}/{path.stem.lower()}", lambda path: path.stem.lower())
     return _pair(_videos(root), find_files(root, {".align"}), partners, understand)
 
 
@@ -105,7 +105,7 @@ def find_lombard(root: Path | str) -> Corpus:
     """Lombard GRID: ``front/s10_l_bbat9p.mov`` (or ``side/``) with ``alignment/s10_l_bbat9p.json``.
 
     The transcript comes from the sentence code in the name; in ``s10_l_bbat9p_WRONG_bbat9a`` the
-    talker misspoke and what follows WRONG was said, whichever of the two files is named so. A clip
+    speaker misspoke and what follows WRONG was said, whichever of the two files is named so. A clip
     without a label is listed in ``without_label`` and is still an utterance, with no word times.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
@@ -130,7 +130,7 @@ def find_folder(root: Path | str) -> Corpus:
     """A plain folder: each clip with a ``.txt`` of the same stem beside it, in folders of any depth.
 
     The text is read as UTF-8 and lower-cased, and punctuation, which shows on no lips, is left
-    out. The talker is the first folder of a clip's path, or "" where clips lie in ``root`` itself.
+    out. The speaker is the first folder of a clip's path, or "" where clips lie in ``root`` itself.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
@@ -138,8 +138,8 @@ def find_folder(root: Path | str) -> Corpus:
 
     def understand(video: Path, label: Path | None) -> Utterance | None:
         place = video.relative_to(root).with_suffix("")
-        talker = place.parts[0] if len(place.parts) > 1 else ""
-        return Utterance(place.as_posix(), talker, video, read_text(label)) if label else None
+        speaker = place.parts[0] if len(place.parts) > 1 else ""
+        return Utterance(place.as_posix(), speaker, video, read_text(label)) if label else None
 
     partners = _Partners(lambda path: str(path.with_suffix("")), lambda path: str(path.with_suffix("")))
     return _pair(_videos(root), find_files(root, {".txt"}), partners, understand)
@@ -210,10 +210,10 @@ def _videos(root: Path) -> list[Path]:
     return videos
 
 
-def _talker(root: Path, path: Path) -> str:
-    """The nearest folder above a file, up to ``root``, that is named like a GRID talker, or ""."""
+def _speaker(root: Path, path: Path) -> str:
+    """The nearest folder above a file, up to ``root``, that is named like a GRID speaker, or ""."""
     folders = (root.absolute().name, *path.relative_to(root).parts[:-1])
-    return next((folder.lower() for folder in reversed(folders) if _TALKER.fullmatch(folder)), "")
+    return next((folder.lower() for folder in reversed(folders) if _SPEAKER.fullmatch(folder)), "")
 
 
 def _is_code(name: str) -> bool:

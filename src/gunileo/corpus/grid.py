@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-PLACES = ("command", "colour", "preposition", "letter", "digit", "adverb")
+SLOT_NAMES = ("command", "colour", "preposition", "letter", "digit", "adverb")
 _CODES: tuple[dict[str, str], ...] = (
     {"b": "bin", "l": "lay", "p": "place", "s": "set"},
     {"b": "blue", "g": "green", "r": "red", "w": "white"},
@@ -37,7 +37,7 @@ def code_to_text(code: str) -> str:
     if len(code) != len(_CODES):
         raise ValueError(f"GRID code {code!r} has {len(code)} characters, not {len(_CODES)}")
     words = []
-    for place, table, character in zip(PLACES, _CODES, code.lower(), strict=True):
+    for place, table, character in zip(SLOT_NAMES, _CODES, code.lower(), strict=True):
         if character not in table:
             raise ValueError(f"GRID code {code!r}: {character!r} is no {place}; use one of {''.join(table)}")
         words.append(table[character])
@@ -50,7 +50,7 @@ def text_to_code(text: str) -> str:
     if len(words) != len(_CODES):
         raise ValueError(f"{text!r} has {len(words)} words; a GRID sentence has {len(_CODES)}")
     code = ""
-    for place, table, word in zip(PLACES, _CODES, words, strict=True):
+    for place, table, word in zip(SLOT_NAMES, _CODES, words, strict=True):
         found = [character for character, spoken in table.items() if spoken == word]
         if not found:
             raise ValueError(f"{text!r}: {word!r} is no {place}")

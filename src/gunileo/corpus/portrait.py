@@ -66,9 +66,9 @@ def _fade(distance: Floats, start: float, end: float) -> Floats:
 
 
 class Portrait:
-    """One talker: the picture (mirrored and tinted for a talker of an even number) ready to be moved."""
+    """One speaker: the picture (mirrored and tinted for a speaker of an even number) ready to be moved."""
 
-    def __init__(self, talker: int = 1) -> None:
+    def __init__(self, speaker: int = 1) -> None:
         from skimage.data import astronaut  # slow to import, and needed here alone
 
         picture: Image = astronaut()  # type: ignore[no-untyped-call]  # scikit-image gives no types
@@ -79,8 +79,8 @@ class Portrait:
         self._face: NDArray[Any] = cv2.warpAffine(
             picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
         )
-        self._mirrored = talker % 2 == 0
-        tint = np.random.default_rng(talker).uniform(-0.12, 0.12, 3) * (talker > 1)
+        self._mirrored = speaker % 2 == 0
+        tint = np.random.default_rng(speaker).uniform(-0.12, 0.12, 3) * (speaker > 1)
         self._face = np.clip(self._face * (1 + tint), 0, 255).astype(np.uint8)
         columns, rows = np.array([_MIDDLE - _REACH, _MIDDLE + _REACH]), np.array([_NOSE, _NECK])
         self._columns = slice(*np.round((columns - _LEFT) * _SCALE + _MARGIN).astype(int).tolist())

@@ -32,7 +32,7 @@ from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
 from gunileo.util.interrupt import undisturbed
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
 # Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
@@ -55,7 +55,7 @@ def prepare(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> PrepareReport:
-    """Cut out the mouth regions of utterances into a cache with ``workers`` processes (all cores if None).
+    """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
 
     Goes on where an earlier run stopped: an utterance whose video has the same size and time stamp and
     whose PNG is there is kept. One that can't be prepared is reported and skipped, even where its
@@ -126,7 +126,7 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
             (cache / entry.utterance.file).unlink(missing_ok=True)
             continue
         present.add(utterance.id)
-        labelled = replace(entry.utterance, talker=utterance.talker, text=utterance.text, words=utterance.words)
+        labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=utterance.words)
         if labelled != entry.utterance:  # the label was mended since
             changed = True
             entries[utterance.id] = replace(entry, utterance=labelled)
@@ -227,7 +227,7 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     """Writes one PNG, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
-        regions = read_regions(utterance.video)
+        crops = read_crops(utterance.video)
     except GunileoError as error:
         return str(error)
     except OSError as error:
@@ -236,6 +236,6 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
     file = f"{utterance.id}.png"
     with writing(cache), replacing(cache / file) as part:
-        part.write_bytes(picture_of(regions))
-    cached = CachedUtterance(utterance.id, utterance.talker, len(regions), utterance.text, utterance.words, file)
+        part.write_bytes(picture_of(crops))
+    cached = CachedUtterance(utterance.id, utterance.speaker, len(crops), utterance.text, utterance.words, file)
     return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)

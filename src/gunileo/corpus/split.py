@@ -10,18 +10,18 @@ from typing import Protocol, TypeVar
 
 from gunileo.corpus.labels import CorpusError, read_lines
 
-_HELD_FROM = 5  # clips of a talker, of whom some are held back to validate on
+_HELD_FROM = 5  # clips of a speaker, of whom some are held back to validate on
 
 
 def read_split(path: Path | str) -> list[str]:
-    """What a split list names, ids of utterances or talkers: one a line, blank lines and ``#`` comments left out.
+    """What a split list names, ids of utterances or speakers: one a line, blank lines and ``#`` comments left out.
 
     Raises ``CorpusError`` if the file can't be read or lists nothing.
     """
     names = [line.partition("#")[0].strip() for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
-        raise CorpusError(f"{path} lists no utterance; write one id or talker a line, such as s1/bbaf2n or s1")
+        raise CorpusError(f"{path} lists no utterance; write one id or speaker a line, such as s1/bbaf2n or s1")
     return names
 
 
@@ -29,33 +29,33 @@ class _Named(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def talker(self) -> str: ...
+    def speaker(self) -> str: ...
 
 
 _Clip = TypeVar("_Clip", bound=_Named)  # an utterance of a corpus or of a cache
 
 
 def split(utterances: Sequence[_Clip], names: Iterable[str]) -> list[_Clip]:
-    """The utterances that a list names, by id or all of a talker's, in their own order.
+    """The utterances that a list names, by id or all of a speaker's, in their own order.
 
-    A published list covers all talkers, so names that aren't here are passed over;
+    A published list covers all speakers, so names that aren't here are passed over;
     ``CorpusError`` if none is.
     """
     wanted = set(names)
-    chosen = [utterance for utterance in utterances if wanted & {utterance.id, utterance.talker}]
+    chosen = [utterance for utterance in utterances if wanted & {utterance.id, utterance.speaker}]
     if not chosen:
         here = utterances[0].id if utterances else "nothing"
-        raise CorpusError(f"none of the {len(wanted)} listed utterances or talkers is here; ids here look like {here}")
+        raise CorpusError(f"none of the {len(wanted)} listed utterances or speakers is here; ids here look like {here}")
     return chosen
 
 
-def split_talkers(utterances: Sequence[_Clip], talkers: Iterable[str]) -> list[_Clip]:
-    """The utterances of some talkers; ``CorpusError`` naming a talker who isn't here."""
-    wanted = set(talkers)
-    here = {utterance.talker for utterance in utterances}
+def split_speakers(utterances: Sequence[_Clip], speakers: Iterable[str]) -> list[_Clip]:
+    """The utterances of some speakers; ``CorpusError`` naming a speaker who isn't here."""
+    wanted = set(speakers)
+    here = {utterance.speaker for utterance in utterances}
     if wanted - here:
-        raise CorpusError(f"talker {min(wanted - here)!r} isn't here; there are {', '.join(sorted(here))}")
-    return [utterance for utterance in utterances if utterance.talker in wanted]
+        raise CorpusError(f"speaker {min(wanted - here)!r} isn't here; there are {', '.join(sorted(here))}")
+    return [utterance for utterance in utterances if utterance.speaker in wanted]
 
 
 def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> list[_Clip]:
@@ -77,13 +77,13 @@ def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> l
 
 
 def _tenth(utterances: Sequence[_Clip]) -> list[_Clip]:
-    """A tenth, rounded up, of each talker's clips, so that one with few is tested beside one with many.
+    """A tenth, rounded up, of each speaker's clips, so that one with few is tested beside one with many.
 
     Who has fewer than five is trained on alone, but if nobody has more.
     """
     own = defaultdict[str, list[_Clip]](list)
     for utterance in utterances:
-        own[utterance.talker].append(utterance)
+        own[utterance.speaker].append(utterance)
     parts = [clips for clips in own.values() if len(clips) >= _HELD_FROM] or [list(utterances)]
     held = {clip.id for clips in parts for clip in validation_part(clips, -(-len(clips) // 10))}
     return [utterance for utterance in utterances if utterance.id in held]
@@ -94,19 +94,19 @@ def training_parts(
     validation: Iterable[str] | None = None,
     only: Iterable[str] | None = None,
     leave_out: Iterable[str] = (),
-    talkers: Iterable[str] | None = None,
+    speakers: Iterable[str] | None = None,
 ) -> tuple[list[_Clip], list[_Clip]]:
     """What to train on and what to validate on; the two never share an utterance.
 
-    ``validation`` names the validation part, else it is a tenth of the rest by hash of the id, of each talker who has
-    five clips or more. Trained on is what is left of ``talkers`` (all if None) and of the utterances named by ``only``
+    ``validation`` names the validation part, else it is a tenth of the rest by hash of the id, of each speaker who has
+    five clips or more. Trained on is what is left of ``speakers`` (all if None) and of the utterances named by ``only``
     (all if None). Utterances named by ``leave_out``, a test list say, are in neither, and need not be here. Lists name
-    ids or talkers, as for ``split``. ``CorpusError`` if another list names nothing that is here.
+    ids or speakers, as for ``split``. ``CorpusError`` if another list names nothing that is here.
     """
     left = set(leave_out)
-    here = [utterance for utterance in utterances if not left & {utterance.id, utterance.talker}]
+    here = [utterance for utterance in utterances if not left & {utterance.id, utterance.speaker}]
     training = split(here, only) if only is not None else here
-    training = split_talkers(training, talkers) if talkers is not None else training
+    training = split_speakers(training, speakers) if speakers is not None else training
     held = split(here, validation) if validation is not None else _tenth(training)
     names = {utterance.id for utterance in held}
     return [utterance for utterance in training if utterance.id not in names], held

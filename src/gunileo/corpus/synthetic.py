@@ -58,7 +58,7 @@ _VISEMES: dict[str, _Viseme] = {
 }
 
 
-class Segment(NamedTuple):
+class Interval(NamedTuple):
     """A word or silence (``sil``, ``sp``) of a clip; times in samples at 25 kHz, 1000 a frame."""
 
     start: int
@@ -66,33 +66,33 @@ class Segment(NamedTuple):
     word: str
 
 
-def speak(code: str, seed: int = 0, talker: int = 1) -> tuple[NDArray[np.uint8], list[Segment]]:
+def speak(code: str, seed: int = 0, speaker: int = 1) -> tuple[NDArray[np.uint8], list[Interval]]:
     """A clip of the sentence with the six-character GRID ``code``: its frames and its alignment.
 
     Frames are ``uint8 [75, 288, 360, 3]`` RGB at 25 a second. The same arguments give the same clip.
     Raises ``ValueError`` if ``code`` is no GRID sentence.
     """
-    return _speak(Portrait(talker), code, _clip_rng(code, seed, talker))
+    return _speak(Portrait(speaker), code, _clip_rng(code, seed, speaker))
 
 
-def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 0, talkers: int = 1) -> list[Path]:
+def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 0, speakers: int = 1) -> list[Path]:
     """Write ``s1/bbaf2n.mp4`` and ``align/s1/bbaf2n.align`` under ``folder``; gives the videos' paths.
 
-    ``sentences`` are six-character GRID codes that each talker says, or how many different ones each
-    talker draws by chance. Talkers are ``s1`` up to ``talkers``, the same face mirrored and in other light.
+    ``sentences`` are six-character GRID codes that each speaker says, or how many different ones each
+    speaker draws by chance. Speakers are ``s1`` up to ``speakers``, the same face mirrored and in other light.
     Raises ``ValueError`` if a code is no GRID sentence or comes twice.
     """
     if not isinstance(sentences, int) and len(set(sentences)) < len(sentences):
-        raise ValueError("a sentence comes twice; a talker's clips are named by sentence")
+        raise ValueError("a sentence comes twice; a speaker's clips are named by sentence")
     videos = []
-    for talker in range(1, talkers + 1):
-        codes = draw_codes(sentences, seed, talker) if isinstance(sentences, int) else sentences
-        portrait = Portrait(talker)
-        clips, aligns = Path(folder, f"s{talker}"), Path(folder, "align", f"s{talker}")
+    for speaker in range(1, speakers + 1):
+        codes = draw_codes(sentences, seed, speaker) if isinstance(sentences, int) else sentences
+        portrait = Portrait(speaker)
+        clips, aligns = Path(folder, f"s{speaker}"), Path(folder, "align", f"s{speaker}")
         clips.mkdir(parents=True, exist_ok=True)
         aligns.mkdir(parents=True, exist_ok=True)
         for code in codes:
-            frames, segments = _speak(portrait, code, _clip_rng(code, seed, talker))
+            frames, segments = _speak(portrait, code, _clip_rng(code, seed, speaker))
             write_video(clips / f"{code}.mp4", frames)
             lines = "".join(f"{segment.start} {segment.end} {segment.word}\n" for segment in segments)
             (aligns / f"{code}.align").write_text(lines, encoding="utf-8")
@@ -100,9 +100,9 @@ def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 
     return videos
 
 
-def draw_codes(count: int, seed: int = 0, talker: int = 1, slots: Sequence[Sequence[str]] = SLOTS) -> list[str]:
+def draw_codes(count: int, seed: int = 0, speaker: int = 1, slots: Sequence[Sequence[str]] = SLOTS) -> list[str]:
     """``count`` different sentence codes by chance, of the words in ``slots`` (all of GRID's by default)."""
-    rng = np.random.default_rng([seed, talker])
+    rng = np.random.default_rng([seed, speaker])
     sentences = int(np.prod([len(words) for words in slots]))
     if count > sentences:
         raise ValueError(f"{count} different sentences asked for, {sentences} are possible")
@@ -112,11 +112,11 @@ def draw_codes(count: int, seed: int = 0, talker: int = 1, slots: Sequence[Seque
     return list(codes)
 
 
-def _clip_rng(code: str, seed: int, talker: int) -> np.random.Generator:
-    return np.random.default_rng([seed, talker, *code.encode()])
+def _clip_rng(code: str, seed: int, speaker: int) -> np.random.Generator:
+    return np.random.default_rng([seed, speaker, *code.encode()])
 
 
-def _speak(portrait: Portrait, code: str, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[Segment]]:
+def _speak(portrait: Portrait, code: str, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[Interval]]:
     phones, segments = _timing(code_to_text(code), rng)
     shapes = _trajectory(phones, rng)
     motions = _head(rng)
@@ -132,7 +132,7 @@ def _speak(portrait: Portrait, code: str, rng: np.random.Generator) -> tuple[NDA
     return frames, segments
 
 
-def _timing(text: str, rng: np.random.Generator) -> tuple[list[tuple[str, float]], list[Segment]]:
+def _timing(text: str, rng: np.random.Generator) -> tuple[list[tuple[str, float]], list[Interval]]:
     """Phones with their lengths in seconds, three seconds in all, and the words' segments."""
     pace = rng.uniform(0.85, 1.25)
     words: list[list[tuple[str, float]]] = []
@@ -155,7 +155,7 @@ def _timing(text: str, rng: np.random.Generator) -> tuple[list[tuple[str, float]
     ends = np.cumsum([sum(length for _, length in word) for word in phones])
     # GRID's alignments are in steps of ten milliseconds.
     marks = [0, *(250 * np.round(ends * FPS * UNITS / 250)).astype(int).tolist()]
-    segments = [Segment(start, end, label) for start, end, label in zip(marks[:-1], marks[1:], labels, strict=True)]
+    segments = [Interval(start, end, label) for start, end, label in zip(marks[:-1], marks[1:], labels, strict=True)]
     return [("sil" if name == "sp" else name, length) for word in phones for name, length in word], segments
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# As a British talker says them, in ARPAbet phones without stress.
+# As a British speaker says them, in ARPAbet phones without stress.
 PRONUNCIATIONS: dict[str, tuple[str, ...]] = {
     word: tuple(phones.split())
     for word, phones in {

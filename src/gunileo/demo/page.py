@@ -51,7 +51,7 @@ read from their video files.</p>
 <p>The face is one public-domain portrait (NASA's of Eileen Collins, from scikit-image), moved by rules from the
 phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three a place, so
 guessing among them gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
-mouth regions, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
+mouth crops, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
 choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows
 that the parts work together. It says nothing about real people, whom this network cannot read: that is what
 <code>gunileo models</code> lists models for.</p>
@@ -76,8 +76,8 @@ def _clip(reading: Reading) -> str:
             ("grammar", marked(reading.said, reading.grammar)),
         )
     )
-    picture = uri(strip(reading.regions), "image/jpeg")
+    picture = uri(strip(reading.crops), "image/jpeg")
     return (
-        f'<div class="clip"><img alt="mouth regions of {escape(reading.video.name)}" src="{picture}">'
+        f'<div class="clip"><img alt="mouth crops of {escape(reading.video.name)}" src="{picture}">'
         f'<table style="width:auto">{rows}</table></div>'
     )

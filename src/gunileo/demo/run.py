@@ -20,12 +20,12 @@ from gunileo.demo.story import Counts, Reading, Story
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader, load_model
 from gunileo.training.augmentation import Augmentation
-from gunileo.training.config import Settings
+from gunileo.training.config import TrainingConfig
 from gunileo.training.train import train
 from gunileo.util.cores import usable_cores
 from gunileo.util.interrupt import undisturbed
 from gunileo.util.progress import progress
-from gunileo.vision.mouth import read_regions
+from gunileo.vision.mouth import read_crops
 
 # 486 sentences: few words enough to be learned in two minutes, more sentences than can be learned by heart.
 SLOTS = (
@@ -37,16 +37,16 @@ SLOTS = (
     ("again", "now", "please"),
 )
 # One face in one light, seen from the front, needs less regularisation than people do.
-SETTINGS = Settings(
+SETTINGS = TrainingConfig(
     epochs=22,
     batch_size=6,
     learning_rate=3e-3,
     dropout=0.2,
-    cuts_at_end=0.4,  # cuts are shorter: more steps in the same time
+    spans_at_end=0.4,  # spans are shorter: more steps in the same time
     feature_dropout=0.1,
     # one face, film after film in the same place and light
     augmentation=Augmentation(
-        shift=4, mirror=False, rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0, join=0
+        shift=4, mirror=False, rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0, concatenation=0
     ),
     workers=0,
 )
@@ -54,7 +54,7 @@ _MARK = ".gunileo-demo"  # in a folder that a demo made, and that the next one m
 _CHUNK = 4  # clips that a process makes at a time
 
 
-def run(folder: Path | str, counts: Counts | None = None, settings: Settings = SETTINGS) -> Story:
+def run(folder: Path | str, counts: Counts | None = None, settings: TrainingConfig = SETTINGS) -> Story:
     """Make ``folder/demo.html``, and beside it the corpus, the cache and the run that it tells of.
 
     Takes under four minutes on two cores. Prints the page's path and the word error rates. A folder of an
@@ -86,9 +86,9 @@ def read_back(reader: Reader, videos: Sequence[Path]) -> list[Reading]:
     """Read video files named by their sentence's code, as a user would: from the file to the words."""
     readings = []
     for video in videos:
-        regions = read_regions(video)
-        greedy = reader.transcribe_regions(regions, str(video), "greedy").text
-        readings.append(Reading(video, regions, code_to_text(video.stem), greedy, reader.transcribe(video).text))
+        crops = read_crops(video)
+        greedy = reader.transcribe_crops(crops, str(video), "greedy").text
+        readings.append(Reading(video, crops, code_to_text(video.stem), greedy, reader.transcribe(video).text))
     return readings
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gunileo.evaluation.metrics import wer
-from gunileo.training.config import Settings
-from gunileo.vision.mouth import Regions
+from gunileo.training.config import TrainingConfig
+from gunileo.vision.mouth import Crops
 
 
 class Counts(NamedTuple):
@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     """A clip that was in no training: its file, what is said in it, and what was read either way."""
 
     video: Path
-    regions: Regions
+    crops: Crops
     said: str
     greedy: str
     grammar: str
@@ -35,7 +35,7 @@ class Story:
     """What a demo did, for its page."""
 
     counts: Counts
-    settings: Settings
+    settings: TrainingConfig
     readings: list[Reading] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)  # of each part of the job
     curve: bytes = b""  # PNG

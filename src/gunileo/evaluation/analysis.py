@@ -1,4 +1,4 @@
-"""All figures of a report: what an evaluation tells beyond its rates."""
+"""All results of a report: what an evaluation tells beyond its rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jiwer
 import numpy as np
 
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.grid import PLACES, SLOTS, is_grid
+from gunileo.corpus.grid import SLOT_NAMES, SLOTS, is_grid
 from gunileo.corpus.visemes import VISEME_NAMES, visemes
 from gunileo.decoding.ctc import Decoded, DecodeError
 from gunileo.decoding.grammar import Grammar
@@ -30,14 +30,14 @@ from gunileo.evaluation.metrics import (
     words_right,
 )
 from gunileo.evaluation.occlusion import Saliency, saliency
-from gunileo.inference.confidence import IMPOSTORS, OTHERS, limit, read_well
+from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, limit, read_well
 from gunileo.inference.reader import Reader
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 
 WORST = 10  # clips shown
-_POSING = 40  # clips, at most, of which impostors are made
-_POSES = {**IMPOSTORS, **OTHERS}
-_LETTER, _DIGIT = PLACES.index("letter"), PLACES.index("digit")
+_POSING = 40  # clips, at most, of which negatives are made
+_POSES = {**NEGATIVES, **OTHER_NEGATIVES}
+_LETTER, _DIGIT = SLOT_NAMES.index("letter"), SLOT_NAMES.index("digit")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Explained:
     """A word read with the grammar, and which pieces of its clip spoke for it."""
 
     id: str
-    place: str
+    slot: str
     said: str
     read: str
     confidence: float
@@ -105,7 +105,7 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class Impostors:
+class Negatives:
     """Clips in which nothing can be read, as the grammar reads them; shares of ``clips``.
 
     ``rejected`` are those with a confidence below the ``confidence.limit`` of the clips that were read well
@@ -128,14 +128,14 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Everything that a report shows; figures by way to decode where there are two."""
+class Results:
+    """Everything that a report shows; results by way to decode where there are two."""
 
     model: str
     cache: str
     clips: int
     scores: dict[str, Score]
-    talkers: dict[str, dict[str, Score]]
+    speakers: dict[str, dict[str, Score]]
     matrices: dict[str, dict[str, Matrix]]  # letters, digits, visemes
     alike: dict[str, Alike]
     reliability: dict[str, dict[str, Reliability]]  # words, sentences
@@ -143,7 +143,7 @@ class Figures:
     word_times: WordTimes | None
     worst: list[Worst]
     explained: list[Explained]
-    impostors: list[Impostors]
+    negatives: list[Negatives]
     calibrated: list[str]  # ways to decode for which the model carries a calibration
     unread: list[str]
     own_grammar: bool  # whether the grammar is another than GRID's
@@ -157,10 +157,10 @@ def measure(
     utterances: Sequence[CachedUtterance],
     progress: Callable[[int, int], None] | None = None,
     grammar: Grammar | None = None,
-) -> Figures:
-    """All figures of ``evaluation``, which ``reader`` made of ``utterances`` of ``cache`` with that ``grammar``.
+) -> Results:
+    """All results of ``evaluation``, which ``reader`` made of ``utterances`` of ``cache`` with that ``grammar``.
 
-    Reads some clips again, as impostors and to see what moved a few decisions; ``progress(done, total)`` after each.
+    Reads some clips again, as negatives and to see what moved a few decisions; ``progress(done, total)`` after each.
     Raises ``CacheError`` if one of these can't be loaded any more.
     """
     clips = evaluation.clips
@@ -170,20 +170,20 @@ def measure(
     posed: dict[str, list[Decoded]] = {kind: [] for kind in _POSES}
     explained = []
     for number, (clip, place) in enumerate([*((clip, None) for clip in posing), *words], 1):
-        regions = cache.load(prepared[clip.id])
+        crops = cache.load(prepared[clip.id])
         if place is None:
-            _pose(reader, regions, posed, grammar)
+            _pose(reader, crops, posed, grammar)
         else:
-            explained.append(explain(reader, regions, clip, place, grammar))
+            explained.append(explain(reader, crops, clip, place, grammar))
         if progress:
             progress(number, len(posing) + len(words))
-    return Figures(
-        *(evaluation.model, evaluation.cache, len(clips), evaluation.scores, evaluation.talkers),
+    return Results(
+        *(evaluation.model, evaluation.cache, len(clips), evaluation.scores, evaluation.speakers),
         {how: matrices(clips, how) for how in WAYS},
         {how: alike(clips, how) for how in WAYS},
         {how: reliabilities(clips, how) for how in WAYS},
         {how: sureness(clips, how) for how in WAYS},
-        *(evaluation.word_times, worst(clips), explained, impostors(clips, posed)),
+        *(evaluation.word_times, worst(clips), explained, negatives(clips, posed)),
         *(list(reader.calibrations), evaluation.unread, evaluation.own_grammar),
     )
 
@@ -281,7 +281,7 @@ def chosen(clips: Sequence[Clip]) -> list[tuple[Clip, int]]:
         for place, (said, read) in enumerate(paired(clip.said, clip.read["grammar"].text))
     ]
     words.sort(key=lambda word: -word[0])
-    hard = sorted(range(len(PLACES)), key=lambda place: (_right_share(words, place), place))[:2]
+    hard = sorted(range(len(SLOT_NAMES)), key=lambda place: (_right_share(words, place), place))[:2]
     picked = [next(((clip, place) for _, clip, place, right in words if not right), None)]
     for hard_place in hard:
         picked.append(next(((clip, place) for _, clip, place, right in words if right and place == hard_place), None))
@@ -293,25 +293,25 @@ def _right_share(words: Sequence[tuple[float, Clip, int, bool]], place: int) -> 
     return sum(right) / max(1, len(right))
 
 
-def explain(reader: Reader, regions: Regions, clip: Clip, place: int, grammar: Grammar | None = None) -> Explained:
-    """What in a clip's regions, uint8 [T, 100, 150], spoke for the GRID word that was read in a place."""
+def explain(reader: Reader, crops: Crops, clip: Clip, place: int, grammar: Grammar | None = None) -> Explained:
+    """What in a clip's crops, uint8 [T, 100, 150], spoke for the GRID word that was read in a place."""
     decoded = clip.read["grammar"]
     word = decoded.words[place]
-    reader = reader.best_heard(regions, "grammar", grammar).reader
-    found = saliency(reader, regions, decoded.text.split(), place, SLOTS[place], word.start, word.end)
+    reader = reader.best_prediction(crops, "grammar", grammar).reader
+    found = saliency(reader, crops, decoded.text.split(), place, SLOTS[place], word.start, word.end)
     said = clip.said.split()[place]
-    return Explained(clip.id, PLACES[place], said, word.word, word.confidence, word.start, word.end, found)
+    return Explained(clip.id, SLOT_NAMES[place], said, word.word, word.confidence, word.start, word.end, found)
 
 
-def _pose(reader: Reader, regions: Regions, posed: Mapping[str, list[Decoded]], grammar: Grammar | None) -> None:
-    """Add what is read from each kind of impostor made of a clip."""
+def _pose(reader: Reader, crops: Crops, posed: Mapping[str, list[Decoded]], grammar: Grammar | None) -> None:
+    """Add what is read from each kind of negative made of a clip."""
     for kind, pose in _POSES.items():
         with suppress(DecodeError):  # too short a clip
-            posed[kind].append(reader.read(pose(regions), "grammar", grammar))
+            posed[kind].append(reader.read(pose(crops), "grammar", grammar))
 
 
-def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Impostors]:
-    """How many impostors of each kind came out as not sure, or less sure than good clips."""
+def negatives(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Negatives]:
+    """How many negatives of each kind came out as not sure, or less sure than good clips."""
     good = [
         clip.read["grammar"].confidence
         for clip in clips
@@ -319,7 +319,7 @@ def impostors(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> 
     ]
     least = limit(good) if good else None
     return [
-        Impostors(
+        Negatives(
             *(kind, len(read), sum(not one.sure for one in read) / len(read)),
             None if least is None else sum(one.confidence < least for one in read) / len(read),
         )

@@ -1,4 +1,4 @@
-"""Learning how far a model can be trusted, from clips held back from training and impostors made of these."""
+"""Learning how far a model can be trusted, from clips held back from training and negatives made of these."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gunileo.corpus.grid import is_grid
 from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.metrics import words_right
-from gunileo.inference.confidence import FEWEST, IMPOSTORS, LOOKS, Calibrations, Sample, evidence, fit
+from gunileo.inference.confidence import APPEARANCES, FEWEST, NEGATIVES, Calibrations, Sample, confidence_features, fit
 
 if TYPE_CHECKING:  # for their names alone
     from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import Regions
+    from gunileo.vision.mouth import Crops
 
 MOST = 100  # clips; more take minutes and change little
 
@@ -30,12 +30,12 @@ def calibrate(
     """Learn how far ``reader`` can be trusted from ``utterances`` of ``cache`` that it was not trained on.
 
     A decoder gets a calibration if it reads enough clips well (``confidence.FEWEST``), the grammar from GRID's
-    sentences alone; the result may be empty. What an adapted model leaves to the one before is not learnt from, as its
-    own network isn't asked. Of more than a hundred utterances, every second, third, ... is read,
-    each in seven versions. Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken.
+    sentences alone; the result may be empty. What an adapted model leaves to its fallback is not learnt from, as its
+    own network isn't asked. Of more than a hundred utterances, every second, third, ... is read, each in seven
+    versions. Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken.
     """
-    if before := reader.before:
-        utterances = [one for one in utterances if not before.read(cache.load(one), "greedy").sure]
+    if fallback := reader.fallback:
+        utterances = [one for one in utterances if not fallback.read(cache.load(one), "greedy").sure]
     if len(utterances) < FEWEST:
         return {}
     chosen = utterances[:: -(-len(utterances) // MOST)]
@@ -53,31 +53,33 @@ def fit_all(clips: Sequence[dict[str, list[Sample]]]) -> Calibrations:
     return {how: calibration for how, calibration in fitted.items() if calibration}
 
 
-def samples(reader: Reader, regions: Regions, said: str) -> dict[str, list[Sample]]:
-    """What a clip's regions, uint8 [T, 100, 150], teach each decoder: as it is, its looks changed, as impostors."""
+def samples(reader: Reader, crops: Crops, said: str) -> dict[str, list[Sample]]:
+    """What a clip's crops, uint8 [T, 100, 150], teach each decoder: as it is, in changed appearances, as negatives."""
     found: dict[str, list[Sample]] = {how: [] for how in DECODERS}
-    for changed, text, look in _versions(regions, said):
+    for changed, text, appearance in _versions(crops, said):
         logp = reader.log_probabilities(changed)
         for how, decode in DECODERS.items():
             if how == "grammar" and not is_grid(said):
                 continue
             with suppress(DecodeError):  # too short for a sentence, and so told to the user and never decoded
                 grammar = Grammar.grid() if how == "grammar" else None
-                found[how].append(_sample(logp, decode(logp), grammar, text, look))
+                found[how].append(_sample(logp, decode(logp), grammar, text, appearance))
     return found
 
 
-def _versions(regions: Regions, said: str) -> Iterator[tuple[Regions, str | None, bool]]:
-    yield regions, said, False
-    for look in LOOKS.values():
-        yield look(regions), said, True
-    for impostor in IMPOSTORS.values():
-        yield impostor(regions), None, False
+def _versions(crops: Crops, said: str) -> Iterator[tuple[Crops, str | None, bool]]:
+    yield crops, said, False
+    for change in APPEARANCES.values():
+        yield change(crops), said, True
+    for negative in NEGATIVES.values():
+        yield negative(crops), None, False
 
 
-def _sample(logp: Floats, decoded: Decoded, grammar: Grammar | None, said: str | None, look: bool) -> Sample:
+def _sample(logp: Floats, decoded: Decoded, grammar: Grammar | None, said: str | None, appearance: bool) -> Sample:
     right = [False] * len(decoded.words) if said is None else words_right(said, decoded.text)
-    kind = "impostor" if said is None else "look" if look else "clip"
+    kind = "negative" if said is None else "appearance" if appearance else "clip"
     own = tuple((word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True))
     words = len(said.split()) if said else 0
-    return Sample(evidence(logp, decoded, grammar), decoded.confidence, said == decoded.text, own, words, kind)
+    return Sample(
+        confidence_features(logp, decoded, grammar), decoded.confidence, said == decoded.text, own, words, kind
+    )

@@ -48,10 +48,10 @@ def intervals(rows: Sequence[tuple[str, Sequence[tuple[float, Interval]]]], high
     return _svg(label + width + 16, height + 4, title, parts)
 
 
-def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], title: str, figure: str) -> str:
+def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], title: str, metric: str) -> str:
     """Counts with a row for each label as said and a column as read, the last for all other readings.
 
-    A cell is the darker the larger its share of the row. ``figure`` names the counts for whoever reads the page.
+    A cell is the darker the larger its share of the row. ``metric`` names the counts for whoever reads the page.
     """
     cell = 16
     longest = max(map(len, labels))
@@ -69,7 +69,7 @@ def matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], title: str, f
             parts.append(_cell(left + cell * column, top + cell * row, cell, count, sum(line), row == column))
     size = (left + cell * (len(labels) + 1) + 4, top + cell * len(labels) + 4)
     widths = f"min-width:{1.2 * size[0]:.0f}px;max-width:{1.5 * size[0]:.0f}px"
-    return _svg(*size, title, parts, f'data-figure="{escape(figure)}" style="{widths}"')
+    return _svg(*size, title, parts, f'data-metric="{escape(metric)}" style="{widths}"')
 
 
 def _cell(x: float, y: float, size: float, count: int, total: int, hit: bool) -> str:
@@ -117,7 +117,7 @@ def covered(
     patches: Sequence[Sequence[Sequence[float]]],
     title: str,
 ) -> str:
-    """Mouth regions (data URIs) under pieces tinted by how much they spoke for a word, with a bar for each window."""
+    """Mouth crops (data URIs) under pieces tinted by how much they spoke for a word, with a bar for each window."""
     width, height, space, bars = 90.0, 60.0, 4, 30.0
     most = max(abs(value) for window in patches for row in window for value in row) or 1.0
     tallest = max(map(abs, frames)) or 1.0

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.grid import PLACES, is_grid
+from gunileo.corpus.grid import SLOT_NAMES, is_grid
 from gunileo.corpus.labels import WordTime
 from gunileo.decoding.ctc import Decoded, DecodeError
 from gunileo.decoding.grammar import Grammar
@@ -19,9 +19,9 @@ from gunileo.evaluation.metrics import (
     cer,
     confusions,
     error_counts,
-    place_accuracy,
-    places_right,
     sentence_accuracy,
+    slot_accuracy,
+    slots_right,
     wer,
 )
 from gunileo.inference.reader import Reader
@@ -36,7 +36,7 @@ class Clip:
     """What is said in a clip, when, and what was read by each of ``WAYS``; nothing where the clip was too short."""
 
     id: str
-    talker: str
+    speaker: str
     said: str
     times: tuple[WordTime, ...]
     read: dict[str, Decoded]
@@ -44,16 +44,16 @@ class Clip:
 
 @dataclass(frozen=True)
 class Score:
-    """Shares (0.05 = 5 %) over all clips; ``places`` is empty unless GRID sentences are among them.
+    """Shares (0.05 = 5 %) over all clips; ``slots`` is empty unless GRID sentences are among them.
 
-    ``intervals`` has the 95 % interval of each by its name here or its place's.
+    ``intervals`` has the 95 % interval of each by its name here or its slot's.
     """
 
     clips: int
     wer: float
     cer: float
     sentence_accuracy: float
-    places: dict[str, float]
+    slots: dict[str, float]
     intervals: dict[str, Interval]
     confusions: list[tuple[str, str, int]]  # said, read, how often; commonest first
 
@@ -67,12 +67,12 @@ class WordTimes:
     end: float
     both: float
     interval: Interval  # of ``both``
-    places: dict[str, tuple[float, float]]  # start and end by place; empty unless GRID sentences are among them
+    slots: dict[str, tuple[float, float]]  # start and end by slot; empty unless GRID sentences are among them
 
 
 @dataclass
 class Evaluation:
-    """The scores of a model by way to decode, of all clips and of each talker's, and what was read in each clip."""
+    """The scores of a model by way to decode, of all clips and of each speaker's, and what was read in each clip."""
 
     model: str
     cache: str
@@ -80,15 +80,15 @@ class Evaluation:
     unread: list[str] = field(default_factory=list)  # ids of clips too short for a way to decode; read as nothing
     own_grammar: bool = False  # whether the grammar is another than GRID's: one that was given, or taught commands
     scores: dict[str, Score] = field(default_factory=dict)
-    talkers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
+    speakers: dict[str, dict[str, Score]] = field(default_factory=dict)  # empty unless there are several
     unsure: dict[str, float] = field(default_factory=dict)  # share of clips of which the reader is not sure
     word_times: WordTimes | None = None  # None where the cache has no word times, or no clip has its words
 
     def __post_init__(self) -> None:
-        talkers = sorted({clip.talker for clip in self.clips}, key=lambda name: (len(name), name))  # s4 before s22
+        speakers = sorted({clip.speaker for clip in self.clips}, key=lambda name: (len(name), name))  # s4 before s22
         self.scores = score_ways(self.clips)
-        if len(talkers) > 1:
-            self.talkers = {one: score_ways([clip for clip in self.clips if clip.talker == one]) for one in talkers}
+        if len(speakers) > 1:
+            self.speakers = {one: score_ways([clip for clip in self.clips if clip.speaker == one]) for one in speakers}
         for how in WAYS:
             self.unsure[how] = sum(not clip.read[how].sure for clip in self.clips) / len(self.clips)
         self.word_times = word_times(self.clips)
@@ -98,21 +98,21 @@ class Evaluation:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     def to_text(self) -> str:
-        """A table of rates with their 95 % intervals, a column a decoder, then talkers and the commonest confusions."""
+        """A table of rates with 95 % intervals, a column a decoder, then speakers and the commonest confusions."""
         scores = self.scores
         lines = [f"{len(self.clips)} clips of {self.cache} read by {self.model}"]
         lines += _table("", {name: [_rate(score, field) for score in scores.values()] for name, field in _rows(scores)})
-        if self.talkers:
-            clips = {name: next(iter(of.values())).clips for name, of in self.talkers.items()}
+        if self.speakers:
+            clips = {name: next(iter(of.values())).clips for name, of in self.speakers.items()}
             rates = {
                 f"{name or '-'}, {clips[name]} clip{'s' * (clips[name] > 1)}": [
                     _rate(one, "wer") for one in of.values()
                 ]
-                for name, of in self.talkers.items()
+                for name, of in self.speakers.items()
             }
             lines += _table("word error rate of", rates)
         lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
-        if not (scores["grammar"].places or self.own_grammar):
+        if not (scores["grammar"].slots or self.own_grammar):
             lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
         for how, found in scores.items():
             listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
@@ -148,18 +148,18 @@ def evaluate(
         raise ValueError("no utterances to evaluate")
     clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
-        regions = cache.load(utterance)
+        crops = cache.load(utterance)
         read = {}
         for how in WAYS:
             try:
-                read[how] = reader.read(regions, how, grammar if how == "grammar" else None)
+                read[how] = reader.read(crops, how, grammar if how == "grammar" else None)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)
-        clips.append(Clip(utterance.id, utterance.talker, utterance.text, utterance.words, read))
+        clips.append(Clip(utterance.id, utterance.speaker, utterance.text, utterance.words, read))
         if progress:
             progress(number, len(utterances))
-    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.examples))
+    return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.templates))
 
 
 def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:
@@ -175,14 +175,14 @@ def score(said: Sequence[str], read: Sequence[str]) -> Score:
     errors[:, 2] = 1 - errors[:, 2]  # sentences: the rate is of those that are right
     intervals = dict(zip(("wer", "cer", "sentence_accuracy"), bootstrap(errors, wholes), strict=True))
     if grid:
-        right = places_right(refs, hyps)
-        intervals |= zip(PLACES, bootstrap(right, np.ones_like(right)), strict=True)
+        right = slots_right(refs, hyps)
+        intervals |= zip(SLOT_NAMES, bootstrap(right, np.ones_like(right)), strict=True)
     return Score(
         len(said),
         wer(said, read),
         cer(said, read),
         sentence_accuracy(said, read),
-        place_accuracy(refs, hyps) if grid else {},
+        slot_accuracy(refs, hyps) if grid else {},
         intervals,
         confusions(said, read),
     )
@@ -196,10 +196,10 @@ def word_times(clips: Sequence[Clip]) -> WordTimes | None:
         return None
     pairs = [pair for _, off in timed for pair in off]
     grid = [off for clip, off in timed if is_grid(clip.said)]
-    places = {place: _means([off[number] for off in grid]) for number, place in enumerate(PLACES) if grid}
+    slots = {slot: _means([off[number] for off in grid]) for number, slot in enumerate(SLOT_NAMES) if grid}
     start, end = _means(pairs)
     interval = bootstrap([sum(map(sum, off)) for _, off in timed], [2 * len(off) for _, off in timed])[0]
-    return WordTimes(len(pairs), start, end, (start + end) / 2, interval, places)
+    return WordTimes(len(pairs), start, end, (start + end) / 2, interval, slots)
 
 
 def time_errors(read: Sequence[Word], said: Sequence[WordTime]) -> list[tuple[float, float]]:
@@ -215,13 +215,13 @@ def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 def _rows(scores: dict[str, Score]) -> list[tuple[str, str]]:
     """The table's rows: what each is called, and its name in ``Score.intervals``."""
-    places = next(iter(scores.values())).places
+    slots = next(iter(scores.values())).slots
     rates = [("word error rate", "wer"), ("character error rate", "cer"), ("sentences right", "sentence_accuracy")]
-    return [*rates, *((f"{place} right", place) for place in places)]
+    return [*rates, *((f"{slot} right", slot) for slot in slots)]
 
 
 def _rate(score: Score, name: str) -> str:
-    value = score.places[name] if name in score.places else getattr(score, name)
+    value = score.slots[name] if name in score.slots else getattr(score, name)
     low, high = score.intervals[name]
     interval = f" ({100 * low:.1f}-{100 * high:.1f})" if score.clips > 1 else ""  # one clip has nothing to draw from
     return f"{100 * value:.1f} %{interval}"

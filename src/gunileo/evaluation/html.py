@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gunileo.vision.image import to_jpeg
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 
 if TYPE_CHECKING:
     pass
 
 
-_STRIP = 10  # mouth regions shown of a clip
+_STRIP = 10  # mouth crops shown of a clip
 
 
 def marked(said: str, read: str) -> str:
@@ -29,10 +29,10 @@ def marked(said: str, read: str) -> str:
     return " ".join(parts)
 
 
-def strip(regions: Regions) -> bytes:
-    """Regions, uint8 [T, 100, 150], spread over the middle two thirds, where a clip speaks, side by side as JPEG."""
-    pick = np.linspace(len(regions) / 6, len(regions) * 5 / 6 - 1, _STRIP).round().astype(int)
-    return to_jpeg(np.concatenate(list(regions[pick]), axis=1))
+def strip(crops: Crops) -> bytes:
+    """Crops, uint8 [T, 100, 150], spread over the middle two thirds, where a clip speaks, side by side as JPEG."""
+    pick = np.linspace(len(crops) / 6, len(crops) * 5 / 6 - 1, _STRIP).round().astype(int)
+    return to_jpeg(np.concatenate(list(crops[pick]), axis=1))
 
 
 def uri(content: bytes, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""How wrong a reading is: error rates, accuracy by place, what is taken for what, and how far to trust it all.
+"""How wrong a reading is: error rates, per-slot accuracy, what is taken for what, and how far to trust it all.
 
 References and hypotheses are lists of sentences in the same order; rates are over all sentences
 together, from 0 (perfect) on, and may pass 1 where words were added. All functions raise
@@ -16,7 +16,7 @@ import jiwer
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gunileo.corpus.grid import PLACES
+from gunileo.corpus.grid import SLOT_NAMES
 
 DRAWS = 2000  # of clips, for an interval
 LEVEL = 0.95
@@ -44,22 +44,22 @@ def sentence_accuracy(refs: Sequence[str], hyps: Sequence[str]) -> float:
     return sum(ref.split() == hyp.split() for ref, hyp in zip(refs, hyps, strict=True)) / len(refs)
 
 
-def place_accuracy(refs: Sequence[str], hyps: Sequence[str]) -> dict[str, float]:
-    """The share of right words in each of the six places of a GRID sentence, by the place's name.
+def slot_accuracy(refs: Sequence[str], hyps: Sequence[str]) -> dict[str, float]:
+    """The share of right words in each of the six slots of a GRID sentence, by the slot's name.
 
     A hypothesis of six words is compared word by word; one of another length is aligned first, as
     for the word error rate. ``ValueError`` if a reference has not six words.
     """
-    right = places_right(refs, hyps)
-    return dict(zip(PLACES, right.mean(axis=0).tolist(), strict=True))
+    right = slots_right(refs, hyps)
+    return dict(zip(SLOT_NAMES, right.mean(axis=0).tolist(), strict=True))
 
 
-def places_right(refs: Sequence[str], hyps: Sequence[str]) -> Floats:
-    """Which words of GRID sentences are right, 1 or 0, [clips, 6]; as ``place_accuracy``."""
+def slots_right(refs: Sequence[str], hyps: Sequence[str]) -> Floats:
+    """Which words of GRID sentences are right, 1 or 0, [clips, 6]; as ``slot_accuracy``."""
     _check(refs, hyps)
     for ref in refs:
-        if len(ref.split()) != len(PLACES):
-            raise ValueError(f"{ref!r} has {len(ref.split())} words; a GRID sentence has {len(PLACES)}")
+        if len(ref.split()) != len(SLOT_NAMES):
+            raise ValueError(f"{ref!r} has {len(ref.split())} words; a GRID sentence has {len(SLOT_NAMES)}")
     return np.array(
         [[said == read for said, read in paired(ref, hyp)] for ref, hyp in zip(refs, hyps, strict=True)], float
     )
@@ -85,7 +85,7 @@ def bootstrap(parts: ArrayLike, wholes: ArrayLike, draws: int = DRAWS, seed: int
 
     As many clips as there are are drawn with replacement, ``draws`` times; the interval goes from the 2.5th to
     the 97.5th percentile of the rates of the draws: M. Bisani, H. Ney, "Bootstrap estimates for confidence intervals
-    in ASR performance evaluation", ICASSP 2004. It tells what other clips of the same talkers would have given. A
+    in ASR performance evaluation", ICASSP 2004. It tells what other clips of the same speakers would have given. A
     rate without a single error gets no width. ``ValueError`` if the shapes differ or there is no clip.
     """
     part, whole = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)

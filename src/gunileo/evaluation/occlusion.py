@@ -17,9 +17,9 @@ from gunileo.decoding.grammar import Grammar
 
 if TYPE_CHECKING:
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import Regions
+    from gunileo.vision.mouth import Crops
 
-ROWS, COLUMNS = 4, 5  # pieces that a region is covered by, 25x30 pixels each
+ROWS, COLUMNS = 4, 5  # pieces that a crop is covered by, 25x30 pixels each
 _WINDOW = 4  # frames covered together
 _AROUND = 3  # frames looked at before and after the word: a mouth shapes itself ahead of the sound
 
@@ -39,9 +39,9 @@ class Saliency:
 
 
 def saliency(
-    reader: Reader, regions: Regions, words: Sequence[str], place: int, rivals: Sequence[str], start: float, end: float
+    reader: Reader, crops: Crops, words: Sequence[str], place: int, rivals: Sequence[str], start: float, end: float
 ) -> Saliency:
-    """What in ``regions``, uint8 [T, 100, 150], spoke for word ``place`` of ``words``, read from ``start`` to ``end``.
+    """What in ``crops``, uint8 [T, 100, 150], spoke for word ``place`` of ``words``, read from ``start`` to ``end``.
 
     ``rivals`` are the words that might have stood there. A covered piece shows its average over the clip: no
     movement, but no hard edge either. Costs 21 runs of the network for every four frames. Raises ``DecodeError``
@@ -51,18 +51,18 @@ def saliency(
     read = Grammar(slots)
     others = Grammar([*slots[:place], [word for word in rivals if word != words[place]], *slots[place + 1 :]])
 
-    def odds(covered: Regions) -> float:
+    def odds(covered: Crops) -> float:
         logp = reader.log_probabilities(covered)
         return log_likelihood(logp, read) - log_likelihood(logp, others)
 
-    whole = odds(regions)
-    windows = _windows(start, end, len(regions))
-    average = regions.mean(axis=0).round().astype(np.uint8)
-    rows = np.linspace(0, regions.shape[1], ROWS + 1).astype(int)
-    columns = np.linspace(0, regions.shape[2], COLUMNS + 1).astype(int)
+    whole = odds(crops)
+    windows = _windows(start, end, len(crops))
+    average = crops.mean(axis=0).round().astype(np.uint8)
+    rows = np.linspace(0, crops.shape[1], ROWS + 1).astype(int)
+    columns = np.linspace(0, crops.shape[2], COLUMNS + 1).astype(int)
 
     def drop(frames: tuple[int, int], row: slice, column: slice) -> float:
-        covered = regions.copy()
+        covered = crops.copy()
         covered[slice(*frames), row, column] = average[row, column]
         return whole - odds(covered)
 

@@ -1,6 +1,6 @@
-"""An evaluation as one HTML page that loads nothing from anywhere, and its figures as JSON beside it.
+"""An evaluation as one HTML page that loads nothing from anywhere, and its results as JSON beside it.
 
-Every figure on the page is taken from that JSON by its path, and says so in ``data-figure``.
+Every metric on the page is taken from that JSON by its path, and says so in ``data-metric``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from gunileo.corpus.cache import Cache
 from gunileo.evaluation import charts, sections
-from gunileo.evaluation.analysis import Figures
+from gunileo.evaluation.analysis import Results
 from gunileo.util.files import write_whole
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2126; --soft: #5b6670; --line: #c9d0d6; --card: #f5f7f8;
@@ -47,46 +47,46 @@ mark { background: color-mix(in srgb, var(--bad) 20%, transparent); color: inher
 """
 
 
-def write_report(figures: Figures, cache: Cache, folder: Path) -> None:
+def write_report(results: Results, cache: Cache, folder: Path) -> None:
     """Write ``folder/index.html`` and ``folder/report.json``.
 
     Loads the clips that the page shows from ``cache``. Raises ``CacheError`` if one can't be, ``FileError`` if the
     place can't be written to.
     """
-    names = {*(one.id for one in figures.worst), *(one.id for one in figures.explained)}
+    names = {*(one.id for one in results.worst), *(one.id for one in results.explained)}
     loaded = {entry.id: cache.load(entry) for entry in cache.utterances if entry.id in names}
-    content = json.dumps(asdict(figures), indent=1, ensure_ascii=False) + "\n"
+    content = json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n"
     write_whole(folder / "report.json", content)
     write_whole(folder / "index.html", page(json.loads(content), loaded))
 
 
-def page(figures: Mapping[str, Any], regions: Mapping[str, Regions]) -> str:
-    """The page of what ``report.json`` holds, with mouth regions, uint8 [T, 100, 150], by their clips' ids."""
+def page(results: Mapping[str, Any], crops: Mapping[str, Crops]) -> str:
+    """The page of what ``report.json`` holds, with mouth crops, uint8 [T, 100, 150], by their clips' ids."""
     parts = {
-        "Error rates": sections.rates(figures),
-        "Talkers": sections.talkers(figures),
-        "What is taken for what": sections.confusions(figures),
-        "Confidence": sections.confidence(figures),
-        "Word times": sections.times(figures),
-        "The worst clips": sections.worst(figures, regions),
-        "What moved a decision": sections.explained(figures, regions),
-        "How it was measured": _method(figures),
+        "Error rates": sections.rates(results),
+        "Speakers": sections.speakers(results),
+        "What is taken for what": sections.confusions(results),
+        "Confidence": sections.confidence(results),
+        "Word times": sections.times(results),
+        "The worst clips": sections.worst(results, crops),
+        "What moved a decision": sections.explained(results, crops),
+        "How it was measured": _method(results),
     }
     parts = {title: content for title, content in parts.items() if content}
     anchors = {title: title.lower().replace(" ", "-") for title in parts}
     links = "".join(f'<a href="#{anchors[title]}">{title}</a>' for title in parts)
     body = "".join(f'<section id="{anchors[title]}"><h2>{title}</h2>{text}</section>' for title, text in parts.items())
-    model = escape(figures["model"])
+    model = escape(results["model"])
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>How well {model} reads lips</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}{charts.STYLE}</style></head><body><h1>How well <i>{model}</i> reads lips</h1>"
-        f'<p class="soft">{sections.figure(figures, "clips", "count")} clips of <code>{escape(figures["cache"])}</code>'
-        f". Brackets and whiskers are 95 % intervals.</p><nav>{links}</nav>{_headline(figures)}{body}</body></html>\n"
+        f'<p class="soft">{sections.metric(results, "clips", "count")} clips of <code>{escape(results["cache"])}</code>'
+        f". Brackets and whiskers are 95 % intervals.</p><nav>{links}</nav>{_headline(results)}{body}</body></html>\n"
     )
 
 
-def _headline(figures: Mapping[str, Any]) -> str:
+def _headline(results: Mapping[str, Any]) -> str:
     cards = [
         ("grammar", "wer", "of the words wrong, with the grammar"),
         ("greedy", "wer", "of the words wrong, greedy"),
@@ -94,24 +94,24 @@ def _headline(figures: Mapping[str, Any]) -> str:
     ]
     shown = ""
     for how, name, text in cards:
-        value, interval = sections.rate(figures, f"scores/{how}", name)
+        value, interval = sections.rate(results, f"scores/{how}", name)
         shown += f'<div class="card"><b>{value}</b>{text} {interval}</div>'
     return f'<div class="cards">{shown}</div>'
 
 
-def _method(figures: Mapping[str, Any]) -> str:
-    draws, bins = (sections.figure(figures, f"method/{name}", "count") for name in ("draws", "bins"))
-    unread = ", ".join(escape(name) for name in figures["unread"])
+def _method(results: Mapping[str, Any]) -> str:
+    draws, bins = (sections.metric(results, f"method/{name}", "count") for name in ("draws", "bins"))
+    unread = ", ".join(escape(name) for name in results["unread"])
     short = f"<p>Too short to decode, counted as nothing read: {unread}.</p>" if unread else ""
     return (
         f"{short}<p>Intervals: as many clips as there are, drawn with replacement {draws} times; from the 2.5th to the "
         "97.5th percentile of the rates (M. Bisani, H. Ney, <i>Bootstrap estimates for confidence intervals in ASR "
-        "performance evaluation</i>, ICASSP 2004). They say what other clips of the same talkers would give, and "
-        "nothing of other talkers. A rate without an error gets no width: of <i>n</i> clips without one, up to "
+        "performance evaluation</i>, ICASSP 2004). They say what other clips of the same speakers would give, and "
+        "nothing of other speakers. A rate without an error gets no width: of <i>n</i> clips without one, up to "
         "3/<i>n</i> may still go wrong.</p>"
         f"<p>Calibration: {bins} equal bins (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, <i>On calibration of modern "
         "neural networks</i>, ICML 2017). Visemes: C. Neti et al., <i>Audio-visual speech recognition</i>, Johns "
         "Hopkins University, 2000. Covering: M. Zeiler, R. Fergus, <i>Visualizing and understanding convolutional "
         "networks</i>, ECCV 2014.</p>"
-        "<p>All figures, by the same names, are in <code>report.json</code> beside this page.</p>"
+        "<p>All results, by the same names, are in <code>report.json</code> beside this page.</p>"
     )

@@ -1,6 +1,6 @@
-"""The sections of a report's page, from the figures that ``report.json`` holds; empty where there is nothing to show.
+"""The sections of a report's page, from the results that ``report.json`` holds; empty where there is nothing to show.
 
-Every figure is looked up by its path, keys joined by slashes, and says so in ``data-figure``.
+Every metric is looked up by its path, keys joined by slashes, and says so in ``data-metric``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from gunileo.evaluation.evaluate import WAYS
 from gunileo.evaluation.html import marked, strip, uri
 from gunileo.evaluation.metrics import Bin
 from gunileo.vision.image import to_jpeg
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 from gunileo.vision.video import FPS
 
-Figures = Mapping[str, Any]
+Results = Mapping[str, Any]
 _FORMS = {
     "share": lambda value: f"{100 * value:.1f} %",
     "bare": lambda value: f"{100 * value:.1f}",
@@ -33,37 +33,37 @@ _KEY = (
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
 _CALIBRATED = {
     True: "the model carries a calibration, which was learnt from clips held back from its training, or, if it was "
-    "adapted, from that of the model it began with, and from impostors of these: on them, all of this section flatters "
+    "adapted, from that of the model it began with, and from negatives of these: on them, all of this section flatters "
     "it. Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
     "<code>benchmarks/confidence.py</code> measures each clip by a calibration learnt from others.",
     False: "the model carries no calibration: confidences are the decoder's own, and it is sure of all.",
 }
 
 
-def figure(figures: Figures, path: str, form: str) -> str:
-    """One figure as ``form`` shows it; a dash where there is none."""
-    value = _at(figures, path)
+def metric(results: Results, path: str, form: str) -> str:
+    """One metric as ``form`` shows it; a dash where there is none."""
+    value = _at(results, path)
     if value is None:
         return "-"
-    return f'<data value="{value!r}" data-figure="{escape(path)}" data-form="{form}">{_FORMS[form](value)}</data>'
+    return f'<data value="{value!r}" data-metric="{escape(path)}" data-form="{form}">{_FORMS[form](value)}</data>'
 
 
-def rate(figures: Figures, path: str, name: str) -> tuple[str, str]:
+def rate(results: Results, path: str, name: str) -> tuple[str, str]:
     """A rate of the score at ``path``, and its interval; one clip alone has none."""
-    score = _at(figures, path)
-    value = figure(figures, f"{path}/places/{name}" if name in score["places"] else f"{path}/{name}", "share")
-    return value, _interval(figures, f"{path}/intervals/{name}") if score["clips"] > 1 else ""
+    score = _at(results, path)
+    value = metric(results, f"{path}/slots/{name}" if name in score["slots"] else f"{path}/{name}", "share")
+    return value, _interval(results, f"{path}/intervals/{name}") if score["clips"] > 1 else ""
 
 
-def _at(figures: Figures, path: str) -> Any:
-    value: Any = figures
+def _at(results: Results, path: str) -> Any:
+    value: Any = results
     for key in path.split("/"):
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
 
 
-def _interval(figures: Figures, path: str, form: str = "bare") -> str:
-    return f"<small>({figure(figures, f'{path}/0', form)}-{figure(figures, f'{path}/1', form)})</small>"
+def _interval(results: Results, path: str, form: str = "bare") -> str:
+    return f"<small>({metric(results, f'{path}/0', form)}-{metric(results, f'{path}/1', form)})</small>"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -72,56 +72,56 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def rates(figures: Figures) -> str:
-    """All rates by way to decode, and a chart of the places."""
-    scores = figures["scores"]
+def rates(results: Results) -> str:
+    """All rates by way to decode, and a chart of the slots."""
+    scores = results["scores"]
     rows = [("word error rate", "wer"), ("character error rate", "cer"), ("sentences right", "sentence_accuracy")]
-    places = list(scores["grammar"]["places"])
-    rows += [(f"{place} right", place) for place in places]
+    slots = list(scores["grammar"]["slots"])
+    rows += [(f"{slot} right", slot) for slot in slots]
     table = _table(
-        ["", *WAYS], [[text, *("".join(rate(figures, f"scores/{how}", name)) for how in WAYS)] for text, name in rows]
+        ["", *WAYS], [[text, *("".join(rate(results, f"scores/{how}", name)) for how in WAYS)] for text, name in rows]
     )
-    sentences = "those that were given" if figures["own_grammar"] else "GRID's 64,000 sentences"
+    sentences = "those that were given" if results["own_grammar"] else "GRID's 64,000 sentences"
     text = f"<p>Greedy is what the network spells; the grammar picks the likeliest of {sentences}.</p>"
-    if not places and figures["own_grammar"]:
+    if not slots and results["own_grammar"]:
         return text + table
-    if not places:
+    if not slots:
         return f"{text}<p>No clip says one of these, so the grammar can't read them: look at greedy alone.</p>{table}"
     series = [
-        (place, [(scores[how]["places"][place], scores[how]["intervals"][place]) for how in _DRAWN]) for place in places
+        (slot, [(scores[how]["slots"][slot], scores[how]["intervals"][slot]) for how in _DRAWN]) for slot in slots
     ]
-    chart = charts.intervals(series, 1.0, "words right in each place")
+    chart = charts.intervals(series, 1.0, "words right in each slot")
     return (
         f'{text}<div class="pair">{table}<figure>{_KEY}{chart}'
-        "<figcaption>Words right in each place of the sentence.</figcaption></figure></div>"
+        "<figcaption>Words right in each slot of the sentence.</figcaption></figure></div>"
     )
 
 
-def talkers(figures: Figures) -> str:
-    """Word error rates of each talker."""
-    found = figures["talkers"]
+def speakers(results: Results) -> str:
+    """Word error rates of each speaker."""
+    found = results["speakers"]
     if not found:
         return ""
     rows = [
         [
             escape(name) or "-",
-            figure(figures, f"talkers/{name}/grammar/clips", "count"),
-            *("".join(rate(figures, f"talkers/{name}/{how}", "wer")) for how in WAYS),
+            metric(results, f"speakers/{name}/grammar/clips", "count"),
+            *("".join(rate(results, f"speakers/{name}/{how}", "wer")) for how in WAYS),
         ]
         for name in found
     ]
     high = max(1.0, *(one[how]["wer"] for one in found.values() for how in WAYS))
     series = [(name, [(of[how]["wer"], of[how]["intervals"]["wer"]) for how in _DRAWN]) for name, of in found.items()]
     return (
-        "<p>Word error rates of each talker. Intervals are over a talker's clips; one clip alone has none.</p>"
-        f'<div class="pair">{_table(["talker", "clips", *WAYS], rows)}'
-        f"<figure>{_KEY}{charts.intervals(series, high, 'word error rate of each talker')}</figure></div>"
+        "<p>Word error rates of each speaker. Intervals are over a speaker's clips; one clip alone has none.</p>"
+        f'<div class="pair">{_table(["speaker", "clips", *WAYS], rows)}'
+        f"<figure>{_KEY}{charts.intervals(series, high, 'word error rate of each speaker')}</figure></div>"
     )
 
 
-def confusions(figures: Figures) -> str:
+def confusions(results: Results) -> str:
     """Matrices of letters, digits and visemes."""
-    shown = {how: _matrices(figures, how) for how in _DRAWN}
+    shown = {how: _matrices(results, how) for how in _DRAWN}
     if not shown["grammar"]:
         return ""
     return (
@@ -132,8 +132,8 @@ def confusions(figures: Figures) -> str:
     )
 
 
-def _matrices(figures: Figures, how: str) -> str:
-    found = figures["matrices"][how]
+def _matrices(results: Results, how: str) -> str:
+    found = results["matrices"][how]
     shown = {
         kind: f'<figure><h3>{title}</h3><div class="scroll">'
         + charts.matrix(found[kind]["labels"], found[kind]["counts"], title, f"matrices/{how}/{kind}/counts")
@@ -143,7 +143,7 @@ def _matrices(figures: Figures, how: str) -> str:
     }
     if not shown:
         return ""
-    alike, wrong = (figure(figures, f"alike/{how}/{name}", "count") for name in ("alike", "wrong"))
+    alike, wrong = (metric(results, f"alike/{how}/{name}", "count") for name in ("alike", "wrong"))
     letters = shown.pop("letters", "")
     return (
         f"<p>Words of GRID that were read as another one: {wrong}; of these, with the same visemes: {alike}.</p>"
@@ -151,13 +151,13 @@ def _matrices(figures: Figures, how: str) -> str:
     )
 
 
-def confidence(figures: Figures) -> str:
+def confidence(results: Results) -> str:
     """Reliability diagrams, and what being sure is worth."""
     shown = ""
     for how in _DRAWN:
-        for kind, found in figures["reliability"][how].items():
-            error = figure(figures, f"reliability/{how}/{kind}/error", "plain")
-            readings = figure(figures, f"reliability/{how}/{kind}/readings", "count")
+        for kind, found in results["reliability"][how].items():
+            error = metric(results, f"reliability/{how}/{kind}/error", "plain")
+            readings = metric(results, f"reliability/{how}/{kind}/readings", "count")
             bins = [Bin(**one) for one in found["bins"]]
             shown += (
                 f"<figure><h3>{kind.capitalize()}, {how}</h3>{charts.reliability(bins, f'{kind}, {how}')}"
@@ -166,9 +166,9 @@ def confidence(figures: Figures) -> str:
     rows = [
         [
             how,
-            figure(figures, f"sureness/{how}/unsure_share", "share")
-            + _interval(figures, f"sureness/{how}/unsure_interval"),
-            *(figure(figures, f"sureness/{how}/{name}", "share") for name in ("wer_sure", "wer_unsure")),
+            metric(results, f"sureness/{how}/unsure_share", "share")
+            + _interval(results, f"sureness/{how}/unsure_interval"),
+            *(metric(results, f"sureness/{how}/{name}", "share") for name in ("wer_sure", "wer_unsure")),
         ]
         for how in WAYS
     ]
@@ -176,105 +176,105 @@ def confidence(figures: Figures) -> str:
         "<p>Confidence means something if, of all that is read with 80 % confidence, 80 % is right: bars that end on "
         "the dashed line. Red is what is missing, pale what is right beyond the confidence; the grey bars below say "
         "how many readings there are. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
-        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(figures)}'
-        f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_impostors(figures)}"
+        f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(results)}'
+        f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_negatives(results)}"
     )
 
 
-def _calibrated(figures: Figures) -> str:
+def _calibrated(results: Results) -> str:
     """Which ways to decode have calibrated confidences; GRID's grammar has none where the clips say other sentences."""
-    ways = {kind: [how for how in WAYS if (how in figures["calibrated"]) == kind] for kind in (True, False)}
+    ways = {kind: [how for how in WAYS if (how in results["calibrated"]) == kind] for kind in (True, False)}
     return "".join(f"<p>Read by {' and '.join(ways[kind])}, {_CALIBRATED[kind]}</p>" for kind in ways if ways[kind])
 
 
-def _impostors(figures: Figures) -> str:
+def _negatives(results: Results) -> str:
     rows = [
         [
             escape(one["kind"]),
-            figure(figures, f"impostors/{number}/clips", "count"),
-            figure(figures, f"impostors/{number}/unsure", "share"),
-            figure(figures, f"impostors/{number}/rejected", "share"),
+            metric(results, f"negatives/{number}/clips", "count"),
+            metric(results, f"negatives/{number}/unsure", "share"),
+            metric(results, f"negatives/{number}/rejected", "share"),
         ]
-        for number, one in enumerate(figures["impostors"])
+        for number, one in enumerate(results["negatives"])
     ]
     if not rows:
         return ""
     return (
-        "<p>Impostors are made of these clips, so that nothing in them can be read. <i>Rejected</i> is the share whose "
+        "<p>Negatives are made of these clips, so that nothing in them can be read. <i>Rejected</i> is the share whose "
         "confidence is below that of all but 1 %, rounded up to a whole clip, of the clips that were read well, four "
-        "fifths of their words or more. All with the grammar. Talkers that the model never saw are impostors too; "
+        "fifths of their words or more. All with the grammar. Speakers that the model never saw are negatives too; "
         "where they are among the clips, they are counted above.</p>"
-        + _table(["impostor", "clips", "not sure of", "rejected"], rows)
+        + _table(["negative", "clips", "not sure of", "rejected"], rows)
     )
 
 
-def times(figures: Figures) -> str:
+def times(results: Results) -> str:
     """How far word times are off."""
-    found = figures["word_times"]
+    found = results["word_times"]
     if found is None:
         return ""
     rows = [
-        [place, *(figure(figures, f"word_times/places/{place}/{side}", "time") for side in (0, 1))]
-        for place in found["places"]
+        [slot, *(metric(results, f"word_times/slots/{slot}/{side}", "time") for side in (0, 1))]
+        for slot in found["slots"]
     ]
-    rows.append(["all", *(figure(figures, f"word_times/{side}", "time") for side in ("start", "end"))])
+    rows.append(["all", *(metric(results, f"word_times/{side}", "time") for side in ("start", "end"))])
     return (
         "<p>Starts and ends of words, read with the grammar, are off from the corpus's own by "
-        f"{figure(figures, 'word_times/both', 'time')} {_interval(figures, 'word_times/interval', 'time')} on average "
-        f"over {figure(figures, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
+        f"{metric(results, 'word_times/both', 'time')} {_interval(results, 'word_times/interval', 'time')} on average "
+        f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
         "model learns its timing from the clips that it was validated on, and is flattered on these.</p>"
         + _table(["", "starts off by", "ends off by"], rows)
     )
 
 
-def worst(figures: Figures, regions: Mapping[str, Regions]) -> str:
+def worst(results: Results, crops: Mapping[str, Crops]) -> str:
     """The worst clips: mouths, and said beside read."""
-    shown = "".join(_clip(figures, number, regions[one["id"]]) for number, one in enumerate(figures["worst"]))
+    shown = "".join(_clip(results, number, crops[one["id"]]) for number, one in enumerate(results["worst"]))
     if not shown:
         return "<p>No word of any clip was read wrong.</p>"
     return "<p>Most words wrong with the grammar first, then greedily; of equals, the one it was surest of.</p>" + shown
 
 
-def _clip(figures: Figures, number: int, regions: Regions) -> str:
-    one, path = figures["worst"][number], f"worst/{number}"
-    picture = uri(strip(regions), "image/jpeg")
+def _clip(results: Results, number: int, crops: Crops) -> str:
+    one, path = results["worst"][number], f"worst/{number}"
+    picture = uri(strip(crops), "image/jpeg")
     read = {"said": escape(one["said"]), **{how: marked(one["said"], one[how]) or "-" for how in _DRAWN}}
     rows = "".join(f"<tr><th>{how}</th><td>{text}</td></tr>" for how, text in read.items())
-    wrong, sure = figure(figures, f"{path}/words_wrong", "count"), figure(figures, f"{path}/confidence", "share")
+    wrong, sure = metric(results, f"{path}/words_wrong", "count"), metric(results, f"{path}/confidence", "share")
     return (
         f'<div class="clip"><p><b>{escape(one["id"])}</b> <span class="soft">words wrong with the grammar: {wrong}; '
         f"confidence {sure}{'' if one['sure'] else ', not sure'}</span></p>"
-        f'<div class="scroll"><img alt="mouth regions of {escape(one["id"])}" src="{picture}">'
+        f'<div class="scroll"><img alt="mouth crops of {escape(one["id"])}" src="{picture}">'
         f"</div><table>{rows}</table></div>"
     )
 
 
-def explained(figures: Figures, regions: Mapping[str, Regions]) -> str:
+def explained(results: Results, crops: Mapping[str, Crops]) -> str:
     """Which pieces of a clip spoke for a word that was read."""
-    shown = "".join(_word(figures, number, regions[one["id"]]) for number, one in enumerate(figures["explained"]))
+    shown = "".join(_word(results, number, crops[one["id"]]) for number, one in enumerate(results["explained"]))
     if not shown:
         return ""
     return (
         "<p>Pieces of the mouth were covered, four frames at a time, and the clip was read again. "
         '<b style="color:var(--for)">Orange</b> ones spoke for the word: without them its log-odds against the other '
-        'words of its place fall. <b style="color:var(--against)">Blue</b> ones spoke against it. The bars are for '
+        'words of its slot fall. <b style="color:var(--against)">Blue</b> ones spoke against it. The bars are for '
         "whole frames, with the time when they begin and the fall in nats. This shows what the network leans on, not "
         f"all that there is to see.</p>{shown}"
     )
 
 
-def _word(figures: Figures, number: int, regions: Regions) -> str:
-    one, path = figures["explained"][number], f"explained/{number}"
+def _word(results: Results, number: int, crops: Crops) -> str:
+    one, path = results["explained"][number], f"explained/{number}"
     found = one["saliency"]
-    middles = [regions[(first + last - 1) // 2] for first, last in found["windows"]]
-    pictures = [uri(to_jpeg(region), "image/jpeg") for region in middles]
+    middles = [crops[(first + last - 1) // 2] for first, last in found["windows"]]
+    pictures = [uri(to_jpeg(crop), "image/jpeg") for crop in middles]
     begins = [f"{first / FPS:.2f} s" for first, _ in found["windows"]]
     what = "as was said" if one["read"] == one["said"] else f"but <i>{escape(one['said'])}</i> was said"
     chart = charts.covered(pictures, begins, found["frames"], found["patches"], f"what spoke for {one['read']}")
-    start, end = (figure(figures, f"{path}/{side}", "time") for side in ("start", "end"))
-    sure, odds = figure(figures, f"{path}/confidence", "share"), figure(figures, f"{path}/saliency/odds", "plain")
+    start, end = (metric(results, f"{path}/{side}", "time") for side in ("start", "end"))
+    sure, odds = metric(results, f"{path}/confidence", "share"), metric(results, f"{path}/saliency/odds", "plain")
     return (
-        f'<figure class="word"><h3>{one["place"].capitalize()} read as <i>{escape(one["read"])}</i>, {what}</h3>'
+        f'<figure class="word"><h3>{one["slot"].capitalize()} read as <i>{escape(one["read"])}</i>, {what}</h3>'
         f'<div class="scroll">{chart}</div><figcaption>{escape(one["id"])}, {start} to {end}; '
         f"confidence {sure}, log-odds {odds}</figcaption></figure>"
     )

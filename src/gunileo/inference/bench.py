@@ -1,4 +1,4 @@
-"""How fast Gunileo reads on this machine: each figure the median of nine runs."""
+"""How fast Gunileo reads on this machine: each measurement the median of nine runs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import numpy as np
 
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
-from gunileo.vision.mouth import normalise, read_regions
+from gunileo.vision.mouth import normalise, read_crops
 from gunileo.vision.video import FPS, read_frames
 
 REPEATS = 9
-FRAMES, BATCH = 75, 16  # of the network's figures
+FRAMES, BATCH = 75, 16  # of the network's measurements
 _MATRIX = 2048  # rows and columns of the matrix product, 17 GFLOP
 _PRODUCT = f"""
 import time, numpy
@@ -33,8 +33,8 @@ for _ in range({REPEATS}):
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure: what it is of, its unit and each measurement."""
+class Measurement:
+    """What was measured, its unit and each value."""
 
     name: str
     unit: str
@@ -42,7 +42,7 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The figure to report."""
+        """The value to report."""
         return statistics.median(self.values)
 
     @property
@@ -51,13 +51,13 @@ class Figure:
         return f"{min(self.values):.3g}-{max(self.values):.3g}"
 
 
-def measure(clip: Path, model: str) -> Iterator[Figure]:
-    """All figures of reading, each as soon as it is known.
+def measure(clip: Path, model: str) -> Iterator[Measurement]:
+    """All measurements of reading, each as soon as it is known.
 
     Raises ``GunileoError`` if the clip or the model can't be used, or no sentence begins in the clip.
     """
     transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model]
-    figures: list[Callable[[], Figure]] = [
+    measurements: list[Callable[[], Measurement]] = [
         product,
         partial(reading, clip, model),
         partial(network, clip, model),
@@ -66,35 +66,35 @@ def measure(clip: Path, model: str) -> Iterator[Figure]:
         partial(cold, "transcribe it, from the shell", transcribe),
         partial(cold, "import gunileo", ["-c", "import gunileo"]),
     ]
-    for figure in figures:
-        yield figure()
+    for measurement in measurements:
+        yield measurement()
 
 
-def reading(clip: Path, model: str, name: str = "read a clip") -> Figure:
+def reading(clip: Path, model: str, name: str = "read a clip") -> Measurement:
     """Reading a clip with a loaded model, from the file to the words; the first time is not counted."""
     seconds = sum(1 for _ in read_frames(clip)) / FPS
     reader = load_model(model)
     times = timed(lambda: reader.transcribe(clip), REPEATS + 1)[1:]
-    return Figure(name, "x real time", [seconds / taken for taken in times])
+    return Measurement(name, "x real time", [seconds / taken for taken in times])
 
 
-def network(clip: Path, model: str) -> Figure:
-    """From the mouth regions of 75 frames to their log-probabilities."""
-    reader, regions = load_model(model), read_regions(clip)
-    regions = np.resize(regions, (FRAMES, *regions.shape[1:]))
-    times = timed(lambda: reader.log_probabilities(regions), REPEATS + 1)[1:]
-    return Figure(f"network, {FRAMES} frames", "ms", [1000 * taken for taken in times])
+def network(clip: Path, model: str) -> Measurement:
+    """From the mouth crops of 75 frames to their log-probabilities."""
+    reader, crops = load_model(model), read_crops(clip)
+    crops = np.resize(crops, (FRAMES, *crops.shape[1:]))
+    times = timed(lambda: reader.log_probabilities(crops), REPEATS + 1)[1:]
+    return Measurement(f"network, {FRAMES} frames", "ms", [1000 * taken for taken in times])
 
 
-def batches(clip: Path, model: str) -> Figure:
+def batches(clip: Path, model: str) -> Measurement:
     """Log-probabilities of 16 clips of 75 frames at once."""
-    reader, regions = load_model(model), read_regions(clip)
-    many = np.repeat(normalise(np.resize(regions, (FRAMES, *regions.shape[1:])))[None, None], BATCH, axis=0)
+    reader, crops = load_model(model), read_crops(clip)
+    many = np.repeat(normalise(np.resize(crops, (FRAMES, *crops.shape[1:])))[None, None], BATCH, axis=0)
     times = timed(lambda: reader.session.run(["log_probabilities"], {"regions": many}), REPEATS + 1)[1:]
-    return Figure(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times])
+    return Measurement(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times])
 
 
-def live(clip: Path, model: str) -> Figure:
+def live(clip: Path, model: str) -> Measurement:
     """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
     reader, frames = load_model(model), list(read_frames(clip))
     times = []
@@ -108,11 +108,11 @@ def live(clip: Path, model: str) -> Figure:
         if stream.flush():
             times.append(time.perf_counter() - begun)
     if not times:
-        raise GunileoError(f"{clip}: no sentence is heard in it; give a video of a face that talks")
-    return Figure("camera, last frame to text", "ms", [1000 * taken for taken in times])
+        raise GunileoError(f"{clip}: no sentence is said in it; give a video of a face that talks")
+    return Measurement("camera, last frame to text", "ms", [1000 * taken for taken in times])
 
 
-def cold(name: str, arguments: list[str]) -> Figure:
+def cold(name: str, arguments: list[str]) -> Measurement:
     """A Python process from its start to its end; the first time, with the disk's cache empty, is counted."""
 
     def start() -> None:
@@ -120,16 +120,16 @@ def cold(name: str, arguments: list[str]) -> Figure:
         if done.returncode:
             raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
 
-    return Figure(name, "s", timed(start, REPEATS))
+    return Measurement(name, "s", timed(start, REPEATS))
 
 
-def product() -> Figure:
+def product() -> Measurement:
     """This machine's own measure: products of float32 matrices on one thread, in NumPy."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
         [sys.executable, "-c", _PRODUCT], capture_output=True, text=True, check=True, env=os.environ | one
     )
-    return Figure("matrix product, one thread", "GFLOP/s", [float(line) for line in done.stdout.split()])
+    return Measurement("matrix product, one thread", "GFLOP/s", [float(line) for line in done.stdout.split()])
 
 
 def timed(job: Callable[[], object], repeats: int) -> list[float]:

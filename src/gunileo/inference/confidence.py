@@ -2,8 +2,8 @@
 
 A decoder says how sure its choice is, *given* that a face it knows said what it can spell. Whether that
 holds shows elsewhere: how likely all that it can spell is, and how undecided the network is while the words are
-said. A logistic model of both, learnt from clips held back from training and from impostors made of these, tells
-a reading from a guess; two more turn a decoder's confidence into the share that is right. numpy alone.
+said. A logistic model of both, learnt from clips held back from training and from negatives made of these, tells a
+reading from a guess; two more turn a decoder's confidence into the share that is right. numpy alone.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from gunileo.decoding.grammar import Grammar
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
 _GOOD = 0.8  # share of the words that are right where a clip was read well: five of GRID's six
-_FLOOR = 0.01  # nats, under which evidence is as good as it gets
+_FLOOR = 0.01  # nats, under which a feature is as good as it gets
 _LEAST = -1e9  # stands for the logarithm of 0 in one frame
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
 _STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
 _NOISE = 2.0  # grey levels, standard deviation: what a camera adds to a face that holds still
 
 Array = NDArray[np.float64]
-Regions = NDArray[np.uint8]  # [frames, 100, 150]
+Crops = NDArray[np.uint8]  # [frames, 100, 150]
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What turns a decoder's confidences into calibrated ones: three logistic models and a threshold.
 
-    Each model is a constant and two weights: ``reading`` of the two marks of ``evidence``, which gives a score, the
+    Each model is a constant and two weights: ``reading`` of the two ``confidence_features``, which gives a score, the
     log-odds that the clip can be read at all; ``word`` and ``sentence`` of the decoder's log-odds times the chance of
     that, and of ln(1 + e^score). Of a clip that can't be read both are next to nothing, however sure the decoder is.
     """
@@ -47,22 +47,22 @@ class Calibration:
     threshold: float  # of the reading's score: a lower one is not sure
     good: int  # clips, read well, that it was learnt from
 
-    def score(self, evidence: Floats) -> float:
-        """Log-odds that a clip with this ``evidence`` is one that can be read."""
-        return float(self.reading[0] + evidence @ np.array(self.reading[1:]))
+    def score(self, features: Floats) -> float:
+        """Log-odds that a clip with these ``confidence_features`` is one that can be read."""
+        return float(self.reading[0] + features @ np.array(self.reading[1:]))
 
-    def judge(self, decoded: Decoded, evidence: Floats) -> Decoded:
+    def judge(self, decoded: Decoded, features: Floats) -> Decoded:
         """The same words and confidences, ``sure`` or not; no words are never sure."""
-        return replace(decoded, sure=bool(decoded.words) and self.score(evidence) >= self.threshold)
+        return replace(decoded, sure=bool(decoded.words) and self.score(features) >= self.threshold)
 
-    def apply(self, decoded: Decoded, evidence: Floats) -> Decoded:
+    def apply(self, decoded: Decoded, features: Floats) -> Decoded:
         """The same words with calibrated confidences, ``sure`` or not; without words confidence is 0."""
-        score = self.score(evidence)
+        score = self.score(features)
         words = tuple(
             replace(word, confidence=_confidence(self.word, word.confidence, score)) for word in decoded.words
         )
         confidence = _confidence(self.sentence, decoded.confidence, score) if words else 0.0
-        return replace(self.judge(decoded, evidence), words=words, confidence=confidence)
+        return replace(self.judge(decoded, features), words=words, confidence=confidence)
 
 
 Calibrations = dict[str, Calibration]  # by the decoder's name; a decoder without one keeps its own confidences
@@ -94,26 +94,26 @@ def _calibration(entry: dict[str, object]) -> Calibration:
     return Calibration(models["reading"], models["word"], models["sentence"], threshold, good)
 
 
-def evidence(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> Array:
-    """Two marks of how badly log-probabilities [T, 37] go with what was ``decoded`` from them, lower is better.
+def confidence_features(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> Array:
+    """Two features of how badly log-probabilities [T, 37] go with what was ``decoded`` from them, lower is better.
 
-    The first is the logarithm of ``surprise``. The second is the logarithm of the entropy, in nats, of the mean frame
-    from the first word's start to the last one's end. Neither changes with silence before and after. Zeros if no words
-    were decoded. ``DecodeError`` if the frames are too few for the grammar, or for the text.
+    The first is the logarithm of ``negative_log_likelihood``. The second is the logarithm of the entropy, in nats, of
+    the mean frame from the first word's start to the last one's end. Neither changes with silence before and after.
+    Zeros if no words were decoded. ``DecodeError`` if the frames are too few for the grammar, or for the text.
     """
     if not decoded.words:
         return np.zeros(2)
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = _finite(logp[start : max(end, start + 1)])
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
-    return np.log(_FLOOR + np.array([surprise(logp, decoded.text, grammar), entropy]))
+    return np.log(_FLOOR + np.array([negative_log_likelihood(logp, decoded.text, grammar), entropy]))
 
 
-def surprise(logp: Floats, text: str, grammar: Grammar | None = None) -> float:
-    """How unlikely all sentences of ``grammar`` are together, or, without one, ``text`` in all its paths.
+def negative_log_likelihood(logp: Floats, text: str, grammar: Grammar | None = None) -> float:
+    """Of all sentences of ``grammar`` together, or, without one, of ``text`` in all its paths.
 
-    That is the negative log-likelihood in nats for each symbol of ``text``, which was decoded from log-probabilities
-    [T, 37]. ``DecodeError`` if the frames are too few for the grammar, or for the text.
+    In nats for each symbol of ``text``, which was decoded from log-probabilities [T, 37]. ``DecodeError`` if the frames
+    are too few for the grammar, or for the text.
     """
     return max(0.0, -log_likelihood(_finite(logp), grammar or Grammar.from_sentences([text]))) / len(text)
 
@@ -124,14 +124,14 @@ def _finite(logp: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded clip to learn from; of an impostor nothing is right, as nothing was said that can be read."""
+    """One decoded clip to learn from; in a negative nothing is right, as nothing was said that can be read."""
 
-    evidence: Array
+    features: Array  # confidence_features
     confidence: float  # the decoder's own, of the sentence
     right: bool  # the whole sentence
     words: tuple[tuple[float, bool], ...]  # the decoder's own confidence of each word, and whether it is right
-    said: int  # words; an impostor says none
-    kind: str  # "clip", "look" (a clip with its looks changed: still read) or "impostor"
+    said: int  # words; none in a negative
+    kind: str  # "clip", "appearance" (the clip in another: still read) or "negative"
 
     @property
     def good(self) -> bool:
@@ -150,30 +150,30 @@ def limit(scores: Sequence[float]) -> float:
 
 
 def fit(samples: Sequence[Sample]) -> Calibration | None:
-    """Learn a calibration; None with fewer than ``FEWEST`` good clips, or no impostors, to learn from.
+    """Learn a calibration; None with fewer than ``FEWEST`` good clips, or no negatives, to learn from.
 
-    Reading or not is learnt from the good clips and the impostors; confidences from all clips, clips with changed
-    looks and impostors. The impostors weigh as much together as the clips. The threshold is the score under
+    Reading or not is learnt from the good clips and the negatives; confidences from all clips, clips in changed
+    appearances and negatives. The negatives weigh as much together as the clips. The threshold is the score under
     which ``FALSE_REJECTION`` of the good clips lie.
     """
     samples = [one for one in samples if one.words]  # an answer without words is never sure, with no model
     good = [one for one in samples if one.good]
-    impostors = [one for one in samples if one.kind == "impostor"]
-    if len(good) < FEWEST or not impostors:
+    negatives = [one for one in samples if one.kind == "negative"]
+    if len(good) < FEWEST or not negatives:
         return None
-    told = [*good, *impostors]
+    told = [*good, *negatives]
     reading = logistic(
-        np.stack([one.evidence for one in told]), np.array([one.good for one in told], float), _weights(told)
+        np.stack([one.features for one in told]), np.array([one.good for one in told], float), _weights(told)
     )
-    scores = [float(reading[0] + one.evidence @ reading[1:]) for one in samples]
+    scores = [float(reading[0] + one.features @ reading[1:]) for one in samples]
     weights = _weights(samples)
     word = logistic(
-        np.array([_features(p, score) for one, score in zip(samples, scores, strict=True) for p, _ in one.words]),
+        np.array([_odds(p, score) for one, score in zip(samples, scores, strict=True) for p, _ in one.words]),
         np.array([right for one in samples for _, right in one.words], float),
         np.repeat(weights, [len(one.words) for one in samples]),
     )
     sentence = logistic(
-        np.array([_features(one.confidence, score) for one, score in zip(samples, scores, strict=True)]),
+        np.array([_odds(one.confidence, score) for one, score in zip(samples, scores, strict=True)]),
         np.array([one.right for one in samples], float),
         weights,
     )
@@ -186,9 +186,9 @@ def _plain(model: Array) -> tuple[float, ...]:
 
 
 def _weights(samples: Sequence[Sample]) -> Array:
-    """One for every clip, and for all impostors together as much as for the unchanged clips."""
-    clips, impostors = (sum(one.kind == kind for one in samples) for kind in ("clip", "impostor"))
-    return np.array([clips / impostors if one.kind == "impostor" else 1.0 for one in samples])
+    """One for every clip, and for all negatives together as much as for the unchanged clips."""
+    clips, negatives = (sum(one.kind == kind for one in samples) for kind in ("clip", "negative"))
+    return np.array([clips / negatives if one.kind == "negative" else 1.0 for one in samples])
 
 
 def logistic(features: Array, right: Array, weights: Array, l2: float = _L2) -> Array:
@@ -222,14 +222,14 @@ def logistic(features: Array, right: Array, weights: Array, l2: float = _L2) -> 
     return np.concatenate([[model[0] - slopes @ mean], slopes])
 
 
-def _features(confidence: float, score: float) -> list[float]:
+def _odds(confidence: float, score: float) -> list[float]:
     """What ``word`` and ``sentence`` weigh; the decoder's odds are at most ten thousand to one."""
     odds = math.log((confidence + 1e-4) / (1 - confidence + 1e-4))
     return [float(_sigmoid(np.array(score))) * odds, float(np.logaddexp(0, score))]
 
 
 def _confidence(model: Sequence[float], confidence: float, score: float) -> float:
-    value = model[0] + sum(a * b for a, b in zip(model[1:], _features(confidence, score), strict=True))
+    value = model[0] + sum(a * b for a, b in zip(model[1:], _odds(confidence, score), strict=True))
     return float(_sigmoid(np.array(value)))
 
 
@@ -237,68 +237,68 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(np.exp(-np.logaddexp(0, -x)))
 
 
-def backwards(regions: Regions) -> Regions:
+def backwards(crops: Crops) -> Crops:
     """A clip played backwards."""
-    return regions[::-1]
+    return crops[::-1]
 
 
-def still(regions: Regions) -> Regions:
+def still(crops: Crops) -> Crops:
     """The middle frame held as long as the clip, with a camera's noise."""
-    noise = np.random.default_rng(0).normal(0, _NOISE, regions.shape)
-    return np.asarray(np.clip(np.rint(regions[len(regions) // 2] + noise), 0, 255), np.uint8)
+    noise = np.random.default_rng(0).normal(0, _NOISE, crops.shape)
+    return np.asarray(np.clip(np.rint(crops[len(crops) // 2] + noise), 0, 255), np.uint8)
 
 
-def silent(regions: Regions) -> Regions:
-    """The first third of a second, in which GRID's talkers are silent yet, to and fro as long as the clip."""
-    there = np.arange(min(8, len(regions)))
-    return regions[np.resize(np.concatenate([there, there[::-1]]), len(regions))]
+def silent(crops: Crops) -> Crops:
+    """The first third of a second, in which GRID's speakers are silent yet, to and fro as long as the clip."""
+    there = np.arange(min(8, len(crops)))
+    return crops[np.resize(np.concatenate([there, there[::-1]]), len(crops))]
 
 
-def shuffled(regions: Regions) -> Regions:
+def shuffled(crops: Crops) -> Crops:
     """The frames in any order."""
-    return regions[np.random.default_rng(0).permutation(len(regions))]
+    return crops[np.random.default_rng(0).permutation(len(crops))]
 
 
-def reordered(regions: Regions) -> Regions:
+def reordered(crops: Crops) -> Crops:
     """Six pieces of the clip in another order: a face that is known, saying no sentence of the grammar."""
-    pieces = np.array_split(regions, 6)
+    pieces = np.array_split(crops, 6)
     return np.concatenate([pieces[i] for i in (3, 0, 5, 2, 4, 1)])
 
 
-def upside_down(regions: Regions) -> Regions:
+def upside_down(crops: Crops) -> Crops:
     """A mouth standing on its head."""
-    return regions[:, ::-1, :]
+    return crops[:, ::-1, :]
 
 
-def wider(regions: Regions) -> Regions:
+def wider(crops: Crops) -> Crops:
     """A wider and lower mouth in a darker light from the right: a face that was never seen says the same."""
-    return _looks(regions, 0.85, 1.2, light=0.5, gamma=1.5)
+    return _changed(crops, 0.85, 1.2, light=0.5, gamma=1.5)
 
 
-def taller(regions: Regions) -> Regions:
+def taller(crops: Crops) -> Crops:
     """A taller and narrower mouth in a brighter light from the left."""
-    return _looks(regions, 1.25, 0.85, light=-0.4, gamma=0.6)
+    return _changed(crops, 1.25, 0.85, light=-0.4, gamma=0.6)
 
 
-def _looks(regions: Regions, height: float, width: float, light: float, gamma: float) -> Regions:
+def _changed(crops: Crops, height: float, width: float, light: float, gamma: float) -> Crops:
     """Stretched about the centre, by the nearest pixel; ``light`` is its change from the centre to the right edge."""
     rows, columns = (
         np.clip(np.rint((np.arange(size) - size / 2) / stretch + size / 2), 0, size - 1).astype(int)
-        for size, stretch in zip(regions.shape[1:], (height, width), strict=True)
+        for size, stretch in zip(crops.shape[1:], (height, width), strict=True)
     )
-    shades = (regions[:, rows][:, :, columns] / np.float32(255)) ** gamma
-    lit = 255 * shades * (1 + light * np.linspace(-1, 1, regions.shape[2], dtype=np.float32))
+    shades = (crops[:, rows][:, :, columns] / np.float32(255)) ** gamma
+    lit = 255 * shades * (1 + light * np.linspace(-1, 1, crops.shape[2], dtype=np.float32))
     return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
 
 
-IMPOSTORS: dict[str, Callable[[Regions], Regions]] = {  # learnt as no reading
+NEGATIVES: dict[str, Callable[[Crops], Crops]] = {  # learnt as no reading
     "backwards": backwards,
     "still face": still,
     "frames shuffled": shuffled,
     "pieces reordered": reordered,
 }
-OTHERS: dict[str, Callable[[Regions], Regions]] = {  # no reading either, and never learnt from: for tests
+OTHER_NEGATIVES: dict[str, Callable[[Crops], Crops]] = {  # no reading either, and never learnt from: for tests
     "silent face": silent,
     "upside down": upside_down,
 }
-LOOKS: dict[str, Callable[[Regions], Regions]] = {"wider mouth": wider, "taller mouth": taller}  # read as they are
+APPEARANCES: dict[str, Callable[[Crops], Crops]] = {"wider mouth": wider, "taller mouth": taller}  # read as they are

@@ -11,18 +11,18 @@ from gunileo.decoding.ctc import DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.output.transcript import Transcript
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import MouthError, MouthTracker, Regions, unreadable
+from gunileo.vision.mouth import Crops, MouthError, MouthTracker, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.video import FPS, Frame, VideoError
 
 
 class SentenceReader(Protocol):
-    """What reads the regions of one sentence; a ``Reader`` does."""
+    """What reads the crops of one sentence; a ``Reader`` does."""
 
-    def transcribe_regions(
-        self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    def transcribe_crops(
+        self, crops: Crops, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
-        """The words in regions, uint8 [T, 100, 150]; ``DecodeError`` if they are too few."""
+        """The words in crops, uint8 [T, 100, 150]; ``DecodeError`` if they are too few."""
         ...
 
     def untimed(self) -> Self:
@@ -34,8 +34,8 @@ class Live:
     """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
 
     It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
-    comes is read. Times are in seconds from the first frame. ``mouth`` is the last region that was cut out, half a
-    second after its frame, or None while there is no face: it shows a talker whether they are seen.
+    comes is read. Times are in seconds from the first frame. ``mouth`` is the last crop that was cut out, half a
+    second after its frame, or None while there is no face: it shows a speaker whether they are seen.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Live:
     ):
         self._reader, self._decode, self._grammar = reader, decode, grammar
         self._mouths, self._segmenter = MouthTracker(face), Segmenter()
-        self.mouth: Regions | None = None
+        self.mouth: Crops | None = None
 
     def push(self, frame: Frame) -> list[Transcript]:
         """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.
@@ -59,33 +59,33 @@ class Live:
         last = self._segmenter.close()
         return read + self._spoken([last])
 
-    def _read(self, regions: Iterable[Regions | None]) -> list[Transcript]:
-        return self._spoken(map(self._take, regions))
+    def _read(self, crops: Iterable[Crops | None]) -> list[Transcript]:
+        return self._spoken(map(self._take, crops))
 
-    def _take(self, region: Regions | None) -> Span | None:
-        self.mouth = region
-        return self._segmenter.push(region)
+    def _take(self, crop: Crops | None) -> Span | None:
+        self.mouth = crop
+        return self._segmenter.push(crop)
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
         return list(spoken(spans, self._reader, "live", self._decode, self._grammar))
 
 
 def sentences(
-    regions: Iterable[Regions | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
+    crops: Iterable[Crops | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
 ) -> Iterator[Transcript]:
-    """What is said in a stream of mouth regions, None for each frame without a face: a sentence at a time.
+    """What is said in a stream of mouth crops, None for each frame without a face: a sentence at a time.
 
-    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``regions`` raises, after the last
+    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``crops`` raises, after the last
     sentence.
     """
     segmenter = Segmenter()
     total = found = 0
     broken = None
     try:
-        for region in regions:
+        for crop in crops:
             total += 1
-            found += region is not None
-            yield from spoken([segmenter.push(region)], reader, file, decode, grammar)
+            found += crop is not None
+            yield from spoken([segmenter.push(crop)], reader, file, decode, grammar)
     except VideoError as error:
         broken = error
     yield from spoken([segmenter.close()], reader, file, decode, grammar)
@@ -106,9 +106,9 @@ def spoken(
         if span is None:
             continue
         with suppress(DecodeError):  # too short for any sentence of the grammar
-            whole = (span.first, span.last) == (span.start, span.start + len(span.regions))
+            whole = (span.first, span.last) == (span.start, span.start + len(span.crops))
             teller = reader if whole else reader.untimed()
-            read = teller.transcribe_regions(span.regions, file, decode, grammar)
+            read = teller.transcribe_crops(span.crops, file, decode, grammar)
             offset = span.start / FPS
             words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]
             own = tuple(word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last)

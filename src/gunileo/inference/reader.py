@@ -19,14 +19,14 @@ from gunileo.corpus.grid import CLASSES
 from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats, How, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import registry, templates, timing
-from gunileo.inference.confidence import Calibrations, evidence, from_json, surprise
+from gunileo.inference.confidence import Calibrations, confidence_features, from_json, negative_log_likelihood
 from gunileo.inference.live import Live, sentences
 from gunileo.inference.registry import ModelError, content_of
-from gunileo.inference.templates import Examples, Match
+from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.cores import usable_cores
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import HEIGHT, WIDTH, MouthError, Regions, mouth_stream, normalise, unreadable
+from gunileo.vision.mouth import HEIGHT, WIDTH, Crops, MouthError, mouth_stream, normalise, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS, ahead, read_frames
 
@@ -46,10 +46,10 @@ class Reader:
     session: onnxruntime.InferenceSession = field(repr=False)
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
-    words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, of a layout that does
+    words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, if it has a word head
     checksum: str = field(default="", repr=False)  # sha256 of the model file
-    examples: Examples | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
-    before: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it began with
+    templates: Templates | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
+    fallback: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it was adapted from
 
     def transcribe(
         self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
@@ -72,27 +72,27 @@ class Reader:
 
     def transcribe_stream(
         self,
-        stream: Iterator[Regions | None],
+        stream: Iterator[Crops | None],
         file: str,
         decode: How = "grammar",
         grammar: Grammar | None = None,
-        heard: Callable[[Transcript], None] = lambda _: None,
+        on_segment: Callable[[Transcript], None] = lambda _: None,
     ) -> Transcript:
         """As ``transcribe``, from what ``mouth_stream`` makes of the frames of ``file``.
 
-        ``heard`` is told each sentence of a long video as it is read.
+        ``on_segment`` is called with each sentence of a long video as it is read.
         """
         first = list(islice(stream, LONGEST + 1))
-        regions = [region for region in first if region is not None]
+        crops = [crop for crop in first if crop is not None]
         if len(first) > LONGEST:
             read = []
             for sentence in sentences(chain(first, stream), self, file, decode, grammar):
                 read.append(sentence)
-                heard(sentence)
+                on_segment(sentence)
             return joined(file, self.name, read)
-        if complaint := unreadable(len(first), len(regions)):
+        if complaint := unreadable(len(first), len(crops)):
             raise MouthError(f"{file}: {complaint}")
-        return self.transcribe_regions(np.stack(regions), file, decode, grammar)
+        return self.transcribe_crops(np.stack(crops), file, decode, grammar)
 
     def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
         """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
@@ -111,51 +111,55 @@ class Reader:
         _decoder(decode, grammar)
         return Live(self, decode, grammar, face)
 
-    def transcribe_regions(
-        self, regions: Regions, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    def transcribe_crops(
+        self, crops: Crops, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
-        """Read mouth regions, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
+        """Read mouth crops, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
         for one; ``ModelError`` if the model is broken.
         """
-        if decode == "grammar" and len(regions) > LONGEST:
+        if decode == "grammar" and len(crops) > LONGEST:
             longest = LONGEST // FPS
-            length = f"{len(regions) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
+            length = f"{len(crops) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = self.read(regions, decode, grammar)
+            decoded = self.read(crops, decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
 
-    def read(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
-        """The words in mouth regions, uint8 [T, 100, 150]; ``how`` and ``grammar`` as for ``transcribe``.
+    def read(self, crops: Crops, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in mouth crops, uint8 [T, 100, 150]; ``how`` and ``grammar`` as for ``transcribe``.
 
-        An adapted model reads each clip by one of its two networks (``best_heard``). Raises ``DecodeError``, naming no
-        file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe`` does.
+        An adapted model reads each clip by one of its two networks (``best_prediction``). Raises ``DecodeError``,
+        naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe``
+        does.
         """
-        if how == "grammar" and grammar is None and self.examples:
-            return self.recognise(regions)
-        return self.best_heard(regions, how, grammar).decoded
+        if how == "grammar" and grammar is None and self.templates:
+            return self.recognise(crops)
+        return self.best_prediction(crops, how, grammar).decoded
 
-    def best_heard(self, regions: Regions, how: How = "grammar", grammar: Grammar | None = None) -> Heard:
-        """What is heard in regions [T, 100, 150], by this reader or, of an adapted model, the one ``before``.
+    def best_prediction(self, crops: Crops, how: How = "grammar", grammar: Grammar | None = None) -> Prediction:
+        """The prediction for crops [T, 100, 150], by this reader or, of an adapted model, by its ``fallback``.
 
-        That one reads what it is sure of, as it knows the talker. All else is read by the one to whose network what
-        can be said is likelier (``confidence.surprise``). One that decodes nothing is never better. Raises as ``read``.
+        The fallback reads what it is sure of, as it knows the speaker. All else is read by the one with the lower
+        negative log-likelihood (``confidence.negative_log_likelihood``). One that decodes nothing is never better.
+        Raises as ``read``.
         """
-        first = self.before.best_heard(regions, how, grammar) if self.before else None
+        first = self.fallback.best_prediction(crops, how, grammar) if self.fallback else None
         if first and first.decoded.sure:
             return first
-        logp, named = self.hear(regions)
-        own = Heard(self, logp, self.decode(logp, how, grammar, named))
+        logp, named = self.predict(crops)
+        own = Prediction(self, logp, self.decode(logp, how, grammar, named))
         if first is None:
             return own
         spoken = _spoken(how, grammar)
 
-        def unlikely(heard: Heard) -> float:
-            return surprise(heard.log_probabilities, heard.decoded.text, spoken) if heard.decoded.words else np.inf
+        def unlikely(one: Prediction) -> float:
+            if not one.decoded.words:
+                return np.inf
+            return negative_log_likelihood(one.log_probabilities, one.decoded.text, spoken)
 
         return min(own, first, key=unlikely)
 
@@ -164,9 +168,9 @@ class Reader:
     ) -> Decoded:
         """The words in log-probabilities [T, 37]; ``how`` and ``grammar`` as for ``transcribe``.
 
-        Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's
-        own keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure.
-        Words stand where the network named them in the frames, if ``hear`` gave ``named`` and it knows them all; else
+        Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's own
+        keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure. Words
+        stand where the network named them in the frames, if ``predict`` gave ``named`` and it knows them all; else
         where it named their letters, moved by the timing that the model carries, if any.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
@@ -177,12 +181,12 @@ class Reader:
         raw = decoded = decode(logp) if spoken is None else viterbi(logp, spoken)
         if calibration := self.calibrations.get(how if isinstance(how, str) else "greedy"):
             settle = calibration.apply if isinstance(how, str) else calibration.judge
-            decoded = settle(raw, evidence(logp, raw, spoken))
+            decoded = settle(raw, confidence_features(logp, raw, spoken))
         return replace(decoded, words=self._timed(decoded.words, len(logp), named))
 
     def untimed(self) -> Reader:
         """The same without the timing that is learnt of whole sentences."""
-        return replace(self, timing=None, before=self.before and self.before.untimed())
+        return replace(self, timing=None, fallback=self.fallback and self.fallback.untimed())
 
     def _timed(self, words: tuple[Word, ...], frames: int, named: Floats | None) -> tuple[Word, ...]:
         placed = None if named is None else timing.placed(named, self.words, words)
@@ -190,35 +194,35 @@ class Reader:
             return self.timing.apply(words, frames / FPS)
         return placed or words
 
-    def hear(self, regions: Regions) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def predict(self, crops: Crops) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
 
-        The second is None of a model that names no words, such as the published layout.
+        The second is None of a model that names no words, such as the published architecture.
         """
         if not self.words:
-            return self.log_probabilities(regions), None
-        logp, named = self._outputs(["log_probabilities", "words"], regions)
+            return self.log_probabilities(crops), None
+        logp, named = self._outputs(["log_probabilities", "words"], crops)
         return logp, named
 
-    def log_probabilities(self, regions: Regions) -> NDArray[np.float32]:
-        """Natural logarithms of the class probabilities, float32 [T, 37], of regions uint8 [T, 100, 150].
+    def log_probabilities(self, crops: Crops) -> NDArray[np.float32]:
+        """Natural logarithms of the class probabilities, float32 [T, 37], of crops uint8 [T, 100, 150].
 
-        Of an adapted model they are its new network's; ``best_heard`` has those of the one that reads the clip.
+        Of an adapted model they are its new network's; ``best_prediction`` has those of the one that reads the clip.
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
         """
-        return self._outputs(["log_probabilities"], regions)[0]
+        return self._outputs(["log_probabilities"], crops)[0]
 
-    def features(self, regions: Regions) -> NDArray[np.float32]:
-        """What the first GRU makes of each frame, float32 [T, F], of regions uint8 [T, 100, 150].
+    def features(self, crops: Crops) -> NDArray[np.float32]:
+        """What the first GRU makes of each frame, float32 [T, F], of crops uint8 [T, 100, 150].
 
         Raises ``ModelError`` as ``log_probabilities`` does, and if the model's file is too old to tell.
         """
         if "features" not in [output.name for output in self.session.get_outputs()]:
             raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
-        return self._outputs(["features"], regions)[0]
+        return self._outputs(["features"], crops)[0]
 
-    def _outputs(self, names: list[str], regions: Regions) -> list[NDArray[np.float32]]:
-        clip = normalise(regions)[None, None]
+    def _outputs(self, names: list[str], crops: Crops) -> list[NDArray[np.float32]]:
+        clip = normalise(crops)[None, None]
         try:
             outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
         except Exception as error:  # as in ``_load``
@@ -226,33 +230,33 @@ class Reader:
             raise ModelError(f"{self.name}: the model can't be run ({reason}); train or export it again") from error
         sizes = {"log_probabilities": len(CLASSES), "words": 1 + len(self.words)}
         for name, output in zip(names, outputs, strict=True):
-            if output.shape != (len(regions), sizes.get(name, output.shape[-1])):
+            if output.shape != (len(crops), sizes.get(name, output.shape[-1])):
                 raise ModelError(f"{self.name}: the model answers {output.shape}; train or export it again")
         if any(np.isnan(output).any() for output in outputs):
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return outputs
 
-    def matches(self, regions: Regions) -> list[Match]:
-        """All commands of a taught model, the nearest to what regions [T, 100, 150] show first.
+    def matches(self, crops: Crops) -> list[Match]:
+        """All commands of a taught model, the nearest to what crops [T, 100, 150] show first.
 
         Raises ``DecodeError`` if the mouth hardly moves in them; ``ValueError`` if the model was taught no commands.
         """
-        return self._matched(regions)[0]
+        return self._matched(crops)[0]
 
-    def _matched(self, regions: Regions) -> tuple[list[Match], slice]:
-        if not self.examples:
+    def _matched(self, crops: Crops) -> tuple[list[Match], slice]:
+        if not self.templates:
             raise ValueError(f"{self.name} was taught no commands")
-        said = moving(regions)
+        said = moving(crops)
         if said is None:
             raise DecodeError("the mouth hardly moves; film a command, said aloud or mouthed")
-        return self.examples.matches(self.features(regions[said])), said
+        return self.templates.matches(self.features(crops[said])), said
 
-    def recognise(self, regions: Regions) -> Decoded:
+    def recognise(self, crops: Crops) -> Decoded:
         """The nearest command of a taught model, ``sure`` if it is likelier than not that it was said.
 
         A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
         """
-        matches, said = self._matched(regions)
+        matches, said = self._matched(crops)
         best, words = matches[0], matches[0].text.split()
         ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
         times = (said.start + ends * (said.stop - said.start)) / FPS
@@ -260,7 +264,7 @@ class Reader:
         return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
-class Heard(NamedTuple):
+class Prediction(NamedTuple):
     """A reader, the log-probabilities [T, 37] that its network gives a clip, and what it decodes from them."""
 
     reader: Reader
@@ -285,8 +289,8 @@ def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
 
 def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
     """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
-    a model that was taught, by its name; what comes first in this order. An adaptation's run has the model that it
-    began with beside its own, and both are loaded.
+    a model that was taught, by its name; what comes first in this order. With an adapted model its fallback is
+    loaded, too.
 
     Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
     of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
@@ -304,9 +308,9 @@ def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
         raise ModelError(
             f"{name_or_path}: no such model; give one of the shipped ones ({names}){taught} or an .onnx file"
         )
-    reader, before = _from_file(path, str(name_or_path)), path.with_name(registry.BEFORE)
-    if path.name == "model.onnx" and before.is_file():
-        return replace(reader, before=_from_file(before, str(name_or_path)))
+    reader, fallback = _from_file(path, str(name_or_path)), path.with_name(registry.FALLBACK)
+    if path.name == "model.onnx" and fallback.is_file():
+        return replace(reader, fallback=_from_file(fallback, str(name_or_path)))
     return reader
 
 
@@ -316,11 +320,11 @@ def _from_file(path: Path, name: str) -> Reader:
 
 def _taught(model: registry.TaughtModel) -> Reader:
     reader = load_model(model.folder / "run" if model.trained else model.base)
-    path = model.folder / "examples.npz"
+    path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:
         raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
-    return replace(reader, name=model.name, examples=taught)
+    return replace(reader, name=model.name, templates=taught)
 
 
 def _load(content: bytes, path: Path, name: str) -> Reader:

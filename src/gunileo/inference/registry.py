@@ -13,7 +13,7 @@ from pathlib import Path
 from gunileo.errors import GunileoError
 
 DEFAULT = "labial-wide"  # the shipped model with the fewest errors
-BEFORE = "before.onnx"  # in a run's folder: the model that an adaptation began with, which reads on beside the new one
+FALLBACK = "fallback.onnx"  # in the folder of an adaptation's run: its initial model, the fallback of the new one
 WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
 
 
@@ -35,10 +35,10 @@ class ModelInfo:
     wer_grammar: float
     cer_greedy: float
     cer_grammar: float
-    milliseconds: float  # from the regions of a clip of three seconds to its words, where it was released
+    milliseconds: float  # from the crops of a clip of three seconds to its words, where it was released
     measured_on: str
     trained_on: str
-    licence: str
+    license: str
     attribution: str
 
 
@@ -48,9 +48,11 @@ class TaughtModel:
 
     name: str
     base: str  # shipped model, or path of the run, over whose frame features it was taught
-    takes: Mapping[str, int]  # of each command
-    trained: bool  # its network too, else its takes are examples for the base's
-    right: int  # takes that the others recognise, held back where the network was trained; or words of practice ...
+    recordings: Mapping[str, int]  # of each command
+    trained: bool  # its network too, else its recordings are templates for the base's
+    right: (
+        int  # recordings that the others recognise, held back where the network was trained; or words of practice ...
+    )
     tested: int  # ... of so many
     made: str  # when, ISO 8601
     version: str = ""  # the folder beside ``teach.json`` that has the other files; another one each time it is taught
@@ -62,13 +64,13 @@ class TaughtModel:
 
     def summary(self) -> str:
         """What was taught, and how well it was learnt, for a reader; a line each."""
-        commands = ", ".join(f"{text} ({count})" for text, count in self.takes.items())
-        how = f"trained from {self.base}" if self.trained else f"examples for {self.base}"
-        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one take of each"
+        commands = ", ".join(f"{text} ({count})" for text, count in self.recordings.items())
+        how = f"trained from {self.base}" if self.trained else f"templates for {self.base}"
+        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one recording of each"
         return (
             f"{self.name}\n"
             f"  taught              {self.made}, {how}\n"
-            f"  takes               {sum(self.takes.values())}, of {len(self.takes)} sentences: {commands}\n"
+            f"  recordings          {sum(self.recordings.values())}, of {len(self.recordings)} sentences: {commands}\n"
             f"  read right          {tested}"
         )
 
@@ -133,7 +135,7 @@ def weights_of(model: Path | str) -> Path:
     path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
     if not path.is_file() and (known := taught(model)):
         if not known.trained:
-            raise ModelError(f"{model}: only examples, and {known.base}'s weights; name {known.base}")
+            raise ModelError(f"{model}: only templates, and {known.base}'s weights; name {known.base}")
         path = known.folder / "run" / "model.safetensors"
     if not path.is_file():
         raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")

@@ -1,6 +1,6 @@
-"""Recognising commands by their nearest example: frame features of a network, compared with time warping.
+"""Recognising commands by their nearest template: frame features of a network, compared with time warping.
 
-No training: one take of a command is enough, of any face. numpy alone.
+No training: one recording of a command is enough, of any face. numpy alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from gunileo.inference.registry import ModelError
 from gunileo.util.files import whole
 
 # Constant and weights, of the distance and of its ratio to the nearest other command's, in the log-odds that a
-# command was said: learnt from takes of one talker that the networks never saw (scripts/first_take.py --learn).
+# command was said: learnt from recordings of a speaker that the networks never saw
+# (scripts/few_recordings.py --learn).
 _ODDS = (4.84, -3.80, -2.81)
-_APART = 0.37  # what ``apart`` is where there is one command alone: its mean over the same takes
+_APART = 0.37  # what ``apart`` is where there is one command alone: its mean over the same recordings
 
 Features = NDArray[np.floating]  # [T, F]
 
@@ -39,13 +40,13 @@ class Match:
 
 
 @dataclass
-class Examples:
-    """Takes of commands as frame features, and the recogniser that they are."""
+class Templates:
+    """Recordings of commands as frame features, and the recogniser that they are."""
 
     texts: list[str] = field(default_factory=list)
-    features: list[NDArray[np.float16]] = field(default_factory=list)  # one [T, F] a take
-    network: str = ""  # checksum of the network's file that heard them
-    _between: NDArray[np.float64] | None = None  # distance of each take to each, once it was asked for
+    features: list[NDArray[np.float16]] = field(default_factory=list)  # one [T, F] a recording
+    network: str = ""  # checksum of the network's file that made them
+    _between: NDArray[np.float64] | None = None  # distance of each recording to each, once it was asked for
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ class Examples:
         return tuple(dict.fromkeys(self.texts))
 
     def add(self, text: str, features: Features) -> None:
-        """Add a take of a command, [T, F]: from here on it is recognised. ``ValueError`` if it has no frame."""
+        """Add a recording of a command, [T, F]: from here on it is recognised. ``ValueError`` if it has no frame."""
         if features.ndim != 2 or not len(features):
             raise ValueError(f"features of shape {features.shape}; [T, F] with at least one frame needed")
         self.texts.append(text)
@@ -61,31 +62,31 @@ class Examples:
         self._between = None
 
     def matches(self, features: Features) -> list[Match]:
-        """All commands, the nearest first, for a take's features [T, F]; ``ValueError`` if there are no examples.
+        """All commands, the nearest first, for a recording's features [T, F]; ``ValueError`` if there are no templates.
 
-        A command is as far as the nearest of its takes. Its confidence is the chance that it was said, where as many
-        takes say something else as one of the commands. It follows from the distance, measured by how near other
-        commands come among this talker's takes, and from its ratio to the nearest other command's.
+        A command is as far as the nearest of its recordings. Its confidence is the chance that it was said, where as
+        many recordings say something else as one of the commands. It follows from the distance, measured by how near
+        other commands come among this speaker's recordings, and from its ratio to the nearest other command's.
         """
         if not self.texts:
-            raise ValueError("no examples to compare with; add one")
+            raise ValueError("no templates to compare with; add one")
         return ranked(self.texts, distances(features, self.features), self.apart())
 
     def between(self) -> NDArray[np.float64]:
-        """How far each take is from each, [N, N]; found once and saved with them."""
+        """How far each recording is from each, [N, N]; found once and saved with them."""
         if self._between is None:
             self._between = np.stack([distances(one, self.features) for one in self.features])
         return self._between
 
     def apart(self) -> float:
-        """How near other commands come: the mean distance of a take to the nearest one of another command."""
+        """How near other commands come: the mean distance of a recording to the nearest one of another command."""
         return apart(self.texts, self.between()) if len(self.commands) > 1 else _APART
 
-    def tested(self, takes: Sequence[int]) -> tuple[int, int]:
-        """How many of these takes all others recognise, and of how many: those whose command has another take."""
+    def tested(self, recordings: Sequence[int]) -> tuple[int, int]:
+        """How many of these recordings all others recognise, and of how many: those whose command has another."""
         others = self.between() + np.diag(np.full(len(self.texts), np.inf))
-        tested = [take for take in takes if self.texts.count(self.texts[take]) > 1]
-        right = [self.texts[int(others[take].argmin())] == self.texts[take] for take in tested]
+        tested = [recording for recording in recordings if self.texts.count(self.texts[recording]) > 1]
+        right = [self.texts[int(others[recording].argmin())] == self.texts[recording] for recording in tested]
         return sum(right), len(tested)
 
     def save(self, path: Path) -> None:
@@ -101,8 +102,8 @@ class Examples:
             np.savez_compressed(file, allow_pickle=False, **content)
 
 
-def load(path: Path) -> Examples:
-    """What ``Examples.save`` wrote; ``ModelError`` if it is anything else. Nothing in the file is ever run."""
+def load(path: Path) -> Templates:
+    """What ``Templates.save`` wrote; ``ModelError`` if it is anything else. Nothing in the file is ever run."""
     try:
         with np.load(path, allow_pickle=False) as file:
             texts, lengths = [str(text) for text in file["texts"]], file["lengths"]
@@ -110,23 +111,23 @@ def load(path: Path) -> Examples:
             network, between = str(file["network"]), file["between"]
         sizes = [len(one) for one in features] == lengths.tolist() and between.shape == (len(texts),) * 2
         if not sizes or len(texts) != len(features) or not lengths.all():
-            raise ValueError("takes and texts don't go together")
+            raise ValueError("recordings and texts don't go together")
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ModelError(f"{path}: no examples, or damaged ({error}); run 'gunileo teach' again") from error
-    return Examples(texts, features, network, between)
+        raise ModelError(f"{path}: no templates, or damaged ({error}); run 'gunileo teach' again") from error
+    return Templates(texts, features, network, between)
 
 
 def apart(texts: Sequence[str], between: NDArray[np.float64]) -> float:
-    """The mean distance of takes to the nearest one of another command, of ``texts`` that are ``between`` [N, N] apart.
+    """The mean distance of recordings to the nearest one of another command; ``texts`` are ``between`` [N, N] apart.
 
-    That is how near a take comes that is of none of the commands: the nearer, the more takes there are.
+    That is how near a recording comes that is of none of the commands: the nearer, the more recordings there are.
     """
     said = np.array(texts)
     return float(np.where(said[:, None] != said, between, np.inf).min(axis=1).mean())
 
 
 def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], apart: float) -> list[Match]:
-    """The commands ``texts`` of examples at distances ``found``, the nearest first, each once."""
+    """The commands ``texts`` of templates at distances ``found``, the nearest first, each once."""
     nearest = dict.fromkeys(texts, np.inf)
     for text, distance in zip(texts, found, strict=True):
         nearest[text] = min(nearest[text], float(distance))
@@ -139,11 +140,11 @@ def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], a
 
 
 def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64]:
-    """How far a take [T, F] is from each of others, [N], with their frames warped to each other in time.
+    """How far a recording [T, F] is from each of others, [N], with their frames warped to each other in time.
 
     Frames differ by one minus the cosine of the angle between their features. Dynamic time warping with the symmetric
     steps of H. Sakoe, S. Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978: a
-    step in both takes counts twice, and the sum is divided by both lengths.
+    step in both recordings counts twice, and the sum is divided by both lengths.
     """
     query = _unit(query)
     rows = np.arange(len(query))

@@ -67,7 +67,7 @@ class Timing:
 
 
 def placed(scores: Floats, names: Sequence[str], words: Sequence[Word]) -> tuple[Word, ...] | None:
-    """The words where a network hears them in each frame: log-probabilities [T, 1 + names], silence the first.
+    """The words where a network places them: log-probabilities [T, 1 + names], silence the first.
 
     The best way through them that says each of the words in turn, for a frame at least, with silence or none between,
     before and after. None if a word is not among ``names``, or there are too few frames, or no words.
@@ -77,11 +77,11 @@ def placed(scores: Floats, names: Sequence[str], words: Sequence[Word]) -> tuple
         return None
     states = [0, *(state for word in words for state in (index[word.word], 0))]  # silence, word, silence, word, ...
     silent = np.arange(len(states)) % 2 == 0
-    heard = scores[:, states]
+    emissions = scores[:, states]
     best = np.full(len(states), -np.inf)
-    best[:2] = heard[0, :2]
+    best[:2] = emissions[0, :2]
     steps = []
-    for frame in heard[1:]:
+    for frame in emissions[1:]:
         one = np.concatenate([[-np.inf], best[:-1]])
         two = np.where(silent, -np.inf, np.concatenate([[-np.inf] * 2, best[:-2]]))  # from word to word
         coming = np.stack([best, one, two])

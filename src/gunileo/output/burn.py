@@ -23,7 +23,7 @@ _STAYS = 1.0  # seconds that a sentence is shown after its end, if no other come
 
 @dataclass(frozen=True)
 class Spoken:
-    """What was read from a face, and the outline of its mouth region in each frame of ``read_frames``."""
+    """What was read from a face, and the outline of its mouth crop in each frame of ``read_frames``."""
 
     transcript: Transcript
     outlines: Sequence[Array | None]
@@ -109,10 +109,10 @@ class _Sound:
         self._stream: av.AudioStream | None = None
         self._next: av.AudioFrame | None = None
         if source.streams.audio:
-            heard = source.streams.audio[0]
-            layout = "mono" if heard.channels == 1 else "stereo"
+            track = source.streams.audio[0]
+            layout = "mono" if track.channels == 1 else "stereo"
             self._stream = film.add_stream("aac", rate=48000, layout=layout)  # AAC hasn't every rate
-            self._frames = source.decode(heard)
+            self._frames = source.decode(track)
             self._next = self._decoded()
 
     def mux_until(self, time: float) -> None:
@@ -175,7 +175,7 @@ class _Painter:
 def _sentences(transcript: Transcript) -> Iterator[tuple[Sequence[Word], bool]]:
     """The words of each sentence, and whether it was read or guessed."""
     words = iter(transcript.words)
-    for sentence in transcript.sentences or (transcript,):
+    for sentence in transcript.segments or (transcript,):
         if said := [next(words) for _ in sentence.text.split()]:
             yield said, sentence.sure
 

@@ -1,4 +1,4 @@
-"""What was read from one video: words, sentences, how sure."""
+"""What was read from one video: words, segments, how sure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Sentence:
+class Segment:
     """One sentence of a long video: when its first word starts and its last ends, in seconds, and how sure it is."""
 
     text: str
@@ -32,7 +32,7 @@ class Transcript:
     """All that was read from ``file`` by ``model``.
 
     ``confidence`` is the whole sentence's, 0-1; not ``sure`` means that the text is a guess and no reading. A video
-    of more than one sentence has them all in ``sentences``; its text has a line for each, and it is as sure as the
+    of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
     least sure of them.
     """
 
@@ -42,14 +42,12 @@ class Transcript:
     confidence: float
     model: str
     sure: bool = True
-    sentences: tuple[Sentence, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 def joined(file: str, model: str, read: Sequence[Transcript]) -> Transcript:
     """One transcript of a video whose sentences were ``read`` one after the other; without a word if there are none."""
-    sentences = tuple(
-        Sentence(one.text, one.words[0].start, one.words[-1].end, one.confidence, one.sure) for one in read
-    )
+    segments = tuple(Segment(one.text, one.words[0].start, one.words[-1].end, one.confidence, one.sure) for one in read)
     return Transcript(
         file,
         "\n".join(one.text for one in read),
@@ -57,5 +55,5 @@ def joined(file: str, model: str, read: Sequence[Transcript]) -> Transcript:
         min((one.confidence for one in read), default=0.0),
         model,
         bool(read) and all(one.sure for one in read),
-        sentences,
+        segments,
     )

@@ -12,25 +12,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gunileo.output.transcript import Sentence, Transcript
+from gunileo.output.transcript import Segment, Transcript
 from gunileo.util.files import write_whole
 
 Interval = tuple[float, float, str]  # seconds from, to, and the text
 
 
-def marked(said: Transcript | Sentence) -> str:
+def marked(said: Transcript | Segment) -> str:
     """The text; a guess begins with ``not sure:``, so that none takes it for a reading."""
     return said.text if said.sure else f"not sure: {said.text}".rstrip()
 
 
 def to_txt(transcript: Transcript) -> str:
     """The words alone, a line a sentence, guesses ``marked``."""
-    return "".join(f"{marked(one)}\n" for one in transcript.sentences or (transcript,))
+    return "".join(f"{marked(one)}\n" for one in transcript.segments or (transcript,))
 
 
 def to_json(transcript: Transcript) -> str:
     """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure"}``, and for
-    a video of several ``"sentences": [{"text", "start", "end", "confidence", "sure"}]``.
+    a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``.
 
     Times are rounded to milliseconds, confidences to four places.
     """
@@ -41,10 +41,10 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
     """What ``to_json`` writes, as a dictionary."""
     fields = asdict(transcript)
     fields["confidence"] = round(transcript.confidence, 4)
-    for part in (*fields["words"], *fields["sentences"]):
+    for part in (*fields["words"], *fields["segments"]):
         part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
-    if not transcript.sentences:
-        del fields["sentences"]
+    if not transcript.segments:
+        del fields["segments"]
     return fields
 
 
@@ -81,11 +81,11 @@ def to_textgrid(transcript: Transcript) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cues(transcript: Transcript) -> Sequence[Sentence]:
-    if transcript.sentences or not transcript.words:
-        return transcript.sentences
+def _cues(transcript: Transcript) -> Sequence[Segment]:
+    if transcript.segments or not transcript.words:
+        return transcript.segments
     start, end = transcript.words[0].start, transcript.words[-1].end
-    return [Sentence(transcript.text, start, end, transcript.confidence, transcript.sure)]
+    return [Segment(transcript.text, start, end, transcript.confidence, transcript.sure)]
 
 
 def _clock(seconds: float, point: str) -> str:
@@ -94,7 +94,7 @@ def _clock(seconds: float, point: str) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
 
 
-def _escaped(cue: Sentence) -> str:
+def _escaped(cue: Segment) -> str:
     return marked(cue).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

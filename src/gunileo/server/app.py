@@ -33,7 +33,7 @@ from gunileo.server.worker import Busy, Worker
 
 Decode = Literal["grammar", "greedy", "beam"]
 
-_LESSON = 12 * 3600  # seconds that a training may take
+_ENROLMENT = 12 * 3600  # seconds that a training may take
 _STORY = "application/x-ndjson"  # progress, then all that the page shows
 _KINDS = {
     "application/json": "json",
@@ -58,7 +58,7 @@ def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, toke
         await asyncio.to_thread(recordings.tidy)
         with tempfile.TemporaryDirectory(prefix="gunileo-serve-", ignore_cleanup_errors=True) as folder:
             worker = Worker(Path(folder), limits.work, limits.waiting, limits.memory)
-            teacher = Worker(Path(folder), _LESSON, 0)
+            teacher = Worker(Path(folder), _ENROLMENT, 0)
             app.state.desk = Desk(model, limits, Path(folder), worker, teacher)
             try:
                 yield
@@ -113,7 +113,7 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
             "wer_greedy": info.wer_greedy,
             "wer_grammar": info.wer_grammar,
             "bytes": info.bytes[info.file],
-            "licence": info.licence,
+            "license": info.license,
         }
         for info in sorted(registry.available_models(), key=lambda info: info.wer_grammar)
     ]
@@ -231,7 +231,7 @@ def _answers() -> dict[str, Any]:
                 "confidence": {"type": "number"},
                 "model": {"type": "string"},
                 "sure": {"type": "boolean"},
-                "sentences": {"type": "array", "items": {"type": "object"}},
+                "segments": {"type": "array", "items": {"type": "object"}},
             },
         }
     }

@@ -21,7 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 WEB = Path(str(files("gunileo.server") / "web"))
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COOKIE = "gunileo_token"
-_STREAMED = ("/transcribe", "/preview", "/takes")  # these take files, with limits of their own; all else goes to memory
+_STREAMED = (
+    "/transcribe",
+    "/preview",
+    "/recordings",
+)  # of files, with limits of their own; all else goes to memory
 _BODY = 256 * 1024  # bytes
 # Nothing from outside: a page that is made to load something elsewhere could tell it what was read.
 _POLICY = "; ".join(

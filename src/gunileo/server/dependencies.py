@@ -59,7 +59,7 @@ REFUSED = errors(
 
 @dataclass
 class Going:
-    """A lesson that goes on, or how the last one ended."""
+    """An enrolment that goes on, or how the last one ended."""
 
     name: str
     train: bool
@@ -85,8 +85,8 @@ class Desk:
     worker: Worker  # reads them
     teacher: Worker  # trains, which takes longer
     cameras: int = 0  # that are read live now
-    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # one take after the other gets its number
-    lessons: dict[str, tuple[Going, asyncio.Task[None]]] = field(default_factory=dict)  # the last of each name
+    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # one recording after the other gets its number
+    enrolments: dict[str, tuple[Going, asyncio.Task[None]]] = field(default_factory=dict)  # the last of each name
 
     def named(self, model: str | None) -> str:
         """A model that may be used, by its name; never a path, which would open any file of this machine."""

@@ -19,13 +19,13 @@ from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript
 from gunileo.server.worker import Tell
 from gunileo.vision.image import to_png
-from gunileo.vision.mouth import HEIGHT, WIDTH, Regions, mouth_stream
+from gunileo.vision.mouth import HEIGHT, WIDTH, Crops, mouth_stream
 from gunileo.vision.speech_activity import LONGEST
 from gunileo.vision.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video
 
 # FFmpeg's names of the formats that are read. It knows more, some of which are lists of other files to open.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,mpegvideo,avi"
-_TILES = 8  # mouth regions in a strip
+_TILES = 8  # mouth crops in a strip
 _EVERY = 5  # frames from one word of progress to the next
 _BEST = 5  # sentences that might have been said
 
@@ -47,7 +47,7 @@ class Limits:
 class Reading:
     """A transcript, and what might have been said instead: sentences and their shares, likeliest first.
 
-    ``strip`` is a PNG of mouth regions spread evenly over the ``seconds`` of the clip, black without a face.
+    ``strip`` is a PNG of mouth crops spread evenly over the ``seconds`` of the clip, black without a face.
     """
 
     transcript: Transcript
@@ -62,12 +62,12 @@ def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: T
     Raises what ``Reader.transcribe`` does, and ``VideoError`` if it goes over the limits.
     """
     with named(path, name):
-        regions = _Watched(limits, tell, check(path, limits))
+        crops = _Watched(limits, tell, check(path, limits))
         reader = reader_of(model)
-        stream = regions.watch(mouth_stream(ahead(read_frames(path))))
+        stream = crops.watch(mouth_stream(ahead(read_frames(path))))
         transcript = reader.transcribe_stream(stream, name, decode)
-    best = _alternatives(reader, regions.first) if decode == "grammar" and regions.count <= LONGEST else ()
-    return Reading(transcript, best, regions.strip(), regions.count / FPS)
+    best = _alternatives(reader, crops.first) if decode == "grammar" and crops.count <= LONGEST else ()
+    return Reading(transcript, best, crops.strip(), crops.count / FPS)
 
 
 def preview(path: Path, name: str, target: Path, limits: Limits, tell: Tell) -> None:
@@ -131,40 +131,40 @@ def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
 
 
-def _alternatives(reader: Reader, regions: list[Regions]) -> tuple[tuple[str, float], ...]:
-    if reader.examples:
-        return tuple((match.text, match.confidence) for match in reader.matches(np.stack(regions))[:_BEST])
-    found = nbest(reader.best_heard(np.stack(regions)).log_probabilities, Grammar.grid(), _BEST)
+def _alternatives(reader: Reader, crops: list[Crops]) -> tuple[tuple[str, float], ...]:
+    if reader.templates:
+        return tuple((match.text, match.confidence) for match in reader.matches(np.stack(crops))[:_BEST])
+    found = nbest(reader.best_prediction(np.stack(crops)).log_probabilities, Grammar.grid(), _BEST)
     return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 
-def tiled(regions: Sequence[Regions] | Regions) -> bytes:
-    """A PNG of mouth regions spread evenly over these, side by side."""
-    middles = ((np.arange(_TILES) + 0.5) / _TILES * (len(regions) - 1)).round().astype(int)
-    return to_png(np.concatenate([regions[at] for at in middles], axis=1))
+def tiled(crops: Sequence[Crops] | Crops) -> bytes:
+    """A PNG of mouth crops spread evenly over these, side by side."""
+    middles = ((np.arange(_TILES) + 0.5) / _TILES * (len(crops) - 1)).round().astype(int)
+    return to_png(np.concatenate([crops[at] for at in middles], axis=1))
 
 
 class _Watched:
-    """A stream of mouth regions that goes by, with what is kept of it."""
+    """A stream of mouth crops that goes by, with what is kept of it."""
 
     def __init__(self, limits: Limits, tell: Tell, expected: int | None):
         self.count = 0
-        self.first: list[Regions] = []  # those of a clip of one sentence
-        self._tiles: list[Regions] = []  # every ``_step``-th
+        self.first: list[Crops] = []  # those of a clip of one sentence
+        self._tiles: list[Crops] = []  # every ``_step``-th
         self._step = 1
         self._limits, self._tell, self._expected = limits, tell, expected
 
-    def watch(self, stream: Iterator[Regions | None]) -> Iterator[Regions | None]:
-        for region in stream:
+    def watch(self, stream: Iterator[Crops | None]) -> Iterator[Crops | None]:
+        for crop in stream:
             _told(self.count, self._expected, self._limits, self._tell)
-            if region is not None and len(self.first) < LONGEST:
-                self.first.append(region)
+            if crop is not None and len(self.first) < LONGEST:
+                self.first.append(crop)
             if self.count % self._step == 0:
-                self._tiles.append(np.zeros((HEIGHT, WIDTH), np.uint8) if region is None else region)
+                self._tiles.append(np.zeros((HEIGHT, WIDTH), np.uint8) if crop is None else crop)
                 if len(self._tiles) == 8 * _TILES:  # so that a long video takes no more memory than a short one
                     self._tiles, self._step = self._tiles[::2], 2 * self._step
             self.count += 1
-            yield region
+            yield crop
 
     def strip(self) -> bytes:
         return tiled(self._tiles)

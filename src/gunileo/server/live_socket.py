@@ -27,7 +27,7 @@ from gunileo.vision.video import MAX_SIDE, Frame
 _LARGEST = 2**20  # bytes of a message
 _BREAK = 0.5  # seconds without a picture that end a sentence
 _SILENCE = 30  # seconds without a message that end the connection
-_SHOWN = 5  # pictures from one mouth region shown to the next
+_SHOWN = 5  # pictures from one mouth crop shown to the next
 _HEAD = struct.Struct("!d")  # a picture's time in seconds, of any clock that goes on, before its JPEG
 
 
@@ -71,7 +71,7 @@ class Feed:
         return read
 
     def mouth(self) -> str | None:
-        """The last mouth region as a link that holds a JPEG, or None while there is no face."""
+        """The last mouth crop as a link that holds a JPEG, or None while there is no face."""
         if self._live.mouth is None:
             return None
         return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(self._live.mouth)).decode()

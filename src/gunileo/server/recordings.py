@@ -1,4 +1,4 @@
-"""Takes that the page records: what to say, each looked at as it comes, all of them plain files of the user's."""
+"""Recordings made in the page: what to say, each looked at as it comes, all of them plain files of the user's."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gunileo.inference.reader import Reader
 from gunileo.server.jobs import Limits, check, named, reader_of, tiled
 from gunileo.server.worker import Tell
 from gunileo.teaching import teach
-from gunileo.teaching.teach import Lesson, TakeError, check_take, takes_folder
+from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, recordings_folder
 from gunileo.util.files import FileError, alone, whole, write_whole
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 from gunileo.vision.video import FPS
 
 _MOST = 200  # sentences that can be taught at once
 
 
 @dataclass(frozen=True)
-class Take:
+class Recording:
     """A recorded clip and what it says."""
 
     id: str
@@ -37,8 +37,8 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is seen in a take: the mouth, as a PNG, from its first movement to its last; for how many seconds it moves;
+class Inspection:
+    """What a recording shows: the mouth, as a PNG, from its first movement to its last; for how many seconds it moves;
     and what a model that knows the commands takes it for."""
 
     strip: bytes
@@ -49,7 +49,7 @@ class Look:
 def sentences(text: str) -> list[str]:
     """All that rules say, in their order: a line is a sentence, and ``turn (on|off) it`` two of them.
 
-    Raises ``GrammarError`` with the number of the line that can't be used, ``TakeError`` if there are too many.
+    Raises ``GrammarError`` with the number of the line that can't be used, ``RecordingError`` if there are too many.
     """
     found: dict[str, None] = {}
     for number, line in enumerate(text.splitlines()):
@@ -58,9 +58,9 @@ def sentences(text: str) -> list[str]:
             for sentence in _said(rule, 0):
                 found[sentence] = None
                 if len(found) > _MOST:
-                    raise TakeError(f"over {_MOST} sentences; teach fewer at once")
+                    raise RecordingError(f"over {_MOST} sentences; teach fewer at once")
     if not found:
-        raise TakeError("no sentence there; write one a line, such as: turn (on|off) the light")
+        raise RecordingError("no sentence there; write one a line, such as: turn (on|off) the light")
     return list(found)
 
 
@@ -78,74 +78,75 @@ def practice(count: int) -> list[str]:
 
 
 def recorded() -> list[str]:
-    """The names under which takes were recorded."""
-    folder = registry.home() / "takes"
+    """The names under which something was recorded."""
+    folder = registry.home() / "recordings"
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(path.name for path in found if path.is_dir() and not path.name.startswith("."))
 
 
-def listed(name: str) -> list[Take]:
-    """The takes recorded for a model, in the order of recording."""
+def listed(name: str) -> list[Recording]:
+    """The recordings for a model, the oldest first."""
     found = []
-    for video in sorted(takes_folder(name).glob("take-*")):
+    for video in sorted(recordings_folder(name).glob("recording-*")):
         if video.suffix in VIDEO_SUFFIXES:
             try:
-                found.append(Take(video.stem, read_text(video.with_suffix(".txt"))))
+                found.append(Recording(video.stem, read_text(video.with_suffix(".txt"))))
             except CorpusError:  # recording broke off between the two
                 continue
     return found
 
 
-def look(path: Path, file: str, model: str, limits: Limits, tell: Tell) -> Look:
-    """Look at a take that was sent as ``file``; a ``Worker``'s work. Raises what ``check_take`` does."""
+def inspect(path: Path, file: str, model: str, limits: Limits, tell: Tell) -> Inspection:
+    """Inspect a recording that was sent as ``file``; a ``Worker``'s work. Raises what ``check_recording`` does."""
     with named(path, file):
         check(path, limits)
-        regions = check_take(path)
+        crops = check_recording(path)
     known = registry.taught(model)
-    return Look(tiled(regions), len(regions) / FPS, _read(reader_of(model), regions) if known else None)
+    return Inspection(tiled(crops), len(crops) / FPS, _read(reader_of(model), crops) if known else None)
 
 
-def _read(reader: Reader, regions: Regions) -> str | None:
-    return reader.matches(regions)[0].text if reader.examples else None
+def _read(reader: Reader, crops: Crops) -> str | None:
+    return reader.matches(crops)[0].text if reader.templates else None
 
 
-def keep(path: Path, name: str, text: str) -> Take:
-    """Keep a clip that was looked at as a take for a model; raises ``FileError`` if there is no room.
+def keep(path: Path, name: str, text: str) -> Recording:
+    """Keep a clip that was inspected as a take for a model; raises ``FileError`` if there is no room.
 
-    The text comes first: a clip without one would be no take, a text without a clip is nothing.
+    The text comes first: a clip without one would be no recording, a text without a clip is nothing.
     """
-    folder = takes_folder(name)
+    folder = recordings_folder(name)
     with alone(folder):
-        numbers = [int(take.stem[5:]) for take in folder.glob("take-*") if take.stem[5:].isdecimal()]
-        place = folder / f"take-{max(numbers, default=0) + 1:04}{path.suffix or '.mp4'}"
+        numbers = [path.stem.removeprefix("recording-") for path in folder.glob("recording-*")]
+        number = 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+        place = folder / f"recording-{number:04}{path.suffix or '.mp4'}"
         write_whole(place.with_suffix(".txt"), text + "\n")
         with whole(place) as part:
             shutil.copyfile(path, part)
-    return Take(place.stem, text)
+    return Recording(place.stem, text)
 
 
 def tidy() -> None:
-    """Remove what takes and lessons have left whose server was killed: texts without a clip, parts of files."""
+    """Remove what recordings and enrolments have left whose server was killed: texts without a clip, parts of files."""
     teach.tidy()
     for name in recorded():
-        folder = registry.home() / "takes" / name
+        folder = registry.home() / "recordings" / name
         with suppress(FileError), alone(folder):  # another server's, if any, is at work there
-            clips = {path.stem for path in folder.glob("take-*") if path.suffix in VIDEO_SUFFIXES}
-            for path in [*folder.glob("take-*.txt"), *folder.glob(".take-*.part")]:
+            clips = {path.stem for path in folder.glob("recording-*") if path.suffix in VIDEO_SUFFIXES}
+            for path in [*folder.glob("recording-*.txt"), *folder.glob(".recording-*.part")]:
                 if path.stem not in clips:
                     path.unlink(missing_ok=True)
 
 
-def drop(name: str, take: str) -> None:
-    """Remove one take; raises ``TakeError`` if there is none of that number, or it can't be removed."""
-    paths = [path for path in takes_folder(name).glob("take-*") if path.stem == take]
+def drop(name: str, recording: str) -> None:
+    """Remove one recording; raises ``RecordingError`` if there is none of that number, or it can't be removed."""
+    paths = [path for path in recordings_folder(name).glob("recording-*") if path.stem == recording]
     if not paths:
-        raise TakeError(f"{take[:80]}: no such take of {name}")
+        raise RecordingError(f"{recording[:80]}: no such recording of {name}")
     try:
         for path in sorted(paths, key=lambda path: path.suffix == ".txt"):  # the clip first: see ``keep``
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise TakeError(f"{error.filename}: can't be removed ({error.strerror})") from error
+        raise RecordingError(f"{error.filename}: can't be removed ({error.strerror})") from error
 
 
 def can_train() -> bool:
@@ -153,9 +154,9 @@ def can_train() -> bool:
     return find_spec("torch") is not None and find_spec("lightning") is not None
 
 
-def learn(name: str, base: str, train: bool, tell: Tell) -> Lesson:
-    """Teach a model from its recorded takes; a ``Worker``'s work. Raises what ``teach`` does."""
+def learn(name: str, base: str, train: bool, tell: Tell) -> Enrolment:
+    """Teach a model from its recordings; a ``Worker``'s work. Raises what ``teach`` does."""
     if train and not can_train():
-        raise TakeError('training needs PyTorch; run: pip install "gunileo[train]"')
+        raise RecordingError('training needs PyTorch; run: pip install "gunileo[train]"')
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # training's bars
-        return teach.teach(takes_folder(name), name, base, train, tell)
+        return teach.teach(recordings_folder(name), name, base, train, tell)

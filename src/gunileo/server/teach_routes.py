@@ -1,4 +1,4 @@
-"""The routes of Teach: sentences to say, takes of them, and the lessons that make a model of those."""
+"""The routes of Teach: sentences to say, recordings of them, and the enrolments that make a model of those."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.server import recordings
 from gunileo.server.dependencies import FORM, REFUSED, AnyDesk, AnyUpload, Desk, Going, errors
-from gunileo.server.recordings import Look
+from gunileo.server.recordings import Inspection
 from gunileo.server.worker import Busy
-from gunileo.teaching.teach import TakeError, checked_name, forget
+from gunileo.teaching.teach import RecordingError, checked_name, forget
 
 router = APIRouter(prefix="/v1")
 _WRONG = errors(
@@ -25,7 +25,7 @@ _WRONG = errors(
     s413="The body is too large.",
     s422="The name or the content can't be used.",
 )
-_BUSY = errors(s503="Another lesson goes on.")
+_BUSY = errors(s503="Another enrolment goes on.")
 
 
 @router.get("/practice", summary="Sentences to practise", responses=_WRONG)
@@ -53,66 +53,68 @@ async def taught(desk: AnyDesk) -> dict[str, Any]:
 
 @router.get("/taught/{name}", summary="What was taught under a name", responses=_WRONG)
 async def one(name: str, desk: AnyDesk) -> dict[str, Any]:
-    """The takes, the model and the lesson of one name; the first is empty where nothing was recorded."""
+    """The recordings, the model and the enrolment of one name; the first is empty where nothing was recorded."""
     return _described(desk, name)
 
 
-@router.post("/taught/{name}/takes", summary="Record a take", openapi_extra=FORM, responses=REFUSED)
+@router.post("/taught/{name}/recordings", summary="Add a recording", openapi_extra=FORM, responses=REFUSED)
 async def record(
     name: str, upload: AnyUpload, desk: AnyDesk, text: Annotated[str, Query(max_length=500)]
 ) -> dict[str, Any]:
-    """Look at a clip that says `text`, and keep it as a take if it can be used."""
+    """Look at a clip that says `text`, and keep it as a recording if it can be used."""
     (said, *others) = await asyncio.to_thread(recordings.sentences, text)
     if others:
-        raise TakeError(f"a take says one sentence, and {text[:80]!r} is {1 + len(others)}")
-    seen: Look = await desk.worker.run(recordings.look, upload.path, upload.name, checked_name(name), desk.limits)
+        raise RecordingError(f"a recording says one sentence, and {text[:80]!r} is {1 + len(others)}")
+    seen: Inspection = await desk.worker.run(
+        recordings.inspect, upload.path, upload.name, checked_name(name), desk.limits
+    )
     async with desk.keeping:
-        take = await asyncio.to_thread(recordings.keep, upload.path, name, said)
+        recording = await asyncio.to_thread(recordings.keep, upload.path, name, said)
     strip = "data:image/png;base64," + base64.b64encode(seen.strip).decode()
-    return {**asdict(take), "seconds": seen.seconds, "strip": strip, "read": seen.read}
+    return {**asdict(recording), "seconds": seen.seconds, "strip": strip, "read": seen.read}
 
 
-@router.delete("/taught/{name}/takes/{take}", summary="Remove a take", responses=_WRONG)
-async def drop(name: str, take: str, desk: AnyDesk) -> dict[str, Any]:
-    """Remove one take."""
-    await asyncio.to_thread(recordings.drop, name, take)
+@router.delete("/taught/{name}/recordings/{recording}", summary="Remove a recording", responses=_WRONG)
+async def drop(name: str, recording: str, desk: AnyDesk) -> dict[str, Any]:
+    """Remove one recording."""
+    await asyncio.to_thread(recordings.drop, name, recording)
     return _described(desk, name)
 
 
-@router.post("/taught/{name}/lesson", summary="Begin a lesson", responses={**_WRONG, **_BUSY}, status_code=202)
+@router.post("/taught/{name}/enrolment", summary="Begin an enrolment", responses={**_WRONG, **_BUSY}, status_code=202)
 async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]:
-    """Begin to make a model of the takes: each an example, in seconds; with `train` the network learns too."""
+    """Begin to make a model of the recordings: each a template, in seconds; with `train` the network learns too."""
     if not recordings.listed(name):
-        raise TakeError(f"{name}: nothing was recorded for it; record a take first")
-    if any(going.running for going, _ in desk.lessons.values()):
-        raise Busy("another lesson goes on", 5)
+        raise RecordingError(f"{name}: nothing was recorded for it; record something first")
+    if any(going.running for going, _ in desk.enrolments.values()):
+        raise Busy("another enrolment goes on", 5)
     going = Going(name, train)
-    desk.lessons[name] = going, asyncio.create_task(_lesson(going, desk))
+    desk.enrolments[name] = going, asyncio.create_task(_enrolment(going, desk))
     return _described(desk, name)
 
 
-@router.delete("/taught/{name}/lesson", summary="Stop a lesson", responses=_WRONG)
+@router.delete("/taught/{name}/enrolment", summary="Stop an enrolment", responses=_WRONG)
 async def stop(name: str, desk: AnyDesk) -> dict[str, Any]:
-    """Stop the lesson that goes on; the model stays as it was before."""
-    if checked_name(name) in desk.lessons:
-        await _stopped(*desk.lessons[name])
+    """Stop the enrolment that goes on; the model stays as it was before."""
+    if checked_name(name) in desk.enrolments:
+        await _stopped(*desk.enrolments[name])
     return _described(desk, name)
 
 
 @router.delete("/taught/{name}", summary="Forget what was taught", responses=_WRONG)
 async def remove(name: str, desk: AnyDesk) -> dict[str, bool]:
-    """Remove the model and all its takes."""
-    if checked_name(name) in desk.lessons:
-        await _stopped(*desk.lessons[name])
-        del desk.lessons[name]
+    """Remove the model and all its recordings."""
+    if checked_name(name) in desk.enrolments:
+        await _stopped(*desk.enrolments[name])
+        del desk.enrolments[name]
     await asyncio.to_thread(forget, name)
     return {"removed": True}
 
 
-async def _lesson(going: Going, desk: Desk) -> None:
+async def _enrolment(going: Going, desk: Desk) -> None:
     try:
-        lesson = await desk.teacher.run(recordings.learn, going.name, registry.DEFAULT, going.train, tell=going.tell)
-        going.skipped = [reason for _, reason in lesson.skipped]
+        enrolment = await desk.teacher.run(recordings.learn, going.name, registry.DEFAULT, going.train, tell=going.tell)
+        going.skipped = [reason for _, reason in enrolment.skipped]
         going.doing = "done"
     except GunileoError as error:
         going.error = str(error)
@@ -130,11 +132,11 @@ async def _stopped(going: Going, task: asyncio.Task[None]) -> None:
 
 def _described(desk: Desk, name: str) -> dict[str, Any]:
     recorded = recordings.listed(checked_name(name))
-    model, lesson = registry.taught(name), desk.lessons.get(name)
+    model, enrolment = registry.taught(name), desk.enrolments.get(name)
     return {
         "name": name,
-        "takes": [asdict(take) for take in recorded],
-        "practice": bool(recorded) and all(is_grid(take.text) for take in recorded),
+        "recordings": [asdict(recording) for recording in recorded],
+        "practice": bool(recorded) and all(is_grid(recording.text) for recording in recorded),
         "model": asdict(model) if model else None,
-        "lesson": asdict(lesson[0]) if lesson else None,
+        "enrolment": asdict(enrolment[0]) if enrolment else None,
     }

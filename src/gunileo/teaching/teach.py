@@ -1,4 +1,4 @@
-"""Teaching a model the user's own commands, from takes of them: clips with a text beside each.
+"""Teaching a model the user's own commands, from recordings of them: clips with a text beside each.
 
 A taught model is a folder of its own in ``registry.home()``; ``load_model`` finds it by its name. Its ``teach.json``
 names the folder within that holds everything else, and is written last, in one step: there is the earlier model or the
@@ -27,9 +27,9 @@ from gunileo.errors import GunileoError, Stopped
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import ModelError, TaughtModel
-from gunileo.inference.templates import Examples
+from gunileo.inference.templates import Templates
 from gunileo.util.files import FileError, alone, write_whole
-from gunileo.vision.mouth import Regions, read_regions
+from gunileo.vision.mouth import Crops, read_crops
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS
 
@@ -38,12 +38,12 @@ Progress = Callable[[str, int, int], None]  # what is being done, how much of it
 _NAME = re.compile(r"\w[\w .-]{0,62}(?<![ .])")  # what every system takes for a folder
 
 
-class TakeError(GunileoError):
-    """A take that nothing can be learnt from, or a name that no model can have."""
+class RecordingError(GunileoError):
+    """A recording that nothing can be learnt from, or a name that no model can have."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Enrolment:
     """What came of teaching: the model, and each clip that was left out, with the reason."""
 
     model: TaughtModel
@@ -51,93 +51,96 @@ class Lesson:
 
 
 def checked_name(name: str) -> str:
-    """The same name; ``TakeError`` if it can't be a taught model's: a shipped one has it, or no folder can."""
+    """The same name; ``RecordingError`` if it can't be a taught model's: a shipped one has it, or no folder can."""
     if not _NAME.fullmatch(name):
-        raise TakeError(f"{name!r} is no name for a model; use up to 63 letters, digits, blanks, dots and dashes")
+        raise RecordingError(f"{name!r} is no name for a model; use up to 63 letters, digits, blanks, dots and dashes")
     if registry.shipped(name):
-        raise TakeError(f"{name} is a model that comes with the package; use another name")
+        raise RecordingError(f"{name} is a model that comes with the package; use another name")
     return name
 
 
-def takes_folder(name: str) -> Path:
+def recordings_folder(name: str) -> Path:
     """Where takes for a model are recorded to, by whoever records them for the user; ``forget`` removes it too.
 
-    Raises ``TakeError`` if the name can't be a model's.
+    Raises ``RecordingError`` if the name can't be a model's.
     """
-    return registry.home() / "takes" / checked_name(name)
+    return registry.home() / "recordings" / checked_name(name)
 
 
-def check_take(path: Path | str) -> Regions:
-    """The mouth regions of a take, uint8 [T, 100, 150], from the mouth's first movement to its last.
+def check_recording(path: Path | str) -> Crops:
+    """The mouth crops of a recording, uint8 [T, 100, 150], from the mouth's first movement to its last.
 
-    Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``TakeError`` if
+    Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``RecordingError`` if
     the mouth hardly moves, or moves for longer than ten seconds; each names the file and says what to do.
     """
-    regions = read_regions(path)
-    return regions[_said(regions, str(path))]
+    crops = read_crops(path)
+    return crops[_said(crops, str(path))]
 
 
-def _said(regions: Regions, file: str) -> slice:
-    said = moving(regions)
+def _said(crops: Crops, file: str) -> slice:
+    said = moving(crops)
     if said is None:
-        raise TakeError(f"{file}: the mouth hardly moves; say the sentence aloud or mouth it, and film it again")
+        raise RecordingError(f"{file}: the mouth hardly moves; say the sentence aloud or mouth it, and film it again")
     if said.stop - said.start > LONGEST:
-        raise TakeError(
+        raise RecordingError(
             f"{file}: talk of over {LONGEST // FPS} seconds; film one sentence, with the mouth at rest around"
         )
     return said
 
 
 def teach(
-    takes: Path | str,
+    folder: Path | str,
     name: str,
     base: str = registry.DEFAULT,
     train: bool = False,
     progress: Progress | None = None,
-) -> Lesson:
+) -> Enrolment:
     """Teach a model the commands of a folder of clips with a ``.txt`` beside each, or all that GRID's sentences say.
 
-    Each take of a command is an example from then on (in seconds); with ``train`` the network of ``base``, a shipped
-    model or a finished run, learns from them too (in minutes; it needs the ``train`` extra). Where all texts are GRID's
-    sentences, no single one is a command: the network is trained to read that face, and GRID's grammar stays.
+    Each recording of a command is a template from then on (in seconds); with ``train`` the network of ``base``, a
+    shipped model or a finished run, learns from them too (in minutes; it needs the ``train`` extra). Where all texts
+    are GRID's sentences, no single one is a command: the network is trained to read that face, and GRID's grammar
+    stays.
 
-    A clip that can't be used is left out and reported. Regions that were cut out for the same name before are used
-    again, so that adding a take costs little. An earlier model of this name is replaced once the new one is whole;
+    A clip that can't be used is left out and reported. Crops that were cut out for the same name before are used
+    again, so that adding a recording costs little. An earlier model of this name is replaced once the new one is whole;
     whatever ``progress`` raises stops the work, and leaves the earlier one as it was.
 
-    Raises ``TakeError`` if no clip can be used, the name can't be a model's or GRID's sentences come without
+    Raises ``RecordingError`` if no clip can be used, the name can't be a model's or GRID's sentences come without
     ``train``; ``CorpusError`` if there are no clips, ``ModelError`` if there is no such base.
     """
     name, report = checked_name(name), progress or (lambda *_: None)
     if registry.taught(base) and not Path(base).exists():
-        raise TakeError(f"{base}: was taught itself; build on a shipped model or a finished run")
+        raise RecordingError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
-    corpus = find_corpus(takes)
+    corpus = find_corpus(folder)
     place = registry.home() / "models" / name
     with alone(place.parent):
         _tidy(place.parent)
         try:
-            lesson = _Lesson(corpus, registry.home() / "regions" / name, report)
-            if lesson.practice and not train:
-                raise TakeError(f"{takes}: sentences of GRID's, which the network has to learn; add --train")
-            model = _taught(lesson, place, base, reader, train, report)
+            recordings = _Recordings(corpus, registry.home() / "crops" / name, report)
+            if recordings.practice and not train:
+                raise RecordingError(f"{folder}: sentences of GRID's, which the network has to learn; add --train")
+            model = _taught(recordings, place, base, reader, train, report)
         finally:
             _tidy(place.parent)
-    return Lesson(model, lesson.skipped)
+    return Enrolment(model, recordings.skipped)
 
 
-def _taught(lesson: _Lesson, place: Path, base: str, reader: Reader, train: bool, report: Progress) -> TaughtModel:
+def _taught(
+    recordings: _Recordings, place: Path, base: str, reader: Reader, train: bool, report: Progress
+) -> TaughtModel:
     place.mkdir(exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix="", dir=place))
     held: list[CachedUtterance] = []
     if train:
-        held = lesson.held()
-        reader = _trained(lesson, held, base, new / "run", report)
-    if lesson.practice:
-        right, tested = _practised(lesson, held, reader)
+        held = recordings.held()
+        reader = _trained(recordings, held, base, new / "run", report)
+    if recordings.practice:
+        right, tested = _practised(recordings, held, reader)
     else:
-        right, tested = _exemplified(lesson, held, reader, new / "examples.npz", report)
-    counts = dict(Counter(one.text for one in lesson.utterances))
+        right, tested = _enrolled(recordings, held, reader, new / "templates.npz", report)
+    counts = dict(Counter(one.text for one in recordings.utterances))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     lasting = base if registry.shipped(base) else str(Path(base).absolute())
     model = TaughtModel(place.name, lasting, counts, train, right, tested, now, new.name)
@@ -147,7 +150,7 @@ def _taught(lesson: _Lesson, place: Path, base: str, reader: Reader, train: bool
 
 
 def tidy() -> None:
-    """Remove what lessons that were killed have left, unless one goes on."""
+    """Remove what enrolments that were killed have left, unless one goes on."""
     models = registry.home() / "models"
     if models.is_dir():
         with suppress(FileError), alone(models):
@@ -178,8 +181,8 @@ def _tidy(models: Path) -> None:
                 place.rmdir()
 
 
-class _Lesson(Cache):
-    """The usable takes of a corpus, as a cache whose clips go from the first movement to the last."""
+class _Recordings(Cache):
+    """The usable recordings of a corpus, as a cache whose clips go from the first movement to the last."""
 
     def __init__(self, corpus: Corpus, cache: Path, report: Progress) -> None:
         told = {one.video for one in corpus.utterances}
@@ -199,44 +202,46 @@ class _Lesson(Cache):
         whole = sorted((one for one in self.utterances if one.id in wanted), key=lambda one: one.id)
         for one in self.utterances:
             if one.id not in wanted:
-                (cache / one.file).unlink(missing_ok=True)  # whoever deletes a take wants nothing of it kept
+                (cache / one.file).unlink(missing_ok=True)  # whoever deletes a recording wants nothing of it kept
         self.practice = bool(whole) and all(is_grid(one.text) for one in whole)
         self.spans: dict[str, tuple[CachedUtterance, slice]] = {}
         for one in whole:
             try:
-                regions = super().load(one)
-                span = slice(0, len(regions)) if self.practice else _said(regions, wanted[one.id])
+                crops = super().load(one)
+                span = slice(0, len(crops)) if self.practice else _said(crops, wanted[one.id])
                 self.spans[one.id] = one, span
             except GunileoError as error:
                 self.skipped.append((one.id, str(error)))
         if not self.spans:
             reasons = f"; the first: {self.skipped[0][1]}" if self.skipped else ""
-            raise TakeError(f"no take can be used{reasons}")
+            raise RecordingError(f"no recording can be used{reasons}")
         self.utterances = [
-            replace(one, talker="", frames=span.stop - span.start, words=one.words if self.practice else ())
+            replace(one, speaker="", frames=span.stop - span.start, words=one.words if self.practice else ())
             for one, span in self.spans.values()
         ]
 
-    def load(self, utterance: CachedUtterance) -> Regions:
+    def load(self, utterance: CachedUtterance) -> Crops:
         whole, span = self.spans[utterance.id]
         return super().load(whole)[span]
 
     def held(self) -> list[CachedUtterance]:
-        """A tenth of the takes, by a hash of their names, of those that the others can stand in for."""
+        """A tenth of the recordings, by a hash of their names, of those that the others can stand in for."""
         said = Counter(one.text for one in self.utterances)
         others = [one for one in self.utterances if self.practice or said[one.text] > 1]
         return validation_part(others, -(-len(others) // 10)) if len(others) > 1 else []
 
 
-def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress) -> Reader:
+def _trained(
+    recordings: _Recordings, held: Sequence[CachedUtterance], base: str, run: Path, report: Progress
+) -> Reader:
     from gunileo.training.fine_tune import teaching
     from gunileo.training.train import train
 
     kept = {one.id for one in held}
-    learnt = [one for one in lesson.utterances if one.id not in kept]
+    learnt = [one for one in recordings.utterances if one.id not in kept]
     try:
         train(
-            lesson,
+            recordings,
             learnt,
             held or learnt[:1],  # one must be validated on; nothing is chosen by it
             run,
@@ -244,41 +249,41 @@ def _trained(lesson: _Lesson, held: Sequence[CachedUtterance], base: str, run: P
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:
-        raise TakeError("stopped; whatever was taught before is as it was") from None
+        raise RecordingError("stopped; whatever was taught before is as it was") from None
     for checkpoint in run.glob("*.ckpt"):
         checkpoint.unlink()  # a taught model is taught anew, never gone on with
     return load_model(run)
 
 
-def _practised(lesson: _Lesson, held: Sequence[CachedUtterance], reader: Reader) -> tuple[int, int]:
+def _practised(recordings: _Recordings, held: Sequence[CachedUtterance], reader: Reader) -> tuple[int, int]:
     """Words of the held-back sentences that are read right, and all of them."""
     from gunileo.evaluation.metrics import words_right
 
     said = [one.text for one in held]
-    read = [reader.transcribe_regions(lesson.load(one), one.id).text for one in held]
+    read = [reader.transcribe_crops(recordings.load(one), one.id).text for one in held]
     right = sum(sum(words_right(one, other)) for one, other in zip(said, read, strict=True))
     return right, sum(len(one.split()) for one in said)
 
 
-def _exemplified(
-    lesson: _Lesson, held: Sequence[CachedUtterance], reader: Reader, path: Path, report: Progress
+def _enrolled(
+    recordings: _Recordings, held: Sequence[CachedUtterance], reader: Reader, path: Path, report: Progress
 ) -> tuple[int, int]:
-    """Write all takes as examples; how many are recognised by the others, the held-back ones if there are any."""
-    examples = Examples(network=reader.checksum)
-    for number, one in enumerate(lesson.utterances, 1):
-        examples.add(one.text, reader.features(lesson.load(one)))
-        report("comparing takes", number, len(lesson.utterances))
-    examples.save(path)
+    """Write all recordings as templates; how many are recognised by the others, the held-back ones if there are any."""
+    templates = Templates(network=reader.checksum)
+    for number, one in enumerate(recordings.utterances, 1):
+        templates.add(one.text, reader.features(recordings.load(one)))
+        report("comparing recordings", number, len(recordings.utterances))
+    templates.save(path)
     kept = {one.id for one in held}
-    return examples.tested([index for index, one in enumerate(lesson.utterances) if one.id in kept or not kept])
+    return templates.tested([index for index, one in enumerate(recordings.utterances) if one.id in kept or not kept])
 
 
 def forget(name: str) -> None:
-    """Remove a taught model, what was cut out for it, and the takes in its ``takes_folder``.
+    """Remove a taught model, what was cut out for it, and the recordings in its ``recordings_folder``.
 
     Raises ``ModelError`` if there is none of that name, or something of it can't be removed.
     """
-    folders = [registry.home() / kind / checked_name(name) for kind in ("models", "takes", "regions")]
+    folders = [registry.home() / kind / checked_name(name) for kind in ("models", "recordings", "crops")]
     if not any(folder.is_dir() for folder in folders):
         yours = ", ".join(model.name for model in registry.taught_models()) or "none yet"
         raise ModelError(f"{name}: no such taught model; yours are: {yours}")

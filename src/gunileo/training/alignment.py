@@ -1,4 +1,4 @@
-"""When words are said in clips that have a text alone, as a network in training hears them."""
+"""Pseudo-alignments: when words are said in clips that have a text alone, by the network in training itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gunileo.training.model import LabialCNN
 Times = dict[str, tuple[WordTime, ...]]  # by utterance's id
 
 
-def hear_times(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUtterance]) -> Times:
-    """The words' times, in seconds, of the utterances that have none, by the head that names the word in each frame.
+def pseudo_align(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUtterance]) -> Times:
+    """The words' times, in seconds, of the utterances that have none, by the word head.
 
     The known words are put in their best places (``gunileo.inference.timing.placed``), which is far easier than to
-    read them. An utterance with a word that the head has no name for, or with more words than frames, is left out.
+    read them. An utterance with a word that the head doesn't know, or with more words than frames, is left out.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -30,11 +30,11 @@ def hear_times(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUttera
         if utterance.words:
             continue
         with torch.no_grad():
-            scores = model.heads(Clips(cache, [utterance])[0].regions[None].to(device))[1]
+            scores = model.heads(Clips(cache, [utterance])[0].crops[None].to(device))[1]
         assert scores is not None
-        heard = scores[0].float().log_softmax(-1).cpu().numpy()
+        log_probabilities = scores[0].float().log_softmax(-1).cpu().numpy()
         words = [Word(word, 0, 0, 1) for word in utterance.text.split()]
-        if (found := placed(heard, model.config.words, words)) is not None:
+        if (found := placed(log_probabilities, model.config.words, words)) is not None:
             times[utterance.id] = tuple(WordTime(word.word, word.start, word.end) for word in found)
     model.train(training)
     return times

@@ -1,4 +1,4 @@
-"""Training clips changed at random: moved, lit, faster or slower, cut to a few words, joined to new sentences."""
+"""Augmentation: moved, lit, faster or slower; word-span crops, and concatenations of several clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gunileo.corpus.cache import CachedUtterance
 from gunileo.decoding.ctc import ctc_frames
-from gunileo.vision.mouth import HEIGHT, WIDTH, Regions
+from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
 from gunileo.vision.video import FPS
 
 Array = NDArray[np.int64]
@@ -26,22 +26,22 @@ class Augmentation:
     ``shade`` alone is a standard deviation, of two normal draws: across and down.
     """
 
-    shift: int = 8  # pixels of the region, both ways
+    shift: int = 8  # pixels of the crop, both ways
     mirror: bool = True  # half of the clips
     rotation: float = 5.0  # degrees, both ways
     scale: float = 0.08  # natural logarithm of the size, both ways
     stretch: float = 0.04  # natural logarithm of width over height, both ways
     contrast: float = 0.12  # natural logarithm of the contrast, both ways
-    shade: float = 0.25  # light from one side: its change over the region, in the clip's standard deviations
+    shade: float = 0.25  # light from one side: its change over the crop, in the clip's standard deviations
     speed: float = 0.1  # natural logarithm of the length, both ways
     time_jitter: float = 0.05  # share of frames dropped, and as many doubled
-    margin: int = 3  # frames kept on either side of a word cut
-    max_words: int = 4  # in a word cut
-    join: float = 0.5  # share of whole sentences that other clips of the talker may go on with
-    seam: float = 0.4  # chance of that at each word's end
+    margin: int = 3  # frames kept on either side of a word-span crop
+    max_words: int = 4  # in a word-span crop
+    concatenation: float = 0.5  # share of whole sentences that other clips of the speaker may go on with
+    switch: float = 0.4  # chance of that at each word's end
 
     def scaled(self, share: float) -> Augmentation:
-        """The same with this share of what changes a mouth's looks and pace; shift, mirror and jitter stay."""
+        """The same with this share of what changes a mouth's appearance and speed; shift, mirror and jitter stay."""
         grows = ("rotation", "scale", "stretch", "contrast", "shade", "speed")
         return replace(self, **{name: share * getattr(self, name) for name in grows})
 
@@ -55,8 +55,8 @@ class Piece(NamedTuple):
     text: str
 
 
-def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.random.Generator) -> tuple[Array, str]:
-    """The frames and the text of some neighbouring words, with a random margin on either side."""
+def word_span(utterance: CachedUtterance, augmentation: Augmentation, random: np.random.Generator) -> tuple[Array, str]:
+    """A word-span crop: the frames and the text of some neighbouring words, with a random margin on either side."""
     count = int(random.integers(1, min(augmentation.max_words, len(utterance.words)) + 1))
     first = int(random.integers(0, len(utterance.words) - count + 1))
     words = utterance.words[first : first + count]
@@ -69,12 +69,12 @@ def cut(utterance: CachedUtterance, augmentation: Augmentation, random: np.rando
     return np.arange(start, end), text
 
 
-def join(
-    utterance: CachedUtterance, others: Sequence[CachedUtterance], seam: float, random: np.random.Generator
+def concatenate(
+    utterance: CachedUtterance, others: Sequence[CachedUtterance], switch: float, random: np.random.Generator
 ) -> list[Piece]:
-    """A new sentence: at each word's end, with the chance ``seam``, any of the others may go on with its next word.
+    """A new sentence: at each word's end, with the chance ``switch``, any of the others may go on with its next word.
 
-    What is joined keeps each word's place in its sentence, and so the grammar. The seam is in the middle of the gap
+    Each word keeps its place in its sentence, and so the grammar. Clips are switched in the middle of the gap
     between two words, in both clips.
     """
     pieces: list[Piece] = []
@@ -82,15 +82,15 @@ def join(
     place = 1
     while place < len(now.words):
         other = others[int(random.integers(len(others)))]
-        if random.random() < seam and place < len(other.words):
-            pieces.append(Piece(now, start, gap(now, place), " ".join(said)))
-            now, start, said = other, gap(other, place), []
+        if random.random() < switch and place < len(other.words):
+            pieces.append(Piece(now, start, boundary(now, place), " ".join(said)))
+            now, start, said = other, boundary(other, place), []
         said.append(now.words[place].word)
         place += 1
     return [*pieces, Piece(now, start, now.frames, " ".join(said))]
 
 
-def gap(utterance: CachedUtterance, place: int) -> int:
+def boundary(utterance: CachedUtterance, place: int) -> int:
     """The frame in the middle between a word and the one before it."""
     before, after = utterance.words[place - 1 : place + 1]
     return min(utterance.frames, round((before.end + after.start) / 2 * FPS))
@@ -106,13 +106,13 @@ def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator
     return np.repeat(frames, repeats) if repeats.sum() >= fewest else frames
 
 
-def pace(frames: Array, fewest: int, speed: float, random: np.random.Generator) -> Array:
+def perturb_speed(frames: Array, fewest: int, speed: float, random: np.random.Generator) -> Array:
     """Say it faster or slower, by leaving out or repeating frames evenly, but in no fewer than ``fewest`` frames."""
     length = max(fewest, round(len(frames) * math.exp(random.uniform(-speed, speed))))
     return frames[np.arange(length) * len(frames) // length]
 
 
-def move(regions: Regions, augmentation: Augmentation, random: np.random.Generator) -> Regions:
+def move(crops: Crops, augmentation: Augmentation, random: np.random.Generator) -> Crops:
     """Shift, turn and size all frames of a clip alike, continuing the edge, and mirror half of the clips."""
     reach = augmentation.shift
     shift = random.integers(-reach, reach + 1, 2)
@@ -124,9 +124,7 @@ def move(regions: Regions, augmentation: Augmentation, random: np.random.Generat
     turn = turn @ np.diag([mirrored * size * width, size / width])
     middle = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
     matrix = np.column_stack([turn, middle - turn @ middle + shift])
-    return np.stack(
-        [cv2.warpAffine(region, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE) for region in regions]
-    )
+    return np.stack([cv2.warpAffine(crop, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE) for crop in crops])
 
 
 def light(

@@ -1,4 +1,4 @@
-"""What a training run is made with."""
+"""The configuration of a training run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gunileo.training.model import ModelConfig
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a run is made with; written to RUN/settings.json. The original project's values stand behind."""
+class TrainingConfig:
+    """The settings of a run; written to RUN/settings.json. The original project's values stand behind."""
 
     epochs: int = 60
     batch_size: int = 16  # original: 32
@@ -18,27 +18,31 @@ class Settings:
     weight_decay: float = 0.01  # of AdamW, as in the original
     gradient_clip: float = 5.0  # norm; original: none
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
-    curriculum: float = 0.5  # share of the run in which samples grow from word cuts to whole sentences; original: none
-    cuts_at_end: float = 0.15  # share of samples that are word cuts after that; original: none
+    curriculum: float = 0.5  # share of the run in which samples grow from word spans to whole sentences; original: none
+    spans_at_end: float = 0.15  # share of samples that are word spans after that; original: none
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
     shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
-    feedback: bool = False  # the second GRU hears which word the first one names; original: no
+    self_conditioning: bool = False  # the second GRU gets the word that the first one names; original: no
     feature_dropout: float = 0.3  # before the GRUs; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     seed: int = 0
-    init: str = ""  # weights to begin from, past the curriculum; original: none
-    samples: int = 0  # in an epoch, of the talker with the fewest clips (``train.balanced``); each clip once if 0
-    frozen: bool = False  # the convolutions stay as they begin
-    beside: bool = False  # the model begun with reads on beside the new one, if all clips say GRID's sentences
-    hear_from: int = 0  # after so many epochs, texts without times get those that the network hears; never if 0
+    init: str = ""  # weights to initialise from, past the curriculum; original: none
+    samples: int = 0  # in an epoch, of the speaker with the fewest clips (``train.balanced``); each clip once if 0
+    frozen: bool = False  # the convolutions keep their first weights
+    fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
+    pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
     workers: int = 1  # processes that load clips
 
 
-def laid_out(layout: ModelConfig) -> Settings:
-    """The settings to train a layout from nothing."""
-    return Settings(channels=layout.channels, shrink=layout.shrink, feedback=layout.feedback)
+def from_scratch(architecture: ModelConfig) -> TrainingConfig:
+    """The settings to train an architecture from scratch."""
+    return TrainingConfig(
+        channels=architecture.channels,
+        shrink=architecture.shrink,
+        self_conditioning=architecture.self_conditioning,
+    )

@@ -28,7 +28,7 @@ from gunileo.vision.mouth import HEIGHT, WIDTH
 from gunileo.vision.video import FPS
 
 OPSET = 17
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 _TOLERANCE = 1e-3  # of a log-probability: no decoded sentence changes by that
 _CARD = ("trained_on", "measured_on", "wer_greedy", "wer_grammar", "cer_greedy", "cer_grammar", "attribution")
 
@@ -53,12 +53,12 @@ def export_model(name: Path | str, path: Path) -> float:
 
 
 def _difference(model: LabialCNN, path: Path, clips: int, frames: int) -> float:
-    """The largest difference between both networks' log-probabilities on random regions."""
-    regions = torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(clips))
+    """The largest difference between both networks' log-probabilities on random crops."""
+    crops = torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(clips))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (output,) = session.run(["log_probabilities"], {"regions": regions.numpy()})
+    (output,) = session.run(["log_probabilities"], {"regions": crops.numpy()})
     with torch.no_grad():
-        return float(np.abs(output - model(regions).numpy()).max())
+        return float(np.abs(output - model(crops).numpy()).max())
 
 
 def rounded(model: LabialCNN) -> LabialCNN:
@@ -95,21 +95,21 @@ class _Planar(nn.Module):
             weight = conv.weight.transpose(1, 2).flatten(1, 2)
             x = nn.functional.conv2d(stacked, weight, conv.bias, conv.stride[1:], conv.padding[1:])
             x = nn.functional.max_pool2d(x, 2).relu()
-        heard = self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))
-        words = () if heard.words is None else (heard.words.log_softmax(-1),)
-        return heard.log_probabilities, heard.features, *words
+        outputs = self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))
+        words = () if outputs.words is None else (outputs.words.log_softmax(-1),)
+        return outputs.log_probabilities, outputs.features, *words
 
 
-def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, licence: str = LICENCE) -> None:
+def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, license: str = LICENSE) -> None:
     """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
 
-    Input ``regions``, float32 [N, 1, T, 100, 150], as ``gunileo.vision.mouth.normalise`` makes them; output
-    ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of the first GRU, which tell takes of a command from those
-    of another, and of a layout that hears words ``words`` [N, T, 1 + words], natural logarithms too, of silence and
-    the configuration's words. N and T are free, but all clips of a batch have the same T. Weights are
-    stored in float16, each with a cast to float32 that ONNX Runtime carries out once on loading. ``name``
-    (the file's stem if left out), ``licence``, classes, frame rate, size, normalisation and configuration are
-    stored as metadata.
+    Input ``regions`` (mouth crops; the name that exported files have had from the first), float32 [N, 1, T, 100, 150],
+    as ``gunileo.vision.mouth.normalise`` makes them; output ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of
+    the first GRU, which tell recordings of a command from those of another, and with self-conditioning ``words`` [N, T,
+    1 + words], natural logarithms too, of silence and the configuration's words. N and T are free, but all clips of a
+    batch have the same T. Weights are stored in float16, each with a cast to float32 that ONNX Runtime carries out once
+    on loading. ``name`` (the file's stem if left out), ``license``, classes, frame rate, size, normalisation and
+    configuration are stored as metadata.
     """
     path = Path(path)
     shipped = rounded(model)
@@ -117,7 +117,7 @@ def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, lic
         _trace(shipped, part)
         exported = onnx.load(str(part))
         _halve(exported.graph)
-        _describe(exported, {**_metadata(shipped.config), "name": name or path.stem, "licence": licence})
+        _describe(exported, {**_metadata(shipped.config), "name": name or path.stem, "license": license})
         onnx.checker.check_model(exported)
         onnx.save(exported, str(part))
 

@@ -1,4 +1,4 @@
-"""Beginning from a trained model: with a new talker's few clips, or going on with a run."""
+"""Training on from a trained model: with a new speaker's few clips, or going on with a run."""
 
 from __future__ import annotations
 
@@ -6,64 +6,67 @@ from dataclasses import replace
 from pathlib import Path
 
 from gunileo.inference import registry
-from gunileo.training.config import Settings, laid_out
+from gunileo.training.config import TrainingConfig, from_scratch
 from gunileo.training.model import load_weights
 
 
-def settings_from(model: Path | str, talkers: int = 1, clips: int = 20) -> Settings:
+def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> TrainingConfig:
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
-    The layout is that of the weights. A run is gone on with by the settings of any other. A shipped model is
-    adapted, which takes five to twenty ``clips`` of a new talker, by ``adapting``.
+    The architecture is that of the weights. A run is trained on with the settings of any other. A shipped model is
+    adapted to a new speaker by five to twenty ``clips``, with the settings of ``adapting``.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
     """
     path = registry.weights_of(model)
     if info := registry.shipped(model):
-        registry.released(info, info.file)  # which reads on beside the new one: checked before any training
-    layout = load_weights(path).config
-    begun = replace(laid_out(layout), init=str(path), normalise=layout.normalise)
-    return adapting(begun, talkers, clips) if info else begun
+        registry.released(info, info.file)  # it becomes the fallback: checked before any training
+    architecture = load_weights(path).config
+    initial = replace(from_scratch(architecture), init=str(path), normalise=architecture.normalise)
+    return adapting(initial, speakers, clips) if info else initial
 
 
-def adapting(settings: Settings, talkers: int = 1, clips: int = 20) -> Settings:
-    """The same with what so few ``clips`` of a new talker need.
+def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:
+    """The same with what so few ``clips`` of a new speaker need.
 
-    The weights may go anywhere, as the model that they began with reads on beside the new one: each clip is read by
-    the network that it goes better with, and so the talker of before is not forgotten. With clips of several
-    ``talkers``, of whom the one of before should be one, the new face is learnt better, and well enough half-way to
-    hear when words are said of which the text alone is known; what is heard then teaches as word times do.
+    The weights may go anywhere, as the initial model stays as a fallback: each clip is read by the network that gives
+    it the better likelihood, so the first speaker is not forgotten. With clips of several ``speakers``, of whom the
+    first should be one, the new face is learnt better. Half-way the network is good enough for pseudo-alignments of
+    clips that have a text alone; these then teach as word times do.
 
-    The convolutions learn along where they are as small as with ``feedback``, and so does the head that names words.
-    The published layout's stay, as moving them made nothing better and took four times as long; it has no such head.
+    The convolutions are trained too where they are as small as with ``self_conditioning``, and so is the word head.
+    Those of the published architecture stay: training them made nothing better and took four times as long. It has no
+    word head.
 
     The last epoch is kept, as one or two validation clips can't choose one. A clip is seen six times an epoch at most:
     what a few are seen more often teaches to be certain, and takes longer.
     """
-    alone = talkers == 1
+    alone = speakers == 1
     learning = replace(
         settings,
         epochs=10 if alone else 12,
-        samples=min(60 if alone or not settings.feedback else 100, 6 * clips),
+        samples=min(60 if alone or not settings.self_conditioning else 100, 6 * clips),
         batch_size=10,
         learning_rate=5e-4 if alone else 1e-3,
         weight_decay=0.0,
-        beside=True,
-        hear_from=5 if settings.feedback and not alone else 0,
+        fallback=True,
+        pseudo_align_from=5 if settings.self_conditioning and not alone else 0,
         keep_last=True,
     )
-    if settings.feedback:
+    if settings.self_conditioning:
         return learning
-    return replace(learning, word_weight=0.0, augmentation=replace(settings.augmentation, join=0.0), frozen=True)
+    return replace(
+        learning, word_weight=0.0, augmentation=replace(settings.augmentation, concatenation=0.0), frozen=True
+    )
 
 
-def teaching(model: Path | str, takes: int) -> Settings:
-    """Settings by which a user's own takes are learnt: as few clips of a new talker are, but without the first model
-    beside, as nobody else is to be read any more. Raises as ``settings_from`` does.
+def teaching(model: Path | str, recordings: int) -> TrainingConfig:
+    """Settings to learn a user's own recordings: as a few clips of a new speaker are learnt, but without a fallback
+    model, as nobody else is to be read any more. Raises as ``settings_from`` does.
 
-    This process loads them itself, as beginning another for every epoch took longer than loading does.
+    Clips are loaded by this process: starting another for every epoch took longer than loading does.
     """
-    settings = settings_from(model, clips=takes)
-    settings = settings if registry.shipped(model) else adapting(settings, clips=takes)
-    return replace(settings, beside=False, workers=0)
+    settings = settings_from(model, clips=recordings)
+    settings = settings if registry.shipped(model) else adapting(settings, clips=recordings)
+    return replace(settings, fallback=False, workers=0)

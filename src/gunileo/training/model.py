@@ -26,7 +26,7 @@ from gunileo.vision.mouth import HEIGHT, WIDTH
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The layout of a LabialCNN; the defaults are the published one, 4.3 million parameters."""
+    """The architecture of a LabialCNN; the defaults are the published one, 4.3 million parameters."""
 
     channels: tuple[int, ...] = (8, 16, 32)  # of the convolutions
     shrink: int = 1  # pixels, each way, whose mean the first convolution sees as one; not in the original
@@ -34,23 +34,23 @@ class ModelConfig:
     dropout: float = 0.5  # between the GRUs
     feature_dropout: float = 0.0  # before the first GRU; not in the original
     normalise: bool = False  # batch normalisation after each convolution; not in the original
-    words: tuple[str, ...] = ()  # a second head names the word said in each frame; not in the original
-    feedback: bool = False  # that head hears the first GRU, and the second GRU what it names; not in the original
+    words: tuple[str, ...] = ()  # of a second head, which classifies each frame; not in the original
+    self_conditioning: bool = False  # that head follows the first GRU, and feeds the second; not in the original
 
 
 # By the names of the models that are shipped.
-LAYOUTS = {
+ARCHITECTURES = {
     "labial": ModelConfig(),
-    "labial-wide": ModelConfig(channels=(16, 32, 64), shrink=2, feedback=True),
+    "labial-wide": ModelConfig(channels=(16, 32, 64), shrink=2, self_conditioning=True),
 }
 
 
-class Heard(NamedTuple):
-    """What the recurrent layers make of clips."""
+class Outputs(NamedTuple):
+    """What the recurrent layers give for clips."""
 
     log_probabilities: Tensor  # [N, T, 37]
     words: Tensor | None  # scores of the word in each frame, [N, T, 1 + words], if there are words
-    features: Tensor  # [N, T, 2 * hidden] of the first GRU, or of the published layout's two as one
+    features: Tensor  # [N, T, 2 * hidden] of the first GRU, or of the published architecture's two as one
 
 
 class _MaxPool(nn.MaxPool3d):
@@ -63,24 +63,24 @@ class _MaxPool(nn.MaxPool3d):
 
 
 class LabialCNN(nn.Module):
-    """Mouth regions to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
+    """Mouth crops to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
 
     Takes one clip ``[1, T, 100, 150]`` and returns ``[T, 37]``, as the original did, or a batch
     ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames that are no padding; all of them if left out) and
-    returns ``[N, T, 37]``. Regions are normalised by ``gunileo.vision.mouth.normalise``; padding is zero. A clip's
+    returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.mouth.normalise``; padding is zero. A clip's
     output does not depend on how far it is padded.
 
-    With ``feedback`` the first GRU's guess of each frame's word goes into the second, which spells it: an
-    intermediate prediction fed back, as in J. Nozaki and T. Komatsu, "Relaxing the conditional independence
-    assumption of CTC-based ASR by conditioning on intermediate predictions", Interspeech 2021, but of words. Raises
-    ``ValueError`` if there are no words to guess.
+    With ``self_conditioning`` the first GRU's prediction of each frame's word is an input of the second, which spells
+    it: as in J. Nozaki and T. Komatsu, "Relaxing the conditional independence assumption of CTC-based ASR by
+    conditioning on intermediate predictions", Interspeech 2021, but of words. Raises ``ValueError`` if the
+    configuration has no words.
     """
 
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = config = config or ModelConfig()
-        if config.feedback and not config.words:
-            raise ValueError("feedback is of words, and the configuration names none")
+        if config.self_conditioning and not config.words:
+            raise ValueError("self-conditioning is on words, and the configuration names none")
         self.shrink = nn.AvgPool3d((1, config.shrink, config.shrink)) if config.shrink > 1 else nn.Identity()
         self.convolutions = nn.ModuleList()
         height, width = HEIGHT // config.shrink, WIDTH // config.shrink
@@ -100,43 +100,45 @@ class LabialCNN(nn.Module):
         self.words = nn.Linear(2 * hidden, named) if config.words else None
         self.classes = nn.Linear(2 * hidden, len(CLASSES))
         self.between = nn.Dropout(config.dropout)
-        layers, inner = (1, 0.0) if config.feedback else (2, config.dropout)
+        layers, inner = (1, 0.0) if config.self_conditioning else (2, config.dropout)
         self.gru = nn.GRU(features, hidden, layers, batch_first=True, bidirectional=True, dropout=inner)
         self.second = (
-            nn.GRU(2 * hidden + named, hidden, batch_first=True, bidirectional=True) if config.feedback else None
+            nn.GRU(2 * hidden + named, hidden, batch_first=True, bidirectional=True)
+            if config.self_conditioning
+            else None
         )
 
-    def forward(self, regions: Tensor, lengths: Tensor | None = None) -> Tensor:
-        if regions.dim() == 4:
-            return self.heads(regions[None])[0][0]
-        return self.heads(regions, lengths)[0]
+    def forward(self, crops: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if crops.dim() == 4:
+            return self.heads(crops[None])[0][0]
+        return self.heads(crops, lengths)[0]
 
-    def heads(self, regions: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def heads(self, crops: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words] if there are words."""
         if lengths is None:
-            features = self.convolve(regions.contiguous(memory_format=torch.channels_last_3d))
+            features = self.convolve(crops.contiguous(memory_format=torch.channels_last_3d))
             return self.recur(features)[:2]
-        frames, mask, places = _laid_out(regions, lengths)
+        frames, mask, places = _end_to_end(crops, lengths)
         features = self.convolve(frames, mask)[0].index_select(1, places.flatten())
         return self.recur(torch.unflatten(features, 1, places.shape).transpose(0, 1), lengths)[:2]
 
-    def recur(self, features: Tensor, lengths: Tensor | None = None) -> Heard:
-        """What is heard in the convolutions' features."""
+    def recur(self, features: Tensor, lengths: Tensor | None = None) -> Outputs:
+        """The recurrent layers and heads, on the convolutions' features."""
         x = _run(self.gru, self.feature_dropout(features.transpose(1, 2).flatten(2)), lengths)
         if self.second is None:
-            return Heard(self.log_probabilities(x), None if self.words is None else self.words(x), x)
+            return Outputs(self.log_probabilities(x), None if self.words is None else self.words(x), x)
         assert self.words is not None
         x = self.between(x)
         words: Tensor = self.words(x)
         y = _run(self.second, torch.cat([x, words.softmax(-1).to(x.dtype)], -1), lengths)
-        return Heard(self.log_probabilities(y), words, x)
+        return Outputs(self.log_probabilities(y), words, x)
 
-    def convolve(self, regions: Tensor, mask: Tensor | None = None) -> Tensor:
+    def convolve(self, crops: Tensor, mask: Tensor | None = None) -> Tensor:
         """The convolutions' features of each frame, [N, channels, T, height, width].
 
         ``mask``, bool [T], is false at frames that belong to no clip, which then change nothing.
         """
-        x: Tensor = self.shrink(regions.transpose(1, 2)).transpose(1, 2)  # frames as channels are quicker
+        x: Tensor = self.shrink(crops.transpose(1, 2)).transpose(1, 2)  # frames as channels are quicker
         for block in self.convolutions:
             assert isinstance(block, nn.Sequential)
             conv, *norm, pool, relu = block
@@ -156,10 +158,10 @@ class LabialCNN(nn.Module):
     def fold(self) -> LabialCNN:
         """The same function with batch normalisation folded into the convolutions and an idle word head left out.
 
-        Exact in evaluation mode: without ``feedback`` the result has the published layers alone. Returns a copy, in
-        evaluation mode.
+        Exact in evaluation mode: without ``self_conditioning`` the result has the published layers alone. Returns a
+        copy, in evaluation mode.
         """
-        words = self.config.words if self.config.feedback else ()
+        words = self.config.words if self.config.self_conditioning else ()
         folded = LabialCNN(replace(self.config, normalise=False, words=words))
         left = ("convolutions",) if words else ("convolutions", "words")
         state = {name: value for name, value in self.state_dict().items() if not name.startswith(left)}
@@ -174,21 +176,21 @@ class LabialCNN(nn.Module):
         return folded.eval()
 
 
-def _laid_out(regions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _end_to_end(crops: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Padded clips as one, [1, 1, frames, height, width], which of its frames are theirs, bool [frames], and where
     each clip's are, [N, T].
 
     A frame of zeros is all that parts a clip from the next, so that no padding is convolved; all of a clip's padding
     is where that frame is.
     """
-    gap = regions.new_zeros(1, *regions.shape[3:])
-    clips = [clip[0, :length] for clip, length in zip(regions, lengths.tolist(), strict=True)]
+    gap = crops.new_zeros(1, *crops.shape[3:])
+    clips = [clip[0, :length] for clip, length in zip(crops, lengths.tolist(), strict=True)]
     frames = torch.cat([part for clip in clips for part in (clip, gap)])
-    lengths = lengths.to(regions.device)
+    lengths = lengths.to(crops.device)
     gaps = (lengths + 1).cumsum(0) - 1
-    mask = torch.ones(len(frames), dtype=torch.bool, device=regions.device)
+    mask = torch.ones(len(frames), dtype=torch.bool, device=crops.device)
     mask[gaps] = False
-    steps = torch.arange(regions.shape[2], device=regions.device)
+    steps = torch.arange(crops.shape[2], device=crops.device)
     places = (gaps - lengths)[:, None] + torch.minimum(steps, lengths[:, None])
     return frames[None, :, :, :, None].permute(0, 4, 1, 2, 3), mask, places  # channels last
 
@@ -226,13 +228,15 @@ def save_model(model: LabialCNN, path: Path | str, notes: Mapping[str, str] | No
 def load_weights(path: Path | str) -> LabialCNN:
     """The LabialCNN of a safetensors file, float32, in evaluation mode.
 
-    Raises ``GunileoError`` if the file is missing, damaged or of another layout.
+    Raises ``GunileoError`` if the file is missing, damaged or of another architecture.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config: dict[str, Any] = json.loads(metadata["config"])
+        if "feedback" in config:  # as the shipped files call it; they keep their checksums
+            config["self_conditioning"] = config.pop("feedback")
         config |= {name: tuple(value) for name, value in config.items() if isinstance(value, list)}
         model = LabialCNN(ModelConfig(**config))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})

@@ -67,7 +67,7 @@ def gathered(own: dict[_Key, _Value]) -> dict[_Key, _Value]:
 
 
 class _Normalised(torch.autograd.Function):
-    """Regions minus their channel's mean, over its standard deviation, times ``weight``, plus ``bias``.
+    """Crops minus their channel's mean, over its standard deviation, times ``weight``, plus ``bias``.
 
     Also gives the mean, the variance and how many numbers they are of. Lines of pixels, with all channels of each, are
     the columns: PyTorch's own loops are several times slower over as few channels as ours.
@@ -89,7 +89,7 @@ class _Normalised(torch.autograd.Function):
         context.save_for_backward(x, mean, variance, weight, count, outside)
         context.eps = eps
         context.mark_non_differentiable(mean, variance, count)
-        return _regions(_straight(lines, mean, variance, weight, bias, eps), x), mean, variance, count
+        return _crops(_straight(lines, mean, variance, weight, bias, eps), x), mean, variance, count
 
     @staticmethod
     def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
@@ -108,18 +108,18 @@ class _Normalised(torch.autograd.Function):
         # What x changes by its share in the variance, and in the mean, is a straight line of x.
         scale = weight * (variance + context.eps).rsqrt() / count
         direct -= _straight(lines, mean, variance, sums[0] * scale, sums[1] * scale, context.eps)
-        back = _regions(direct, x)
+        back = _crops(direct, x)
         if outside is not None:
             back.index_fill_(2, outside, 0)
         return back, grown[0], grown[1], None, None
 
 
 def _lines(x: Tensor) -> Tensor:
-    """Regions [N, C, T, H, W] as [N * T * H, W * C]."""
+    """Crops [N, C, T, H, W] as [N * T * H, W * C]."""
     return x.permute(0, 2, 3, 4, 1).flatten(3).flatten(0, 2)
 
 
-def _regions(lines: Tensor, like: Tensor) -> Tensor:
+def _crops(lines: Tensor, like: Tensor) -> Tensor:
     """``_lines`` taken back."""
     clips, channels, *rest = like.shape
     return lines.view(clips, *rest, channels).permute(0, 4, 1, 2, 3)

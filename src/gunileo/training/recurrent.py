@@ -47,24 +47,24 @@ class _Steps(torch.autograd.Function):
         state, turned = gates.new_zeros(*gates.shape[1:3], hidden), weights.transpose(1, 2).contiguous()
         steps = []
         for gate in gates:
-            heard = torch.baddbmm(biases, state, turned)
-            both = (gate[..., : 2 * hidden] + heard[..., : 2 * hidden]).sigmoid_()
+            projected = torch.baddbmm(biases, state, turned)
+            both = (gate[..., : 2 * hidden] + projected[..., : 2 * hidden]).sigmoid_()
             reset, update = both.chunk(2, -1)
-            new = torch.addcmul(gate[..., 2 * hidden :], reset, heard[..., 2 * hidden :]).tanh_()
+            new = torch.addcmul(gate[..., 2 * hidden :], reset, projected[..., 2 * hidden :]).tanh_()
             state = torch.lerp(new, state, update)
-            steps.append((both, heard[..., 2 * hidden :], new, state))
-        both, heard, new, states = (torch.stack(each) for each in zip(*steps, strict=True))
-        context.save_for_backward(both, heard, new, states, weights)
+            steps.append((both, projected[..., 2 * hidden :], new, state))
+        both, projected, new, states = (torch.stack(each) for each in zip(*steps, strict=True))
+        context.save_for_backward(both, projected, new, states, weights)
         return states
 
     @staticmethod
     def backward(context: Any, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        both, heard, new, states, weights = context.saved_tensors
+        both, projected, new, states, weights = context.saved_tensors
         reset, update = both.chunk(2, -1)
         before = torch.cat([torch.zeros_like(states[:1]), states[:-1]])
         # How each gate moves with its step's state; that of the new state is last, by way of the inputs and of before.
         to_new = (1 - update) * (1 - new * new)
-        slopes = [to_new * heard * reset * (1 - reset), (before - new) * update * (1 - update), to_new * reset]
+        slopes = [to_new * projected * reset * (1 - reset), (before - new) * update * (1 - update), to_new * reset]
         by = torch.stack(slopes, 3)
         own, carried = [], torch.zeros_like(states[0])
         for gradient, slope, kept in zip(gradients.flip(0), by.flip(0), update.flip(0), strict=True):

@@ -29,17 +29,17 @@ from gunileo.corpus.labels import WordTime
 from gunileo.decoding.ctc import ctc_frames, greedy
 from gunileo.errors import GunileoError, Stopped
 from gunileo.evaluation.metrics import cer, wer
-from gunileo.inference.registry import BEFORE
+from gunileo.inference.registry import FALLBACK
 from gunileo.training import memory, parallel
-from gunileo.training.alignment import Times, hear_times
+from gunileo.training.alignment import Times, pseudo_align
 from gunileo.training.checkpoint import WholeCheckpoints, state_of, stopped_at
-from gunileo.training.config import Settings
-from gunileo.training.dataset import NO_WORD, Batch, Clips, CutsApart, collate
+from gunileo.training.config import TrainingConfig
+from gunileo.training.dataset import NO_WORD, Batch, Clips, SpansApart, collate
 from gunileo.training.history import draw, record
+from gunileo.training.initialise import initialise
 from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
-from gunileo.training.origin import begin
 from gunileo.util.files import write_whole
-from gunileo.util.interrupt import heard
+from gunileo.util.interrupt import ctrl_c_sets
 from gunileo.util.progress import progress
 
 
@@ -48,7 +48,7 @@ def train(
     training: Sequence[CachedUtterance],
     validation: Sequence[CachedUtterance],
     run: Path,
-    settings: Settings | None = None,
+    settings: TrainingConfig | None = None,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -56,14 +56,14 @@ def train(
 
     ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
-    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``), and before.onnx, the model begun
-    with, if that reads on (``beside``). Returns the path of model.safetensors. ``progress`` is called with the epochs
+    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``), and fallback.onnx, the initial
+    model, if that stays as a fallback. Returns the path of model.safetensors. ``progress`` is called with the epochs
     done and all of them, in place of what is printed otherwise; what it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
     no number, or every answer is still blank at the end; ``Stopped`` on Ctrl-C.
     """
-    settings = settings or Settings()
+    settings = settings or TrainingConfig()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
@@ -74,7 +74,7 @@ def train(
     best = ModelCheckpoint(run, "best", "val_wer", enable_version_counter=False)
     trainer = _trainer(run, settings, best, silent=progress is not None)
     try:
-        with heard(fit.ended), memory.kept():
+        with ctrl_c_sets(fit.ended), memory.kept():
             trainer.fit(fit, ckpt_path=stopped_at(run) if resume else None, weights_only=True)
     except (SystemExit, RuntimeError) as ending:  # Lightning's way to end on Ctrl-C, or of loaders that it broke off
         if isinstance(ending, RuntimeError) and not fit.ended.is_set():
@@ -88,7 +88,7 @@ def train(
     return _finish(fit, run, run / "last.ckpt" if settings.keep_last else Path(best.best_model_path))
 
 
-def _trainer(run: Path, settings: Settings, best: ModelCheckpoint, silent: bool) -> lightning.Trainer:
+def _trainer(run: Path, settings: TrainingConfig, best: ModelCheckpoint, silent: bool) -> lightning.Trainer:
     # Its own save_last would keep the last that was also the best, and a resumed run would lose all after it.
     last = ModelCheckpoint(run, "last", enable_version_counter=False)
     device = settings.device
@@ -110,13 +110,13 @@ def _trainer(run: Path, settings: Settings, best: ModelCheckpoint, silent: bool)
         enable_progress_bar=not silent,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
-        reload_dataloaders_every_n_epochs=1,  # each epoch has its own cuts
+        reload_dataloaders_every_n_epochs=1,  # each epoch has its own spans
         enable_model_summary=False,
         plugins=[WholeCheckpoints()],
     )
 
 
-def _begin(run: Path, settings: Settings, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
+def _begin(run: Path, settings: TrainingConfig, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
     """Write down what a new run is made of; check that a resumed one is made of the same."""
     contents = {
         "settings.json": json.dumps(asdict(settings), indent=1),
@@ -157,8 +157,8 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
     state = state_of(kept)["state_dict"]
     fit.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     # One that was taught other sentences has nothing to leave to a model of GRID's.
-    if fit.settings.beside and all(is_grid(utterance.text) for utterance in fit.train_part):
-        write_whole(run / BEFORE, Path(fit.settings.init).with_suffix(".onnx").read_bytes())
+    if fit.settings.fallback and all(is_grid(utterance.text) for utterance in fit.train_part):
+        write_whole(run / FALLBACK, Path(fit.settings.init).with_suffix(".onnx").read_bytes())
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank and not fit.settings.init:  # what a trained one makes of a few clips may well be nothing
@@ -170,8 +170,9 @@ def _finish(fit: Training, run: Path, kept: Path) -> Path:
 def _calibrate(fit: Training, onnx: Path) -> None:
     """Learn from the validation clips how far a model can be trusted and how it times words.
 
-    With too few of them, a run that began from a model carries on that one's: learnt from other clips, and likely of
-    another talker, but a guess is told from a reading still, where no calibration would be sure of everything.
+    With too few of them, a run that was initialised from a model carries on that one's: learnt from other clips, and
+    likely of another speaker, but a guess is told from a reading still, where no calibration would be sure of
+    everything.
     """
     from gunileo.evaluation.calibrate import calibrate
     from gunileo.evaluation.word_times import learn
@@ -182,8 +183,8 @@ def _calibrate(fit: Training, onnx: Path) -> None:
     with nullcontext() if fit.progress else progress("calibrating") as bar:  # one bar at a time
         calibrations = calibrate(reader, fit.cache, fit.val_part, bar)
     times = learn(reader, fit.cache, fit.val_part)
-    if fit.settings.init and (begun := Path(fit.settings.init).with_suffix(".onnx")).exists():
-        first = load_model(begun)
+    if fit.settings.init and (initial := Path(fit.settings.init).with_suffix(".onnx")).exists():
+        first = load_model(initial)
         calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
     describe_calibration(onnx, calibrations, times)
 
@@ -208,31 +209,33 @@ class Training(lightning.LightningModule):
         training: Sequence[CachedUtterance],
         validation: Sequence[CachedUtterance],
         run: Path,
-        settings: Settings,
+        settings: TrainingConfig,
     ):
         super().__init__()
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
-        if settings.feedback and not (self.words or settings.init):
-            raise GunileoError("this layout learns from words' times, and the clips have none; use --layout labial")
+        if settings.self_conditioning and not (self.words or settings.init):
+            raise GunileoError(
+                "this architecture learns from word times, and the clips have none; use --architecture labial"
+            )
         config = ModelConfig(
             channels=settings.channels,
             shrink=settings.shrink,
-            feedback=settings.feedback,
+            self_conditioning=settings.self_conditioning,
             dropout=settings.dropout,
             feature_dropout=settings.feature_dropout,
             normalise=settings.normalise,
-            words=self.words if settings.word_weight or settings.feedback else (),
+            words=self.words if settings.word_weight or settings.self_conditioning else (),
         )
-        self.model = begin(settings.init, config) if settings.init else LabialCNN(config)
+        self.model = initialise(settings.init, config) if settings.init else LabialCNN(config)
         self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: list[float] = []  # of the batches trained on
         self.tested: dict[int, tuple[float, list[tuple[str, str]]]] = {}  # loss, said and read, of each test batch
-        self.times: Times = {}  # of words, as heard in clips that came without
+        self.times: Times = {}  # pseudo-alignments of clips that came without word times
         self.blank = False
         self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
@@ -248,7 +251,7 @@ class Training(lightning.LightningModule):
         self.times = {name: tuple(WordTime(*word) for word in words) for name, words in times.items()}
 
     def clips(self, epoch: int) -> Clips:
-        """The training clips as one epoch sees them: cut to a few words and hardly changed at first.
+        """The training clips as one epoch sees them: spans of a few words, hardly changed, at first.
 
         At the end of the curriculum most are whole sentences, changed as far as the augmentation goes; a run that
         begins with a trained model begins there.
@@ -256,14 +259,14 @@ class Training(lightning.LightningModule):
         settings = self.settings
         growing = 0.0 if settings.init else settings.curriculum * settings.epochs
         grown = min(1.0, epoch / growing) if growing else 1.0
-        share = 1 - (1 - settings.cuts_at_end) * grown
+        share = 1 - (1 - settings.spans_at_end) * grown
         random = np.random.default_rng((settings.seed, epoch))
         part = balanced(self.train_part, settings.samples, random) if settings.samples else self.train_part
         draws = random.random(len(part))
-        cuts = frozenset(i for i, utterance in enumerate(part) if utterance.words and draws[i] < share)
+        spans = frozenset(i for i, utterance in enumerate(part) if utterance.words and draws[i] < share)
         augmentation = settings.augmentation.scaled(grown)
         part = [replace(utterance, words=self.times.get(utterance.id, utterance.words)) for utterance in part]
-        return Clips(self.cache, part, self.words, augmentation, cuts, (settings.seed, epoch))
+        return Clips(self.cache, part, self.words, augmentation, spans, (settings.seed, epoch))
 
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:
@@ -274,10 +277,10 @@ class Training(lightning.LightningModule):
             raise KeyboardInterrupt
 
     def train_dataloader(self) -> DataLoader[Any]:
-        if 0 < self.settings.hear_from <= self.current_epoch and not self.times:
-            self.times = hear_times(self.model, self.cache, self.train_part)
+        if 0 < self.settings.pseudo_align_from <= self.current_epoch and not self.times:
+            self.times = pseudo_align(self.model, self.cache, self.train_part)
         clips = self.clips(self.current_epoch)
-        return self._loader(clips, CutsApart(clips, self.settings.batch_size, parallel.own))
+        return self._loader(clips, SpansApart(clips, self.settings.batch_size, parallel.own))
 
     def val_dataloader(self) -> DataLoader[Any]:
         clips = Clips(self.cache, self.val_part, self.words)
@@ -296,7 +299,7 @@ class Training(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         settings = self.settings
         optimiser = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        steps = sum(len(CutsApart(self.clips(epoch), settings.batch_size)) for epoch in range(settings.epochs))
+        steps = sum(len(SpansApart(self.clips(epoch), settings.batch_size)) for epoch in range(settings.epochs))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -307,7 +310,7 @@ class Training(lightning.LightningModule):
         # Dropout draws the same in a batch whether or not the run was stopped before it.
         draw_of = 1_000_003 * self.current_epoch + batch_idx + 999_983_000_000 * parallel.number()
         torch.manual_seed(self.settings.seed + draw_of)
-        log_probabilities, words = self.model.heads(batch.regions, batch.lengths)
+        log_probabilities, words = self.model.heads(batch.crops, batch.lengths)
         ctc = self._ctc(log_probabilities, batch)
         clips, frames = len(batch.texts), int((batch.words != NO_WORD).sum())
         # Gradients are averaged over processes: each loss counts by its share of all clips, or of all frames.
@@ -332,7 +335,7 @@ class Training(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        log_probabilities = self.model(batch.regions, batch.lengths)
+        log_probabilities = self.model(batch.crops, batch.lengths)
         loss = self._ctc(log_probabilities, batch).item()
         scores = zip(log_probabilities.cpu().numpy(), batch.lengths, strict=True)
         read = [greedy(own[: int(length)]).text for own, length in scores]
@@ -362,13 +365,13 @@ class Training(lightning.LightningModule):
 
 
 def balanced(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
-    """``count`` utterances of the talker with the fewest, more of the others; of each one's own, all before one again.
+    """``count`` utterances of the speaker with the fewest, more of the others; of each one's own, all before one again.
 
-    Talkers count by the 0.3rd power of their clips, as languages do in A. Conneau et al., "Unsupervised cross-lingual
+    Speakers count by the 0.3rd power of their clips, as languages do in A. Conneau et al., "Unsupervised cross-lingual
     representation learning at scale", 2020: thirty times as many clips are drawn three times as often.
     """
-    talkers = sorted({utterance.talker for utterance in utterances})
-    clips = [[utterance for utterance in utterances if utterance.talker == talker] for talker in talkers]
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    clips = [[utterance for utterance in utterances if utterance.speaker == speaker] for speaker in speakers]
     fewest = min(map(len, clips))
     drawn: list[CachedUtterance] = []
     for own in clips:

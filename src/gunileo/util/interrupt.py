@@ -12,7 +12,7 @@ from threading import Event
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """A process that is started within never hears Ctrl-C; this one hears it at the end."""
+    """A process that is started within never gets Ctrl-C; this one gets it at the end."""
     if sys.platform == "win32":  # which knows no such thing
         yield
         return
@@ -24,12 +24,12 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def heard(ended: Event) -> Iterator[None]:
+def ctrl_c_sets(ended: Event) -> Iterator[None]:
     """Sets ``ended`` on Ctrl-C, besides; Python drops it while an object is deleted, as PyTorch's loaders often are.
 
     Nothing is printed of those that it drops.
     """
-    if threading.current_thread() is not threading.main_thread():  # which alone hears it
+    if threading.current_thread() is not threading.main_thread():  # which alone gets it
         yield
         return
 

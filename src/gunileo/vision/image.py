@@ -42,7 +42,7 @@ def to_png(picture: Pixels) -> bytes:
     assert isinstance(coder, av.VideoCodecContext)
     coder.height, coder.width = picture.shape
     coder.pix_fmt, coder.time_base, coder.thread_count = "gray", Fraction(1), 1
-    # Of all settings the quickest to write and among the quickest to read, on mouth regions of GRID.
+    # Of all settings the quickest to write and among the quickest to read, on mouth crops of GRID.
     coder.options = {"pred": "up", "compression_level": "1"}
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="gray")
     return b"".join(bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None)))

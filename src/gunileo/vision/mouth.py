@@ -1,4 +1,4 @@
-"""From frames to mouth regions: grey, 100x150 pixels, upright, centred and scaled by the face."""
+"""From frames to mouth crops: grey, 100x150 pixels, upright, centred and scaled by the face."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
-LONGEST = 10 * 60 * FPS  # frames; regions are held in memory, and picture libraries refuse much higher pictures
+LONGEST = 10 * 60 * FPS  # frames; crops are held in memory, and picture libraries refuse much higher pictures
 
 _LIPS = np.array(LIPS)
-_REACH = 1.15  # width of the region / distance of the eyes' outer corners: about 10 cm, nose to chin
+_REACH = 1.15  # width of the crop / distance of the eyes' outer corners: about 10 cm, nose to chin
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
 _ROUND = 3 * FPS  # frames of a file that are followed at once
 _RADIUS = 12  # frames on either side that the smoothing looks at
@@ -31,55 +31,55 @@ _SMOOTHING = np.array([[3.0], [3.0], [6.0], [8.0]])
 _NO_WEIGHT, _HALF_WEIGHT = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 1, 0.5]], np.float32)
 _WEIGHTS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SMOOTHING) ** 2)  # [4, 25]
 
-Regions = NDArray[np.uint8]  # [frames, 100, 150]
-Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth region, pixels [4, 2], or None
+Crops = NDArray[np.uint8]  # [frames, 100, 150]
+Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth crop, pixels [4, 2], or None
 
 
 class MouthError(GunileoError):
     """A clip without a face that can be followed."""
 
 
-def read_regions(path: Path | str) -> Regions:
-    """The mouth regions of a video file, uint8 [T, 100, 150] at 25 frames a second.
+def read_crops(path: Path | str) -> Crops:
+    """The mouth crops of a video file, uint8 [T, 100, 150] at 25 frames a second.
 
     Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or longer than
     ten minutes or its face is missing for more than half a second; both name the file. Of a longer file no more
     than ten minutes are read.
     """
     try:
-        regions = list(islice(mouth_regions(read_frames(path)), LONGEST + 1))
+        crops = list(islice(mouth_crops(read_frames(path)), LONGEST + 1))
     except MouthError as error:
         raise MouthError(f"{path}: {error}") from None
-    if len(regions) > LONGEST:
+    if len(crops) > LONGEST:
         raise MouthError(f"{path}: over {LONGEST // FPS // 60} minutes long; cut it into sentences")
-    return np.stack(regions)
+    return np.stack(crops)
 
 
-def normalise(regions: NDArray[np.uint8]) -> Array:
-    """Regions [T, 100, 150] as the network takes them: float32, mean 0 and standard deviation 1 over the clip.
+def normalise(crops: NDArray[np.uint8]) -> Array:
+    """Crops [T, 100, 150] as the network takes them: float32, mean 0 and standard deviation 1 over the clip.
 
     Light and contrast differ more between cameras than between words.
     """
-    pixels = regions.astype(np.float32)
+    pixels = crops.astype(np.float32)
     pixels -= pixels.mean()
     flat = pixels.ravel()
     pixels /= np.sqrt(flat @ flat / max(1, flat.size), dtype=np.float32) + 1
     return pixels
 
 
-def mouth_regions(frames: Iterable[Frame]) -> Iterator[Regions]:
-    """One mouth region, uint8 [100, 150], for each RGB frame of a clip, by a ``MouthTracker``, in a single thread.
+def mouth_crops(frames: Iterable[Frame]) -> Iterator[Crops]:
+    """One mouth crop, uint8 [100, 150], for each RGB frame of a clip, by a ``MouthTracker``, in a single thread.
 
     Raises ``MouthError``, after the last frame, if there are fewer than five frames or the face is missing
     for over half a second, with the share of frames in which it was found.
     """
     total = found = 0
-    for region in mouth_stream(frames, at_once=1):
+    for crop in mouth_stream(frames, at_once=1):
         total += 1
-        if region is not None:
+        if crop is not None:
             found += 1
             if found == total:
-                yield region
+                yield crop
     if complaint := unreadable(total, found):
         raise MouthError(complaint)
 
@@ -96,12 +96,12 @@ def unreadable(total: int, found: int) -> str:
 
 def mouth_stream(
     frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None, at_once: int = _ROUND
-) -> Iterator[Regions | None]:
-    """As ``mouth_regions``, but of any length, with None for each frame that has no face.
+) -> Iterator[Crops | None]:
+    """As ``mouth_crops``, but of any length, with None for each frame that has no face.
 
-    Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its region comes out. Frames
+    Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its crop comes out. Frames
     are followed so many ``at_once``, on two cores, but for large ones.
-    Raises what ``frames`` does, after the regions of all frames before.
+    Raises what ``frames`` does, after the crops of all frames before.
     """
     mouths = MouthTracker(face, watch)
     some: list[Frame] = []
@@ -120,9 +120,9 @@ def mouth_stream(
 
 
 class MouthTracker:
-    """Mouth regions of a stream of frames that are pushed as they come: one a frame, about half a second later.
+    """Mouth crops of a stream of frames that are pushed as they come: one a frame, about half a second later.
 
-    Follows the largest face that is steady in half a second, or the one that is asked for. The region is turned
+    Follows the largest face that is steady in half a second, or the one that is asked for. The crop is turned
     along the line of the eyes, scaled by their distance and centred on the lips, all smoothed over time. Every second
     frame is looked at, and those between where the face comes or goes. Gaps of up to half a second are interpolated.
     A face that is missing for longer is lost: None stands for the frames without it, and the next one that comes is
@@ -137,17 +137,17 @@ class MouthTracker:
         self._waiting: list[Frame] = []
         self._seen: bool | None = None  # whether the face was in the last frame that was looked at, if one was
 
-    def push(self, frames: Sequence[Frame]) -> list[Regions | None]:
-        """Take the next frames, RGB; returns the regions, uint8 [100, 150], whose places are settled by now."""
+    def push(self, frames: Sequence[Frame]) -> list[Crops | None]:
+        """Take the next frames, RGB; returns the crops, uint8 [100, 150], whose places are settled by now."""
         self._waiting += frames
-        out: list[Regions | None] = []
+        out: list[Crops | None] = []
         while len(self._waiting) > (_MAX_GAP if self._seen is None else 1):
             out += self._follow()
         return out
 
-    def close(self) -> list[Regions | None]:
-        """The regions of all frames that are left, as no more of this face will come."""
-        out: list[Regions | None] = []
+    def close(self) -> list[Crops | None]:
+        """The crops of all frames that are left, as no more of this face will come."""
+        out: list[Crops | None] = []
         while len(self._waiting) > (0 if self._seen is None else 1):
             out += self._follow()
         for frame, landmarks in zip(self._waiting, self._faces(self._waiting), strict=True):
@@ -161,11 +161,11 @@ class MouthTracker:
     def _restart(self, again: bool = False) -> None:
         self._path, self._seen = _Path(self._watch, again), None
 
-    def _follow(self) -> list[Regions | None]:
+    def _follow(self) -> list[Crops | None]:
         if self._seen is None:
             self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
         frames, self._waiting = self._waiting, []
-        out: list[Regions | None] = []
+        out: list[Crops | None] = []
         done = 0
         for done, pose in enumerate(self._posed(frames), 1):
             out += self._path.push(frames[done - 1], pose)
@@ -193,7 +193,7 @@ class MouthTracker:
 
 
 def _pose(landmarks: Array) -> Array:
-    """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of region; weight."""
+    """Where the mouth is: centre x, y, angle in radians, logarithm of pixels in the frame a pixel of crop; weight."""
     left, right = landmarks[LEFT_EYE].tolist(), landmarks[RIGHT_EYE].tolist()
     x, y = landmarks[_LIPS, :2].mean(0).tolist()
     # The eyes' distance in three dimensions does not shrink when the head turns.
@@ -213,7 +213,7 @@ class _Path:
         self._behind = 0  # poses kept of frames that are out already
         self._gap = 0  # frames at the end without a pose
 
-    def push(self, frame: Frame, pose: Array | None) -> list[Regions | None]:
+    def push(self, frame: Frame, pose: Array | None) -> list[Crops | None]:
         """Take a frame, and its pose if it has one; what is settled by it comes out."""
         self._frames.append(frame)
         if pose is None and self._again and not self._poses:
@@ -233,26 +233,26 @@ class _Path:
         self._gap = 0
         return self._settled(_RADIUS)
 
-    def close(self) -> list[Regions | None]:
+    def close(self) -> list[Crops | None]:
         """The rest, as no more frames will come."""
         if self._poses:
             self._poses.extend([self._poses[-1] * _HALF_WEIGHT] * self._gap)
         return self._settled(0) + self._lost()
 
-    def _lost(self) -> list[Regions | None]:
-        lost: list[Regions | None] = [None] * len(self._frames)
+    def _lost(self) -> list[Crops | None]:
+        lost: list[Crops | None] = [None] * len(self._frames)
         self._frames.clear()
         if self._watch:
             for _ in lost:
                 self._watch(None)
         return lost
 
-    def _settled(self, ahead: int) -> list[Regions | None]:
-        """The regions of frames with poses of so many frames after them."""
-        out: list[Regions | None] = []
+    def _settled(self, ahead: int) -> list[Crops | None]:
+        """The crops of frames with poses of so many frames after them."""
+        out: list[Crops | None] = []
         while len(self._poses) - self._behind > ahead:
             pose = _smooth(np.stack(self._poses[: self._behind + 1 + _RADIUS]), self._behind)
-            out.append(_cut(self._frames.pop(0), pose))
+            out.append(_crop(self._frames.pop(0), pose))
             if self._watch:
                 self._watch(_outline(pose))
             if self._behind == _RADIUS:
@@ -269,7 +269,7 @@ def _smooth(poses: Array, at: int) -> Array:
 
 
 def _outline(pose: Array) -> Array:
-    """The region's corners in the frame at a pose, in pixels [4, 2]: top left, top right, bottom right and left."""
+    """The crop's corners in the frame at a pose, in pixels [4, 2]: top left, top right, bottom right and left."""
     x, y, angle, scale = (float(value) for value in pose)
     turn = np.exp(scale) * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     half = np.array([WIDTH, HEIGHT]) / 2
@@ -277,10 +277,10 @@ def _outline(pose: Array) -> Array:
     return np.asarray(corners @ turn.T + (x, y), np.float32)
 
 
-def _cut(frame: Frame, pose: Array) -> Regions:
-    """The grey 100x150 region of a frame at a pose; the frame's edge is continued outwards."""
+def _crop(frame: Frame, pose: Array) -> Crops:
+    """The grey 100x150 crop of a frame at a pose; the frame's edge is continued outwards."""
     x, y, angle, scale = pose.tolist()
-    # Where a pixel of the region is over 1.5 of the frame, it is the mean of several: one alone would skip some.
+    # Where a pixel of the crop is over 1.5 of the frame, it is the mean of several: one alone would skip some.
     fine = max(1, ceil(exp(scale) / 1.5))
     right, down = exp(scale) / fine * cos(angle), exp(scale) / fine * sin(angle)
     width, height = WIDTH * fine, HEIGHT * fine
@@ -289,10 +289,10 @@ def _cut(frame: Frame, pose: Array) -> Regions:
     piece = _piece(frame, first, (ceil(x + wide) + 1, ceil(y + high) + 1))
     left = x - first[0] - (right * (width - 1) - down * (height - 1)) / 2
     top = y - first[1] - (down * (width - 1) + right * (height - 1)) / 2
-    region = warped(grey(piece), np.array([[right, -down, left], [down, right, top]]), (height, width))
+    crop = warped(grey(piece), np.array([[right, -down, left], [down, right, top]]), (height, width))
     if fine == 1:
-        return region
-    parts = [region[row::fine, column::fine] for row in range(fine) for column in range(fine)]
+        return crop
+    parts = [crop[row::fine, column::fine] for row in range(fine) for column in range(fine)]
     return np.rint(sum(parts, np.zeros((HEIGHT, WIDTH), np.uint16)) / fine**2).astype(np.uint8)
 
 
@@ -306,14 +306,14 @@ def _piece(frame: Frame, first: tuple[int, int], last: tuple[int, int]) -> Frame
     return np.asarray(frame[rows][:, columns], np.uint8)
 
 
-def contact_sheet(clips: Sequence[tuple[str, Regions]], columns: int = 8) -> Regions:
-    """One picture, uint8 [H, W]: a row a clip with its name and ``columns`` regions spread over its length."""
+def contact_sheet(clips: Sequence[tuple[str, Crops]], columns: int = 8) -> Crops:
+    """One picture, uint8 [H, W]: a row a clip with its name and ``columns`` crops spread over its length."""
     import cv2  # for its letters
 
     rows = []
-    for name, regions in clips:
-        pick = np.linspace(0, len(regions) - 1, columns).round().astype(int)
+    for name, crops in clips:
+        pick = np.linspace(0, len(crops) - 1, columns).round().astype(int)
         label = np.full((18, WIDTH * columns), 255, np.uint8)
         cv2.putText(label, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
-        rows.append(np.concatenate([label, np.concatenate(list(regions[pick]), axis=1)]))
+        rows.append(np.concatenate([label, np.concatenate(list(crops[pick]), axis=1)]))
     return np.concatenate(rows)

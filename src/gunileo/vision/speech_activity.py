@@ -1,7 +1,7 @@
-"""Where sentences start and end in a stream of mouth regions: where the mouth moves, and where it rests.
+"""Where sentences start and end in a stream of mouth crops: where the mouth moves, and where it rests.
 
 Visual voice activity by movement alone, so that it holds for any face and any model. The levels were found on
-validation clips of GRID talker s1 and clips of s4, played one after the other.
+validation clips of GRID speaker s1 and clips of s4, played one after the other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gunileo.vision.mouth import HEIGHT, WIDTH, Regions
+from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
 from gunileo.vision.video import FPS
 
 LONGEST = 10 * FPS  # frames of a sentence; GRID's last 3 seconds
@@ -23,7 +23,7 @@ _MARGIN = 10  # frames of rest before and after, as GRID's clips have
 _SMOOTH = 5  # frames, of which the median is taken: a cut to another scene is no movement
 _BLOCK = 5  # pixels a side, of which the mean is compared: finer ones would show noise
 _PART = np.s_[4:, 4:26]  # of these blocks, mouth and chin
-# Movement is the mean change of these blocks in a frame, in the region's standard deviations. What counts as
+# Movement is the mean change of these blocks in a frame, in the crop's standard deviations. What counts as
 # movement lies over that of a resting face, which light and camera make more or less noisy.
 _OVER_REST = 2.3
 _LOWEST, _HIGHEST = 0.045, 0.09
@@ -31,14 +31,14 @@ _MEMORY = 10 * FPS  # frames by which a resting face is known: the stillest tent
 
 
 class Span(NamedTuple):
-    """Regions of one sentence, uint8 [T, 100, 150], from frame ``start`` of the stream on.
+    """Crops of one sentence, uint8 [T, 100, 150], from frame ``start`` of the stream on.
 
     Where a sentence had to be cut, the spans on either side overlap: words belong to the one in which their middle
     lies between ``first`` and ``last``, frames of the stream.
     """
 
     start: int
-    regions: Regions
+    crops: Crops
     first: int
     last: int
 
@@ -47,42 +47,42 @@ class Segmenter:
     """Cuts a stream into spans, a sentence each. It holds no more than one."""
 
     def __init__(self) -> None:
-        self._start = 0  # of the regions held, in frames of the stream
+        self._start = 0  # of the crops held, in frames of the stream
         self._first = 0  # of those that belong to no span yet
-        self._regions: list[Regions] = []
+        self._crops: list[Crops] = []
         self._levels: list[float] = []  # movement of each, smoothed
         self._changes: deque[float] = deque(maxlen=_SMOOTH)
         self._memory: deque[float] = deque(maxlen=_MEMORY)
         self._before: np.ndarray | None = None
         self._moved = self._rest = 0
 
-    def push(self, region: Regions | None) -> Span | None:
-        """Take the next region, uint8 [100, 150], or None if the face is lost; a span if a sentence ends with it."""
-        if region is None:
+    def push(self, crop: Crops | None) -> Span | None:
+        """Take the next crop, uint8 [100, 150], or None if the face is lost; a span if a sentence ends with it."""
+        if crop is None:
             span = self.close()
             self._start = self._first = self._start + 1
             return span
-        self._regions.append(region)
-        self._levels.append(self._level(region))
+        self._crops.append(crop)
+        self._levels.append(self._level(crop))
         if self._levels[-1] > _floor(self._memory):
             self._moved, self._rest = self._moved + 1, 0
         else:
             self._rest += 1
         if self._rest >= _REST:
             return self._take()
-        return self._split() if len(self._regions) >= LONGEST else None
+        return self._split() if len(self._crops) >= LONGEST else None
 
     def close(self) -> Span | None:
         """The sentence that was begun, None if there is none; what is pushed from now on is another's."""
         span = self._take()
-        self._forget(len(self._regions))
+        self._forget(len(self._crops))
         self._first = self._start
         self._before = None
         self._changes.clear()
         return span
 
-    def _level(self, region: Regions) -> float:
-        blocks = region.reshape(HEIGHT // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK)
+    def _level(self, crop: Crops) -> float:
+        blocks = crop.reshape(HEIGHT // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK)
         small = blocks.mean((1, 3), dtype=np.float32).round()  # grey levels, for which the limits were found
         if self._before is not None:
             change = np.abs(small - self._before)[_PART].mean() / (small.std() + 1)
@@ -94,11 +94,11 @@ class Segmenter:
 
     def _take(self) -> Span | None:
         """All that is held, if the mouth moved in it; the last frames are kept to begin the next sentence with."""
-        end = self._start + len(self._regions)
+        end = self._start + len(self._crops)
         fewest = 1 if self._first > self._start else _LEAST  # after a cut the last word's end may be all that is left
-        span = Span(self._start, np.stack(self._regions), self._first, end) if self._moved >= fewest else None
+        span = Span(self._start, np.stack(self._crops), self._first, end) if self._moved >= fewest else None
         self._moved = 0
-        self._forget(len(self._regions) - _MARGIN)
+        self._forget(len(self._crops) - _MARGIN)
         self._first = self._start
         return span
 
@@ -107,7 +107,7 @@ class Segmenter:
         half = LONGEST // 2
         cut = half + int(np.argmin(self._levels[half:-_MARGIN]))
         last = self._start + cut
-        span = Span(self._start, np.stack(self._regions[: cut + _MARGIN]), self._first, last)
+        span = Span(self._start, np.stack(self._crops[: cut + _MARGIN]), self._first, last)
         self._moved = sum(level > _LOWEST for level in self._levels[cut:])
         self._forget(cut - _MARGIN)
         self._first = last
@@ -116,20 +116,20 @@ class Segmenter:
     def _forget(self, count: int) -> None:
         count = max(0, count)
         self._start += count
-        del self._regions[:count], self._levels[:count]
+        del self._crops[:count], self._levels[:count]
 
 
-def moving(regions: Regions) -> slice | None:
+def moving(crops: Crops) -> slice | None:
     """The frames of a clip, uint8 [T, 100, 150], from the mouth's first movement to its last, with rest around them.
 
     None if it moves for less than 0.4 seconds.
     """
     segmenter = Segmenter()
-    levels = np.array([segmenter._level(region) for region in regions])
+    levels = np.array([segmenter._level(crop) for crop in crops])
     moved = np.flatnonzero(levels > _floor(levels))
     if len(moved) < _LEAST:
         return None
-    return slice(max(0, int(moved[0]) - _MARGIN), min(len(regions), int(moved[-1]) + 1 + _MARGIN))
+    return slice(max(0, int(moved[0]) - _MARGIN), min(len(crops), int(moved[-1]) + 1 + _MARGIN))
 
 
 def _floor(levels: Iterable[float]) -> float:

@@ -40,7 +40,7 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
     nearest frame), turned upright by the file's rotation, and shrunk so that no side is over 1280 pixels.
     One frame is held at a time. Over 8K, or with a picture that stands for over ten seconds, a file is refused.
 
-    Raises ``VideoError`` if the file is missing, empty, has no picture, or is damaged or cut short; for the
+    Raises ``VideoError`` if the file is missing, empty, has no picture, or is damaged or truncated; for the
     last two, after the frames that could be read.
     """
     return _read(Path(path), str(path))
@@ -137,7 +137,7 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
     promised = _promised_end(container, stream, start)
     if 0 < end < promised - _SLACK:
         there = f"{end - start:.1f} of {promised - start:.1f} seconds are there"
-        raise VideoError(f"{path}: cut short, {there}; copy or download it again")
+        raise VideoError(f"{path}: truncated, {there}; copy or download it again")
 
 
 def time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:

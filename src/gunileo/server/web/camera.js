@@ -24,7 +24,7 @@ export function closeCamera(video) {
 }
 
 /** Records a stream until `stop` is called or `seconds` are over; gives { stop, done }, done with { blob, name }. */
-export function recording(stream, seconds) {
+export function startRecording(stream, seconds) {
   const type = ["video/webm;codecs=vp8", "video/webm", "video/mp4"].find((kind) => MediaRecorder.isTypeSupported(kind));
   const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 3_000_000 });
   const parts = [];

@@ -38,12 +38,12 @@ async function start() {
   const address = new URL(`/v1/live?${new URLSearchParams({ model: find("live-model").value })}`, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   const opened = (socket = new WebSocket(address));
-  opened.onmessage = (event) => socket === opened && hear(JSON.parse(event.data), opened);
+  opened.onmessage = (event) => socket === opened && receive(JSON.parse(event.data), opened);
   opened.onclose = () => socket === opened && leaveLive("The connection ended. Is gunileo serve still running?", true);
   find("live-start").textContent = "Stop";
 }
 
-function hear(told, opened) {
+function receive(told, opened) {
   const status = find("live-status");
   if (told.error) return leaveLive(told.error, true);
   if (told.ready) {
@@ -100,10 +100,10 @@ function send(opened) {
 }
 
 function show(sentence) {
-  const delay = performance.now() / 1000 - sentence.words.at(-1).end;
+  const latency = performance.now() / 1000 - sentence.words.at(-1).end;
   const sure = make("span", { className: sentence.sure ? "sure" : "unsure", textContent: sentence.sure ? "read" : "not sure" });
   find("spoken").prepend(
-    make("li", {}, make("b", { textContent: sentence.text }), make("small", {}, sure, ` · ${percent(sentence.confidence)} · ${delay.toFixed(1)} s after the last word`)),
+    make("li", {}, make("b", { textContent: sentence.text }), make("small", {}, sure, ` · ${percent(sentence.confidence)} · ${latency.toFixed(1)} s after the last word`)),
   );
   while (find("spoken").children.length > 50) find("spoken").lastChild.remove();
 }

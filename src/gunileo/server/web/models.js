@@ -35,19 +35,19 @@ function facts(model) {
   return {
     "trained on": model.trained_on,
     "words wrong": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
-    expect: "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Strangers come out wrong more often than right.",
+    expect: "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Speakers it has not seen come out wrong more often than right.",
     size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
-    licence: model.licence,
+    license: model.license,
   };
 }
 
 function taughtFacts(taught) {
-  const texts = Object.keys(taught.takes);
-  const count = Object.values(taught.takes).reduce((sum, one) => sum + one, 0);
+  const texts = Object.keys(taught.recordings);
+  const count = Object.values(taught.recordings).reduce((sum, one) => sum + one, 0);
   return {
-    taught: `${count} takes of ${texts.length} sentences`,
-    network: taught.trained ? `trained on them, from ${taught.base}` : `${taught.base}, with the takes as examples`,
-    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet: that takes two takes of a sentence",
+    taught: `${count} recordings of ${texts.length} sentences`,
+    network: taught.trained ? `trained on them, from ${taught.base}` : `${taught.base}, with the recordings as examples`,
+    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet: that needs two recordings of a sentence",
     expect: "What was taught, from the face that taught it; “not sure” for most else.",
     made: new Date(taught.made).toLocaleString(),
   };

@@ -1,7 +1,7 @@
 // Read: a file or a recording goes to the server, and what it says is shown beside it.
 
 import { ask, form, reading } from "./api.js";
-import { closeCamera, openCamera, recording } from "./camera.js";
+import { closeCamera, openCamera, startRecording } from "./camera.js";
 import { find, make, percent, say } from "./dom.js";
 import { modelNamed } from "./models.js";
 import { doubt, markWord, showWords } from "./words.js";
@@ -55,7 +55,7 @@ async function record() {
     const stream = await openCamera(seen);
     find("drop").hidden = true;
     seen.hidden = find("record-hint").hidden = false;
-    taking = recording(stream, LONGEST);
+    taking = startRecording(stream, LONGEST);
     button.textContent = "Stop and read";
     say(find("read-status"), "Recording.");
     const { blob, name } = await taking.done;
@@ -135,7 +135,7 @@ function show(read) {
   say(find("read-status"), transcript.text ? "" : "No word was read.");
   find("sentence").replaceChildren(
     make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole` }),
-    transcript.sentences ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
+    transcript.segments ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
   showWords(find("words"), transcript.words, (word) => {
     shown.currentTime = word.start;

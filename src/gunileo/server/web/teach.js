@@ -1,21 +1,21 @@
-// Teach: sentences are prompted, recorded and looked at; takes become a model.
+// Teach: sentences are prompted, recorded and inspected; the recordings become a model.
 
 import { ask, form } from "./api.js";
-import { closeCamera, openCamera, recording } from "./camera.js";
+import { closeCamera, openCamera, startRecording } from "./camera.js";
 import { find, make, say } from "./dom.js";
 import { loadModels } from "./models.js";
 
-const LONGEST = 10; // seconds of a take
+const LONGEST = 10; // seconds of a recording
 const PRACTICE = 10; // sentences at once
 const self = find("self");
-let lesson = null; // { name, sentences, at, stream, taking, last }
+let session = null; // { name, sentences, at, stream, recorder, last }
 let watching = null; // the timer that looks how training goes
 
 export function setUpTeach() {
-  find("lesson-plan").onsubmit = plan;
+  find("enrolment-plan").onsubmit = plan;
   find("teach-practice").onclick = practise;
-  find("take").onclick = () => (lesson.taking ? lesson.taking.stop() : take());
-  find("retake").onclick = retake;
+  find("recording").onclick = () => (session.recorder ? session.recorder.stop() : recordOne());
+  find("record-again").onclick = recordAgain;
   find("studio-done").onclick = finish;
 }
 
@@ -30,9 +30,9 @@ export async function enterTeach() {
 /** Leave the room: the camera goes off. What was recorded stays. */
 export function leaveTeach() {
   clearTimeout(watching);
-  lesson?.taking?.stop();
+  session?.recorder?.stop();
   closeCamera(self);
-  lesson = null;
+  session = null;
   find("plan").hidden = false;
   find("studio").hidden = true;
 }
@@ -49,15 +49,15 @@ async function refresh() {
   const opened = document.activeElement?.dataset?.action;
   find("taught").replaceChildren(...taught.map((one) => card(one, canTrain)));
   if (opened) find("taught").querySelector(`[data-action="${CSS.escape(opened)}"]`)?.focus();
-  if (taught.some((one) => one.lesson?.running)) watching = setTimeout(enterTeach, 700);
+  if (taught.some((one) => one.enrolment?.running)) watching = setTimeout(enterTeach, 700);
   else await loadModels();
 }
 
 function card(one, canTrain) {
   const counts = new Map();
-  for (const { text } of one.takes) counts.set(text, (counts.get(text) ?? 0) + 1);
-  const elsewhere = one.model && !one.takes.length; // its takes are in a folder that gunileo teach was given
-  if (elsewhere) for (const [text, count] of Object.entries(one.model.takes)) counts.set(text, count);
+  for (const { text } of one.recordings) counts.set(text, (counts.get(text) ?? 0) + 1);
+  const elsewhere = one.model && !one.recordings.length; // its recordings are in a folder that gunileo teach was given
+  if (elsewhere) for (const [text, count] of Object.entries(one.model.recordings)) counts.set(text, count);
   const chips = [...counts].map(([text, count]) => make("li", {}, text, " ", make("span", { textContent: `${count}×` })));
   const status = make("p", { className: "status" });
   status.setAttribute("role", "status");
@@ -76,30 +76,30 @@ function card(one, canTrain) {
     };
     buttons.append(button);
   };
-  const begin = (train) => async () => (await ask(of(one.name, `/lesson?train=${train}`), { method: "POST" }), await refresh());
-  const running = one.lesson?.running;
+  const begin = (train) => async () => (await ask(of(one.name, `/enrolment?train=${train}`), { method: "POST" }), await refresh());
+  const running = one.enrolment?.running;
   if (running) {
-    const bar = make("progress", { max: Math.max(1, one.lesson.of) });
-    if (one.lesson.of) bar.value = one.lesson.done;
+    const bar = make("progress", { max: Math.max(1, one.enrolment.of) });
+    if (one.enrolment.of) bar.value = one.enrolment.done;
     bar.setAttribute("aria-label", "How far it has come");
     made.append(bar);
-    act("Stop", async () => (await ask(of(one.name, "/lesson"), { method: "DELETE" }), await refresh()), true);
+    act("Stop", async () => (await ask(of(one.name, "/enrolment"), { method: "DELETE" }), await refresh()), true);
   } else {
-    const known = JSON.stringify(Object.entries(one.model?.takes ?? {}).sort()) === JSON.stringify([...counts].sort());
+    const known = JSON.stringify(Object.entries(one.model?.recordings ?? {}).sort()) === JSON.stringify([...counts].sort());
     if (one.model) act("Try it live", () => tryLive(one.name), false);
-    if (one.takes.length && !one.practice && !one.model?.trained && !known) act("Use these takes", begin(false), Boolean(one.model));
-    if (one.takes.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
+    if (one.recordings.length && !one.practice && !one.model?.trained && !known) act("Use these recordings", begin(false), Boolean(one.model));
+    if (one.recordings.length) act(one.model?.trained ? "Train again" : "Train", begin(true), !one.practice || Boolean(one.model), !canTrain);
     if (!elsewhere) act("Record more", () => enterStudio(one.name, [...new Set([...remembered(one.name), ...counts.keys()])]), true);
     act("Delete", () => remove(one.name), true);
   }
-  say(status, told(one, canTrain), Boolean(one.lesson?.error));
+  say(status, told(one, canTrain), Boolean(one.enrolment?.error));
   made.append(buttons);
   return made;
 }
 
 /** How a taught model stands, in a sentence. */
 function told(one, canTrain) {
-  const { lesson: going, model } = one;
+  const { enrolment: going, model } = one;
   if (going?.running) {
     const doing = going.doing[0].toUpperCase() + going.doing.slice(1);
     return going.of ? `${doing}: ${going.done} of ${going.of}…` : `${doing}…`;
@@ -108,9 +108,9 @@ function told(one, canTrain) {
   const skipped = going?.skipped.length ? ` Left out: ${going.skipped.join("; ")}.` : "";
   const needed = canTrain || model?.trained ? "" : ' To train it: pip install "gunileo[train]"';
   if (!model) return one.practice ? `Recorded. Training makes it read your face.${needed}` : "Recorded, not used yet.";
-  const kind = model.trained ? "Trained" : "Knows each take as an example";
-  const figure = model.tested ? `${model.right} of ${model.tested} read right when tested on takes it had not learnt` : "record a second take of each to see how well it does";
-  return `${kind}: ${figure}.${skipped}${needed}`;
+  const kind = model.trained ? "Trained" : "Knows each recording as an example";
+  const tested = model.tested ? `${model.right} of ${model.tested} read right when tested on recordings it had not learnt` : "record each a second time to see how well it does";
+  return `${kind}: ${tested}.${skipped}${needed}`;
 }
 
 function tryLive(name) {
@@ -120,7 +120,7 @@ function tryLive(name) {
 }
 
 async function remove(name) {
-  if (!confirm(`Delete ${name}, its takes and its model?`)) return;
+  if (!confirm(`Delete ${name}, its recordings and its model?`)) return;
   await ask(of(name), { method: "DELETE" });
   await refresh();
   find("teach-name").focus();
@@ -141,8 +141,8 @@ async function plan(event) {
     const name = find("teach-name").value.trim();
     const headers = { "Content-Type": "application/json" };
     const text = find("teach-text").value;
-    const { model, takes } = await get(of(name)); // an error if no model can be called so
-    if (model && !takes.length) throw new Error(`${name} was taught from a folder of its own; choose another name.`);
+    const { model, recordings } = await get(of(name)); // an error if no model can be called so
+    if (model && !recordings.length) throw new Error(`${name} was taught from a folder of its own; choose another name.`);
     const { sentences } = await get("/v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
     remember(name, sentences);
     say(status, "");
@@ -152,7 +152,7 @@ async function plan(event) {
   }
 }
 
-/** The sentences of a lesson that was begun are kept in the browser, as those without a take are nowhere else. */
+/** The sentences of a session are kept in the browser, as those without a recording are nowhere else. */
 function remember(name, sentences) {
   localStorage.setItem(`gunileo ${name}`, JSON.stringify(sentences));
 }
@@ -162,79 +162,79 @@ const remembered = (name) => JSON.parse(localStorage.getItem(`gunileo ${name}`) 
 // The studio
 
 async function enterStudio(name, sentences) {
-  const { takes } = await get(of(name));
+  const { recordings } = await get(of(name));
   const stream = await openCamera(self);
-  const fewest = (text) => takes.filter((take) => take.text === text).length;
+  const fewest = (text) => recordings.filter((one) => one.text === text).length;
   const least = Math.min(...sentences.map(fewest));
-  lesson = { name, sentences, at: sentences.findIndex((text) => fewest(text) === least), stream, taking: null, last: null };
+  session = { name, sentences, at: sentences.findIndex((text) => fewest(text) === least), stream, recorder: null, last: null };
   find("plan").hidden = true;
   find("studio").hidden = false;
-  find("take-strip").hidden = find("take-choices").hidden = true;
-  say(find("take-status"), "Press Record, say it, rest your lips, press Stop.");
+  find("recording-strip").hidden = find("recording-choices").hidden = true;
+  say(find("recording-status"), "Press Record, say it, rest your lips, press Stop.");
   prompt();
-  find("take").focus();
+  find("recording").focus();
 }
 
 function prompt() {
-  const { sentences, at } = lesson;
+  const { sentences, at } = session;
   find("prompt").textContent = sentences[at % sentences.length];
   find("prompt-count").textContent = `${(at % sentences.length) + 1} of ${sentences.length}${at >= sentences.length ? ", another round" : ""}`;
 }
 
-async function take() {
-  const here = lesson;
-  const button = find("take");
-  const status = find("take-status");
+async function recordOne() {
+  const here = session;
+  const button = find("recording");
+  const status = find("recording-status");
   const text = here.sentences[here.at % here.sentences.length];
   try {
-    here.taking = recording(here.stream, LONGEST);
+    here.recorder = startRecording(here.stream, LONGEST);
     button.textContent = "Stop";
     say(status, "Recording. Say it now.");
-    const { blob, name } = await here.taking.done;
-    if (lesson !== here) return;
+    const { blob, name } = await here.recorder.done;
+    if (session !== here) return;
     button.disabled = true;
     say(status, "Looking at it…");
     const parameters = new URLSearchParams({ text });
-    const kept = await get(of(here.name, `/takes?${parameters}`), { method: "POST", body: form(blob, name) });
-    if (lesson !== here) return;
+    const kept = await get(of(here.name, `/recordings?${parameters}`), { method: "POST", body: form(blob, name) });
+    if (session !== here) return;
     here.last = kept;
-    find("take-image").src = kept.strip;
-    find("take-strip").hidden = find("take-choices").hidden = false;
+    find("recording-image").src = kept.strip;
+    find("recording-strip").hidden = find("recording-choices").hidden = false;
     here.at += 1;
-    const heard = kept.read ? ` It was taken for “${kept.read}”.` : "";
+    const taken = kept.read ? ` It was taken for “${kept.read}”.` : "";
     const round = here.at % here.sentences.length === 0 ? " That was all of them: go on for another round, or finish." : "";
-    say(status, `Kept “${kept.text}”: your mouth was seen for ${kept.seconds.toFixed(1)} s.${heard}${round}`);
+    say(status, `Kept “${kept.text}”: your mouth was seen for ${kept.seconds.toFixed(1)} s.${taken}${round}`);
     prompt();
   } catch (error) {
     say(status, error.message, true);
   } finally {
-    here.taking = null;
+    here.recorder = null;
     button.disabled = false;
     button.textContent = "Record";
     button.focus();
   }
 }
 
-async function retake() {
+async function recordAgain() {
   try {
-    await ask(of(lesson.name, `/takes/${lesson.last.id}`), { method: "DELETE" });
-    lesson.at -= 1;
-    find("take-strip").hidden = find("take-choices").hidden = true;
-    say(find("take-status"), "Thrown away. Once more:");
+    await ask(of(session.name, `/recordings/${session.last.id}`), { method: "DELETE" });
+    session.at -= 1;
+    find("recording-strip").hidden = find("recording-choices").hidden = true;
+    say(find("recording-status"), "Thrown away. Once more:");
     prompt();
   } catch (error) {
-    say(find("take-status"), error.message, true);
+    say(find("recording-status"), error.message, true);
   }
-  find("take").focus();
+  find("recording").focus();
 }
 
 /** Back to the plan; commands are used from now on, what needs training waits for it. */
 async function finish() {
-  const { name } = lesson;
+  const { name } = session;
   leaveTeach();
   try {
-    const { takes, practice, model } = await get(of(name));
-    if (takes.length && !practice && !model?.trained) await ask(of(name, "/lesson"), { method: "POST" });
+    const { recordings, practice, model } = await get(of(name));
+    if (recordings.length && !practice && !model?.trained) await ask(of(name, "/enrolment"), { method: "POST" });
     await refresh();
   } catch (error) {
     say(find("plan-status"), error.message, true);

@@ -24,12 +24,12 @@ export function markWord(list, words, time) {
 
 /** What "not sure" means, in plain words. */
 export function doubt(model) {
-  const known = model?.taught ? "the commands and the face it was taught" : "one talker's face";
+  const known = model?.taught ? "the commands and the face it was taught" : "one speaker's face";
   const text = (...parts) => make("p", {}, ...parts);
   return [
     text("This is a guess and no reading: ", make("b", { textContent: `${model?.name ?? "the model"} knows ${known}` }), ", and on what it does not know it is wrong more often than right."),
     model?.taught
-      ? text("More takes help, ", make("a", { href: "#teach", textContent: "above all of the commands it mixes up" }), ".")
+      ? text("More recordings help, ", make("a", { href: "#teach", textContent: "above all of the commands it mixes up" }), ".")
       : text("The way out is to ", make("a", { href: "#teach", textContent: "teach it your own face and your own sentences" }), "."),
   ];
 }

@@ -1,6 +1,6 @@
-"""What it costs to look at every second frame alone: python benchmarks/regions.py CLIP... [--models M,M]
+"""What it costs to look at every second frame alone: python benchmarks/crops.py CLIP... [--models M,M]
 
-Cuts out each clip's mouth regions as a reader does, and by the face in every single frame. Prints how far the region's
+Cuts out each clip's mouth crops as a reader does, and by the face in every single frame. Prints how far the crop's
 centre and corners are apart, in pixels of the frame, how steady both are, and each clip that is read otherwise.
 """
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.vision.face import FaceTracker
-from gunileo.vision.mouth import Regions, _Path, _pose, mouth_stream
+from gunileo.vision.mouth import Crops, _Path, _pose, mouth_stream
 from gunileo.vision.video import Frame, read_frames
 
-# Regions [100, 150] and their corners [4, 2], of each frame, None where there is no face.
-Cut = tuple[list[Regions | None], list[NDArray[np.float32] | None]]
+# Crops [100, 150] and their corners [4, 2], of each frame, None where there is no face.
+Cut = tuple[list[Crops | None], list[NDArray[np.float32] | None]]
 
 
 def main() -> None:
@@ -35,13 +35,13 @@ def main() -> None:
         readers = [load_model(name) for name in arguments.models.split(",")]
         for clip in arguments.clips:
             frames = list(read_frames(clip))
-            (regions, outlines), (full, full_outlines) = (_whole(clip, cut(frames)) for cut in (as_read, every_frame))
+            (crops, outlines), (full, full_outlines) = (_whole(clip, cut(frames)) for cut in (as_read, every_frame))
             centres.append(np.linalg.norm(outlines.mean(1) - full_outlines.mean(1), axis=-1))
             corners.append(np.linalg.norm(outlines - full_outlines, axis=-1).ravel())
             rough.append([np.linalg.norm(np.diff(c.mean(1), n=2, axis=0), axis=-1) for c in (outlines, full_outlines)])
             for reader in readers:
                 for how in ("greedy", "grammar"):
-                    texts = [reader.decode(reader.log_probabilities(cut), how).text for cut in (regions, full)]
+                    texts = [reader.decode(reader.log_probabilities(cut), how).text for cut in (crops, full)]
                     read += 1
                     if texts[0] != texts[1]:
                         changed += 1
@@ -66,20 +66,20 @@ def every_frame(frames: Sequence[Frame]) -> Cut:
     outlines: list[NDArray[np.float32] | None] = []
     path, faces = _Path(outlines.append), FaceTracker()
     faces.start(list(frames[:13:4]))
-    regions = []
+    crops = []
     for frame, landmarks in zip(frames, faces(frames), strict=True):
-        regions += path.push(frame, None if landmarks is None else _pose(landmarks))
+        crops += path.push(frame, None if landmarks is None else _pose(landmarks))
         if path.broken:
-            return regions, outlines
-    return regions + path.close(), outlines
+            return crops, outlines
+    return crops + path.close(), outlines
 
 
-def _whole(clip: Path, cut: Cut) -> tuple[Regions, NDArray[np.float32]]:
-    """The regions and corners of a clip with a face in every frame, [T, 100, 150] and [T, 4, 2]."""
-    regions, outlines = ([one for one in part if one is not None] for part in cut)
-    if len(regions) < len(cut[0]):
-        raise GunileoError(f"{clip}: a face in {len(regions)} of {len(cut[0])} frames alone; leave it out")
-    return np.stack(regions), np.stack(outlines)
+def _whole(clip: Path, cut: Cut) -> tuple[Crops, NDArray[np.float32]]:
+    """The crops and corners of a clip with a face in every frame, [T, 100, 150] and [T, 4, 2]."""
+    crops, outlines = ([one for one in part if one is not None] for part in cut)
+    if len(crops) < len(cut[0]):
+        raise GunileoError(f"{clip}: a face in {len(crops)} of {len(cut[0])} frames alone; leave it out")
+    return np.stack(crops), np.stack(outlines)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Measure commands taught by few takes: python scripts/first_take.py CLIPS... [--train] [--learn]
+"""Measure commands taught by few recordings: python scripts/few_recordings.py CLIPS... [--train] [--learn]
 
-CLIPS are caches of talkers that the network never saw, with word times; more of one talker are put together. A command
-is a word, or two words, cut out of the sentences at its times: of all words that a talker says often
-enough, one, two and three takes are drawn as examples, and all others are tested. Prints a row for each talker, kind of
-command and number of takes: the share recognised (mean over the draws, with the 95 % interval of other draws and
-other clips), by the nearest example, and by the network without teaching, of the same words as its grammar; then
-how many takes it was sure of, of those recognised, mistaken, and of a command that was never taught.
+CLIPS are caches of speakers that the network never saw, with word times; more of one speaker are put together. A
+command is a word, or two words, cut out of the sentences at its times: of all words that a speaker says often enough,
+one, two and three recordings are drawn as examples, and all others are tested. Prints a row for each speaker, kind of
+command and number of recordings: the share recognised (mean over the draws, with the 95 % interval of other draws and
+other clips), by the nearest example, and by the network without teaching, of the same words as its grammar; then how
+many recordings it was sure of, of those recognised, mistaken, and of a command that was never taught.
 
-What was chosen (features, distance, the odds of examples.py) was chosen by commands and colours of talker s4 alone;
+What was chosen (features, distance, the odds of templates.py) was chosen by commands and colours of speaker s4 alone;
 these rows are marked. --learn prints the odds as they are learnt from them. --train teaches the network, too, in one
 draw of each row.
 """
@@ -34,28 +34,28 @@ from gunileo.inference.confidence import logistic
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.templates import Match, apart, distances, marks, ranked
-from gunileo.vision.mouth import Regions
+from gunileo.vision.mouth import Crops
 from gunileo.vision.video import FPS
 
-TAKES = (1, 2, 3)
+COUNTS = (1, 2, 3)
 RESAMPLED = 50  # times, the clips of each draw
-CHOSEN_BY = {"s4": {*SLOTS[0], *SLOTS[1]}}  # talker, and the words that the design was chosen by
+CHOSEN_BY = {"s4": {*SLOTS[0], *SLOTS[1]}}  # speaker, and the words that the design was chosen by
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One take: what is said in it, the clip that it is cut out of, uint8 [T, 100, 150], and what the network hears."""
+    """One recording: what is said in it, its clip, uint8 [T, 100, 150], and the network's outputs."""
 
     text: str
     clip: str
-    regions: Regions
+    crops: Crops
     features: NDArray[np.float32]
     log_probabilities: NDArray[np.float32]
 
 
 @dataclass
 class Group:
-    """The takes of a talker's commands of one kind, and how far each is from each."""
+    """The recordings of a speaker's commands of one kind, and how far each is from each."""
 
     name: str
     cuts: list[Cut]
@@ -67,7 +67,7 @@ class Group:
 
 @dataclass
 class Draw:
-    """Some takes of each command as examples, by their numbers, and all others to test."""
+    """Some recordings of each command as examples, by their numbers, and all others to test."""
 
     commands: list[str]
     examples: NDArray[np.intp]
@@ -77,7 +77,7 @@ class Draw:
 def main() -> None:
     """Measure all groups, a row each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("caches", type=Path, nargs="+", metavar="CLIPS", help="caches of talkers never trained on")
+    parser.add_argument("caches", type=Path, nargs="+", metavar="CLIPS", help="caches of speakers never trained on")
     parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--train", action="store_true", help="teach the network too, in one draw of each row")
@@ -94,10 +94,10 @@ def main() -> None:
 
 
 def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[Cut]]]:
-    """Name and takes of each group: by talker, one word or two, and whether the design was chosen by them (*)."""
+    """Name and recordings of each group: by speaker, one word or two, and whether the design was chosen by them (*)."""
     clips = {one.id: (cache, one) for cache in map(Cache, caches) for one in cache.utterances}
-    for talker in sorted({one.talker for _, one in clips.values()}):
-        own = [(cache, one) for cache, one in clips.values() if one.talker == talker and one.words]
+    for speaker in sorted({one.speaker for _, one in clips.values()}):
+        own = [(cache, one) for cache, one in clips.values() if one.speaker == speaker and one.words]
         for count, kind in ((1, "a word"), (2, "two words")):
             chosen: dict[bool, list[Cut]] = {True: [], False: []}
             for cache, one in own:
@@ -105,16 +105,16 @@ def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[
                     chosen[by].append(cut)
             for by, found in chosen.items():
                 if len([text for text, said in Counter(cut.text for cut in found).items() if said > 1]) > 2:
-                    yield f"{talker}, {kind}{'*' if by else ''}", found
+                    yield f"{speaker}, {kind}{'*' if by else ''}", found
 
 
-def cuts(reader: Reader, regions: Regions, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
-    """A clip's words, ``count`` at a time and no frame twice, cut out before the network hears them."""
-    words = CHOSEN_BY.get(clip.talker, set())
+def cuts(reader: Reader, crops: Crops, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
+    """A clip's words, ``count`` at a time and no frame twice, cut out before the network gets them."""
+    words = CHOSEN_BY.get(clip.speaker, set())
     for first in range(0, len(clip.words) - count + 1, count):
         said = clip.words[first : first + count]
         start, end = round(said[0].start * FPS), round(said[-1].end * FPS)
-        part = regions[start : max(end, start + 3)]
+        part = crops[start : max(end, start + 3)]
         among = [word.word in words for word in said]
         if len(part) and all(among) == any(among):
             text = " ".join(word.word for word in said)
@@ -122,50 +122,50 @@ def cuts(reader: Reader, regions: Regions, clip: CachedUtterance, count: int) ->
 
 
 def between(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """How far each take is from each."""
+    """How far each recording is from each."""
     return np.stack([distances(one, features) for one in features])
 
 
-def draws(group: Group, takes: int, count: int) -> Iterator[Draw]:
+def draws(group: Group, recordings: int, count: int) -> Iterator[Draw]:
     """Examples drawn by chance, of all commands that are said once more than that at least; none if under three are."""
-    commands = [text for text, said in sorted(Counter(group.texts.tolist()).items()) if said > takes]
+    commands = [text for text, said in sorted(Counter(group.texts.tolist()).items()) if said > recordings]
     for seed in range(count if len(commands) > 2 else 0):
         random = np.random.default_rng(seed)
         examples = np.concatenate(
-            [random.choice(np.flatnonzero(group.texts == text), takes, replace=False) for text in commands]
+            [random.choice(np.flatnonzero(group.texts == text), recordings, replace=False) for text in commands]
         )
         known, used = set(commands), set(examples.tolist())
         yield Draw(commands, examples, [i for i, text in enumerate(group.texts) if text in known and i not in used])
 
 
 def match(
-    group: Group, between: NDArray[np.float64], examples: NDArray[np.intp], take: int
+    group: Group, between: NDArray[np.float64], examples: NDArray[np.intp], recording: int
 ) -> tuple[Match, list[float]]:
-    """What the examples make of a take, and the marks that its confidence follows from."""
+    """What the examples make of a recording, and the marks that its confidence follows from."""
     texts = group.texts[examples].tolist()
     near = apart(texts, between[np.ix_(examples, examples)])
-    first, *others = ranked(texts, between[take, examples], near)
+    first, *others = ranked(texts, between[recording, examples], near)
     return first, list(marks(first.distance, others[0].distance, near))
 
 
 def rows(groups: Sequence[Group], count: int) -> None:
     """Print the table."""
-    head = "| talker, command | commands | takes | tested | recognised | untaught | sure: right | wrong | not taught |"
+    head = "| speaker, command | commands | each | tested | recognised | untaught | sure: right | wrong | not taught |"
     print(head + "\n" + "|---" * (head.count("|") - 1) + "|", flush=True)
     for group in groups:
-        for takes in TAKES:
-            drawn = list(draws(group, takes, count))  # all of the same commands
+        for recordings in COUNTS:
+            drawn = list(draws(group, recordings, count))  # all of the same commands
             if not drawn:
                 continue
             grammar = Grammar.from_sentences(drawn[0].commands)
             read = [spelled(cut.log_probabilities, grammar) for cut in group.cuts]
             found, size = [measure(group, draw, read) for draw in drawn], len(drawn[0].commands)
-            print(f"| {group.name} | {size} | {takes} | {len(found[0])} | {summary(found)} |", flush=True)
+            print(f"| {group.name} | {size} | {recordings} | {len(found[0])} | {summary(found)} |", flush=True)
 
 
 @dataclass(frozen=True)
 class Tested:
-    """What became of one take in one draw."""
+    """What became of one recording in one draw."""
 
     clip: str
     right: bool
@@ -175,20 +175,20 @@ class Tested:
 
 
 def measure(group: Group, draw: Draw, read: Sequence[str]) -> list[Tested]:
-    """Test all takes of a draw that are no examples; ``read`` is what the untaught network makes of each take."""
+    """Test all recordings of a draw that are no examples; ``read`` is what the untaught network makes of each."""
     tested = []
-    for take in draw.tested:
-        cut = group.cuts[take]
-        best, _ = match(group, group.between, draw.examples, take)
+    for recording in draw.tested:
+        cut = group.cuts[recording]
+        best, _ = match(group, group.between, draw.examples, recording)
         rest = draw.examples[group.texts[draw.examples] != cut.text]
-        stranger, _ = match(group, group.between, rest, take)
+        without, _ = match(group, group.between, rest, recording)
         right = best.text == cut.text
-        tested.append(Tested(cut.clip, right, best.sure, stranger.sure, read[take] == cut.text))
+        tested.append(Tested(cut.clip, right, best.sure, without.sure, read[recording] == cut.text))
     return tested
 
 
 def spelled(log_probabilities: NDArray[np.float32], grammar: Grammar) -> str:
-    """What the network reads by a grammar; nothing if the take is too short for it."""
+    """What the network reads by a grammar; nothing if the recording is too short for it."""
     try:
         return viterbi(log_probabilities, grammar).text
     except DecodeError:
@@ -196,7 +196,7 @@ def spelled(log_probabilities: NDArray[np.float32], grammar: Grammar) -> str:
 
 
 def interval(found: Sequence[Sequence[Tested]]) -> tuple[float, float]:
-    """What 95 % of all sessions would give: other examples, and other clips of the talker to test, by bootstrap."""
+    """What 95 % of all sessions would give: other examples, and other clips of the speaker to test, by bootstrap."""
     random, rates = np.random.default_rng(0), []
     for draw in found:
         clips = sorted({one.clip for one in draw})
@@ -223,17 +223,17 @@ def summary(found: Sequence[Sequence[Tested]]) -> str:
 
 
 def learn(groups: Sequence[Group], count: int) -> None:
-    """Print the odds of examples.py: a logistic model of whether the nearest command is the one that was said."""
+    """Print the odds of templates.py: a logistic model of whether the nearest command is the one that was said."""
     features, right, weights, near = [], [], [], []
     for group in groups:
         found = []
-        for takes in TAKES:
-            for draw in draws(group, takes, count):
-                for take in draw.tested:
-                    rest = draw.examples[group.texts[draw.examples] != group.texts[take]]
+        for recordings in COUNTS:
+            for draw in draws(group, recordings, count):
+                for recording in draw.tested:
+                    rest = draw.examples[group.texts[draw.examples] != group.texts[recording]]
                     for examples in (draw.examples, rest):
-                        best, told = match(group, group.between, examples, take)
-                        found.append((told[1:], best.text == group.texts[take]))
+                        best, told = match(group, group.between, examples, recording)
+                        found.append((told[1:], best.text == group.texts[recording]))
                         near.append(best.distance / told[1])
         features += [told for told, _ in found]
         right += [ok for _, ok in found]
@@ -243,35 +243,35 @@ def learn(groups: Sequence[Group], count: int) -> None:
 
 
 def train_rows(groups: Sequence[Group], model: str) -> None:
-    """Print a row each for the network taught as ``gunileo teach --train`` does, without held-back takes."""
-    head = "| talker, command | takes of each | tested | examples | examples, trained | spelled, trained |"
+    """Print a row each for the network taught as ``gunileo teach --train`` does, without held-back recordings."""
+    head = "| speaker, command | recordings of each | tested | examples | examples, trained | spelled, trained |"
     print(head + "\n" + "|---" * (head.count("|") - 1) + "|", flush=True)
     for group in groups:
-        for takes in TAKES:
-            for draw in draws(group, takes, 1):
+        for recordings in COUNTS:
+            for draw in draws(group, recordings, 1):
                 reader = trained(group, draw, model)
-                heard = [reader.features(cut.regions) for cut in group.cuts]
+                encoded = [reader.features(cut.crops) for cut in group.cuts]
                 grammar = Grammar.from_sentences(draw.commands)
-                after = between(heard)
+                after = between(encoded)
                 score = {"before": 0, "after": 0, "spelled": 0}
-                for take in draw.tested:
-                    cut = group.cuts[take]
-                    score["before"] += match(group, group.between, draw.examples, take)[0].text == cut.text
-                    score["after"] += match(group, after, draw.examples, take)[0].text == cut.text
-                    score["spelled"] += spelled(reader.log_probabilities(cut.regions), grammar) == cut.text
+                for recording in draw.tested:
+                    cut = group.cuts[recording]
+                    score["before"] += match(group, group.between, draw.examples, recording)[0].text == cut.text
+                    score["after"] += match(group, after, draw.examples, recording)[0].text == cut.text
+                    score["spelled"] += spelled(reader.log_probabilities(cut.crops), grammar) == cut.text
                 cells = " | ".join(f"{right / len(draw.tested):.1%}" for right in score.values())
-                print(f"| {group.name} | {takes} | {len(draw.tested)} | {cells} |", flush=True)
+                print(f"| {group.name} | {recordings} | {len(draw.tested)} | {cells} |", flush=True)
 
 
 class _Held(Cache):
-    """Takes as a cache, for training; an utterance's id is its number."""
+    """Recordings as a cache, for training; an utterance's id is its number."""
 
     def __init__(self, cuts: Sequence[Cut]) -> None:
         self.path = Path()
         self.cuts = cuts
 
-    def load(self, utterance: CachedUtterance) -> Regions:
-        return self.cuts[int(utterance.id)].regions
+    def load(self, utterance: CachedUtterance) -> Crops:
+        return self.cuts[int(utterance.id)].crops
 
 
 def trained(group: Group, draw: Draw, model: str) -> Reader:
@@ -280,7 +280,7 @@ def trained(group: Group, draw: Draw, model: str) -> Reader:
     from gunileo.training.train import train
 
     cuts = group.cuts
-    taught = [CachedUtterance(str(i), "", len(cuts[i].regions), cuts[i].text, (), "") for i in draw.examples]
+    taught = [CachedUtterance(str(i), "", len(cuts[i].crops), cuts[i].text, (), "") for i in draw.examples]
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         settings = teaching(model, len(taught))
         return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", settings).parent)
