@@ -19,6 +19,7 @@ import onnx
 import onnxruntime
 import tflite
 from ai_edge_litert.interpreter import Interpreter
+from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -33,8 +34,8 @@ SOURCES = (
         (1 / 127.5, -1.0),
     ),
     (
-        "mediapipe/modules/face_landmark/face_landmark.tflite",
-        "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+        "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite",
+        "e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4",
         (1 / 255, 0.0),
     ),
 )
@@ -55,32 +56,49 @@ class Converter:
         self._graph = self._model.Subgraphs(0)
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
+        self._part: list[int] = []  # points of the mesh that are refined
         self._factor = np.float32(1)  # of the pixels, beside what is done to them before the first convolution
         stored = ((number, self._stored(number)) for number in range(self._graph.TensorsLength()))
         self._constants = {number: value for number, value in stored if value is not None}
 
     def convert(self, factor: float, summand: float) -> onnx.ModelProto:
         """The ONNX model; its input "picture" times ``factor`` plus ``summand`` is TFLite's."""
-        picture, outputs = self._graph.Inputs(0), self._graph.OutputsAsNumpy()
+        picture = self._graph.Inputs(0)
+        outputs = {self._graph.Tensors(number).Name().decode(): number for number in self._graph.OutputsAsNumpy()}
+        wanted = [number for name, number in outputs.items() if "eye" not in name and "iris" not in name]
         planes = self._node("Transpose", [self._node("Cast", ["picture"], to=TensorProto.FLOAT)], perm=[0, 3, 1, 2])
         if summand:
             planes = self._node("Mul", [planes, self._tensor("factor", np.float32(factor))])
         else:
-            self._factor = np.float32(factor)  # which the first convolution takes into its weights
+            self._part: list[int] = []  # points of the mesh that are refined
+        self._factor = np.float32(factor)  # which the first convolution takes into its weights
         shift = self._tensor("summand", np.float32(summand))
         self._node("Add", [planes, shift], f"t{picture}")  # left out by ONNX Runtime where it is of zeros
-        for number in range(self._graph.OperatorsLength()):
-            self._operator(self._graph.Operators(number))
+        for operator in self._needed(wanted):
+            self._operator(operator)
+        results = {f"t{number}": self._planes(number) for number in wanted}
+        if "output_lips" in outputs:
+            results = self._refined(outputs)
         graph = helper.make_graph(
             self._nodes,
             "face",
             [helper.make_tensor_value_info("picture", TensorProto.UINT8, self._shape(picture))],
-            [helper.make_tensor_value_info(f"t{one}", TensorProto.FLOAT, self._planes(one)) for one in outputs],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in results.items()],
             self._tensors,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
         return model
+
+    def _needed(self, wanted: list[int]) -> list[Any]:
+        """The operators that the ``wanted`` tensors come from, in order."""
+        tensors, operators = set(wanted), []
+        for number in reversed(range(self._graph.OperatorsLength())):
+            operator = self._graph.Operators(number)
+            if operator.Outputs(0) in tensors:
+                tensors.update(operator.InputsAsNumpy().tolist())
+                operators.insert(0, operator)
+        return operators
 
     def _operator(self, operator: Any) -> None:
         code = self._model.OperatorCodes(operator.OpcodeIndex())
@@ -111,10 +129,21 @@ class Converter:
                 self._node("Pad", [first, self._tensor(f"{result}_pads", pads)], result)
         elif name == "RESHAPE":
             shape = self._tensor(f"{result}_shape", np.array(self._shape(output), np.int64))
-            self._node("Reshape", [self._node("Transpose", [first], perm=[0, 2, 3, 1]), shape], result)
+            if len(self._shape(inputs[0])) == 4:
+                first = self._node("Transpose", [first], perm=[0, 2, 3, 1])
+            self._node("Reshape", [first, shape], result)
         elif name == "CONCATENATION":
             axis = _options(operator, tflite.ConcatenationOptions).Axis()
             self._node("Concat", [f"t{number}" for number in inputs], result, axis=axis)
+        elif name == "MUL":
+            factor = self._constants[inputs[1]].astype(np.float32)
+            factor = factor[0, :2][:, [0, 1, 3]].T if factor.shape == (1, 4, 4) else factor  # a transform, as below
+            self._node("Mul", [first, self._tensor(f"{result}_factor", factor)], result)
+        elif name == "STRIDED_SLICE":
+            assert self._shape(inputs[0]) == self._shape(output), "all is taken"
+            self._node("Identity", [first], result)
+        elif name == "CUSTOM":
+            self._own(code.CustomCode().decode(), operator, inputs, output)
         else:
             raise SystemExit(f"operator {name} is not known here; write its ONNX")
 
@@ -132,6 +161,78 @@ class Converter:
         self._node("Conv", tensors, linear, group=1 if deep else len(weight), **places)
         if rectified:
             self._node("Relu", [linear], f"t{output}")
+
+    def _own(self, name: str, operator: Any, inputs: list[int], output: int) -> None:
+        """MediaPipe's own operators, version 2: mediapipe/util/tflite/operations."""
+        first, result = f"t{inputs[0]}", f"t{output}"
+        if name == "Landmarks2TransformMatrix":
+            content = bytes(operator.CustomOptions(at) for at in range(operator.CustomOptionsLength()))
+            self._transform(first, flexbuffers.Loads(content), result)
+        elif name == "TransformTensorBilinear":
+            self._sampled(inputs, output)
+        elif name == "TransformLandmarks":
+            self._moved(first, f"t{inputs[1]}", result)
+        else:
+            raise SystemExit(f"operator {name} is not known here; write its ONNX")
+
+    def _transform(self, mesh: str, options: dict[str, Any], result: str) -> None:
+        """landmarks_to_transform_matrix.cc: [3, 2], which takes (x, y, 1) in a part to (x, y) in the whole.
+
+        The part is the box around some points after a turn that levels the line between two of them.
+        """
+        assert options["target_rotation_radians"] == 0
+        self._part = options["subset_idxs"]
+        places = self._node("Slice", [mesh, *(self._numbers([one]) for one in (0, 2, 2))])
+        ends = self._numbers([options["right_rotation_idx"], options["left_rotation_idx"]])
+        ends = self._node("Reshape", [self._node("Gather", [places, ends], axis=1), self._numbers([1, 4])])
+        # The line as (x, y), and it a quarter turn further: the box's axes, a row each, made one long.
+        axes = np.array([[1, 0, 0, 1], [0, 1, -1, 0], [-1, 0, 0, -1], [0, -1, 1, 0]], np.float32)
+        lines = self._node("MatMul", [ends, self._tensor(f"{result}_axes", axes)])
+        turn = self._node("LpNormalization", [self._node("Reshape", [lines, self._numbers([2, 2])])], axis=1, p=2)
+        points = self._node("Gather", [places, self._numbers(self._part)], axis=1)
+        turned = self._node("MatMul", [points, self._node("Transpose", [turn], perm=[1, 0])])
+        ends = (self._node(f"Reduce{one}", [turned], axes=[0, 1], keepdims=0) for one in ("Max", "Min"))
+        # Of the greatest and least x and y: pixels of the whole in one of the part, and where the part's corner is.
+        box, corner = np.zeros((2, 2, 3, 2), np.float32), []
+        for axis, (name, side) in enumerate((("scale_x", "output_width"), ("scale_y", "output_height"))):
+            box[:, axis, axis, axis] = np.array([1, -1]) * options[name] / options[side]
+            box[:, axis, 2, axis] = 0.5 - np.array([1, -1]) * options[name] / 2
+        box = self._tensor(f"{result}_box", box.reshape(4, 6))
+        box = self._node("MatMul", [self._node("Concat", [*ends], axis=0), box])
+        self._node("MatMul", [self._node("Reshape", [box, self._numbers([3, 2])]), turn], result)
+
+    def _sampled(self, inputs: list[int], output: int) -> None:
+        """transform_tensor_bilinear.cc: a pixel's middle taken to the whole, and the whole's value there."""
+        (_, high, wide, _), (_, height, width, _) = self._shape(inputs[0]), self._shape(output)
+        y, x = np.divmod(np.arange(height * width), width)
+        middles = np.stack([x + 0.5, y + 0.5, np.ones_like(x)], 1).astype(np.float32)
+        places = self._node("MatMul", [self._tensor(f"t{output}_middles", middles), f"t{inputs[1]}"])
+        # GridSample's own measure: -1 to 1 over the whole.
+        measure = self._tensor(f"t{output}_measure", np.array([2 / wide, 2 / high], np.float32))
+        places = self._node("Sub", [self._node("Mul", [places, measure]), self._tensor(f"t{output}_one", np.float32(1))])
+        grid = self._node("Reshape", [places, self._numbers([1, height, width, 2])])
+        self._node("GridSample", [f"t{inputs[0]}", grid], f"t{output}", align_corners=0)
+
+    def _moved(self, points: str, transform: str, result: str) -> None:
+        """transform_landmarks.cc: points of a part, (x, y), in the whole."""
+        turn, shift = (self._node("Gather", [transform, self._numbers(rows)], axis=0) for rows in ([0, 1], [2]))
+        self._node("Add", [self._node("MatMul", [points, turn]), shift], result)
+
+    def _refined(self, outputs: dict[str, int]) -> dict[str, list[int]]:
+        """The mesh [1, 468, 3] with the lips' points moved, their depth kept, and the flag.
+
+        As tensors_to_face_landmarks_with_attention.pbtxt has it; the lips' points are those that their part is cut
+        out by.
+        """
+        shapes = {"mesh": [1, 468, 3], "lips": [1, len(self._part), 2]}
+        mesh, lips = (
+            self._node("Reshape", [f"t{outputs[name]}", self._numbers(shape)])
+            for name, shape in zip(("output_mesh_identity", "output_lips"), shapes.values(), strict=True)
+        )
+        places = self._tensor("places", np.repeat(np.array(self._part, np.int64)[None, :, None], 2, 2))
+        self._node("ScatterElements", [mesh, places, lips], "mesh", axis=1)
+        flag = outputs["conv_faceflag"]
+        return {"mesh": shapes["mesh"], f"t{flag}": self._planes(flag)}
 
     def _doubled(self, source: str, channels: int, result: str) -> None:
         """As many channels of zeros after a picture's own: by a convolution, so that its layout can stay."""
@@ -181,6 +282,9 @@ class Converter:
         half = value.dtype == np.float16
         self._tensors.append(numpy_helper.from_array(np.array(value, order="C"), f"{name}_half" if half else name))
         return self._node("Cast", [f"{name}_half"], name, to=TensorProto.FLOAT) if half else name
+
+    def _numbers(self, values: list[int]) -> str:
+        return self._tensor(f"i{len(self._tensors)}", np.array(values, np.int64))
 
     def _node(self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
         output = output or f"n{len(self._nodes)}"

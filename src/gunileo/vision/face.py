@@ -71,7 +71,7 @@ class _Model:
 @cache
 def _models() -> tuple[_Model, _Model]:
     """The detector and the mesh."""
-    return _Model("face_detection_short_range.onnx"), _Model("face_landmark.onnx")
+    return _Model("face_detection_short_range.onnx"), _Model("face_landmark_with_attention.onnx")
 
 
 @cache
