@@ -194,7 +194,8 @@ class FaceTracker:
         x, y = crop.x - half * (right - down), crop.y - half * (down + right)
         _, find = _models()
         to_frame = np.array([[right, -down, x], [down, right, y]])
-        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE)))
+        # As the mesh has learnt it: what is outside the picture is like its edge.
+        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE), continued=True))
         if score.item() < _MIN_LOGIT:
             return None
         turn = np.array([[right, -down, 0], [down, right, 0], [0, 0, scale]])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
 from gunileo.vision.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, Face, FaceTracker
-from gunileo.vision.image import grey, warped
+from gunileo.vision.image import grey, part, warped
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
 
 HEIGHT, WIDTH = 100, 150  # pixels, the input of LabialCNN
@@ -286,7 +286,7 @@ def _cut(frame: Frame, pose: Array) -> Regions:
     width, height = WIDTH * fine, HEIGHT * fine
     wide, high = (abs(right) * width + abs(down) * height) / 2, (abs(down) * width + abs(right) * height) / 2
     first = floor(x - wide), floor(y - high)
-    piece = _piece(frame, first, (ceil(x + wide) + 1, ceil(y + high) + 1))
+    piece = part(frame, first, (ceil(x + wide) + 1, ceil(y + high) + 1))
     left = x - first[0] - (right * (width - 1) - down * (height - 1)) / 2
     top = y - first[1] - (down * (width - 1) + right * (height - 1)) / 2
     region = warped(grey(piece), np.array([[right, -down, left], [down, right, top]]), (height, width))
@@ -294,16 +294,6 @@ def _cut(frame: Frame, pose: Array) -> Regions:
         return region
     parts = [region[row::fine, column::fine] for row in range(fine) for column in range(fine)]
     return np.rint(sum(parts, np.zeros((HEIGHT, WIDTH), np.uint16)) / fine**2).astype(np.uint8)
-
-
-def _piece(frame: Frame, first: tuple[int, int], last: tuple[int, int]) -> Frame:
-    """The part of a frame from x and y ``first`` up to ``last``, beyond its edges too."""
-    (left, top), (right, bottom) = first, last
-    height, width = frame.shape[:2]
-    if min(first) >= 0 and right <= width and bottom <= height:
-        return frame[top:bottom, left:right]
-    rows, columns = np.arange(top, bottom).clip(0, height - 1), np.arange(left, right).clip(0, width - 1)
-    return np.asarray(frame[rows][:, columns], np.uint8)
 
 
 def contact_sheet(clips: Sequence[tuple[str, Regions]], columns: int = 8) -> Regions:
