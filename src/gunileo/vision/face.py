@@ -1,7 +1,8 @@
-"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by ONNX Runtime.
+"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh with refined lips, run by ONNX Runtime.
 
 Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
-Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019). The way
+Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019); I. Grishchenko
+et al., "Attention mesh: high-fidelity face mesh prediction in real-time" (2020), of which the lips are taken. The way
 from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe 0.10.21's
 face_landmark graphs.
 """

@@ -20,9 +20,7 @@ class PictureError(GunileoError):
     """What is no picture, or not the one that was expected."""
 
 
-def warped(
-    picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, int], continued: bool = False
-) -> Pixels:
+def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, int], continued: bool = False) -> Pixels:
     """The pixels, uint8 [*shape] or [*shape, 3], that ``to_picture`` [2, 3] maps into a picture; black outside of it,
     or with its edge ``continued``.
 
