@@ -132,13 +132,7 @@ class Converter:
             size = options.FilterHeight(), options.FilterWidth()
             self._node("MaxPool", [first], result, kernel_shape=size, **self._placed(options, size, inputs[0], output))
         elif name == "PAD":
-            *others, (before, after) = self._constants[inputs[1]].tolist()
-            assert not np.any(others), "only channels are padded"
-            if before == 0 and after == self._shape(inputs[0])[3]:
-                self._doubled(first, after, result)
-            else:
-                pads = np.array([0, before, 0, 0, 0, after, 0, 0], np.int64)
-                self._node("Pad", [first, self._tensor(f"{result}_pads", pads)], result)
+            self._padded(first, self._shape(inputs[0])[3], self._constants[inputs[1]].tolist(), result)
         elif name == "RESHAPE":
             shape = self._tensor(f"{result}_shape", np.array(self._shape(output), np.int64))
             if len(self._shape(inputs[0])) == 4:
@@ -149,7 +143,8 @@ class Converter:
             self._node("Concat", [f"t{number}" for number in inputs], result, axis=axis)
         elif name == "MUL":
             factor = self._constants[inputs[1]].astype(np.float32)
-            factor = factor[0, :2][:, [0, 1, 3]].T if factor.shape == (1, 4, 4) else factor
+            if factor.shape == (1, 4, 4):  # of a transform, which is [3, 2] here
+                factor = factor[0, :2][:, [0, 1, 3]].T
             self._node("Mul", [first, self._tensor(f"{result}_factor", factor)], result)
         elif name == "STRIDED_SLICE":
             assert self._shape(inputs[0]) == self._shape(output), "all is taken"
@@ -279,10 +274,15 @@ class Converter:
             self._signs[output] = self._signs[inputs[0]]
         self._node("Add", [f"t{number}" for number in inputs], f"t{output}")
 
-    def _doubled(self, source: str, channels: int, result: str) -> None:
-        """As many channels of zeros after a picture's own: by a convolution, so that its layout can stay."""
-        zeros = self._tensor(f"{result}_zero", np.zeros((channels, 1, 1, 1), np.float16))
-        self._node("Concat", [source, self._node("Conv", [source, zeros], group=channels)], result, axis=1)
+    def _padded(self, source: str, channels: int, sides: list[list[int]], result: str) -> None:
+        """Channels of zeros. As many as there are come from a convolution, so that a picture's layout can stay."""
+        *others, (before, after) = sides
+        assert not np.any(others), "only channels are padded"
+        if before == 0 and after == channels:
+            zeros = self._channels(source, f"{result}_zero", np.zeros(channels, np.float16))
+            self._node("Concat", [source, zeros], result, axis=1)
+        else:
+            self._node("Pad", [source, self._numbers([0, before, 0, 0, 0, after, 0, 0])], result)
 
     def _prelu(self, source: int, slope: NDArray[Any], output: int) -> None:
         """As convolutions of single pixels, a channel each: with ONNX Runtime's PRelu all takes three times as long.

@@ -26,6 +26,7 @@ from gunileo.vision.video import Frame
 
 Array = NDArray[np.float32]
 
+MESH = "face_landmark_with_attention.onnx"
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
 
@@ -72,7 +73,7 @@ class _Model:
 @cache
 def _models() -> tuple[_Model, _Model]:
     """The detector and the mesh."""
-    return _Model("face_detection_short_range.onnx"), _Model("face_landmark_with_attention.onnx")
+    return _Model("face_detection_short_range.onnx"), _Model(MESH)
 
 
 @cache
