@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.vision.image import PictureError, from_png, grey, to_jpeg, to_png, warped
-from gunileo.vision.mouth import _crop
+from gunileo.vision.image import PictureError, from_png, grey, part, to_jpeg, to_png, warped
+from gunileo.vision.crop import crop_at
 
 Pixels = NDArray[np.uint8]
 
@@ -32,6 +32,31 @@ def test_black_outside(picture: Pixels) -> None:
     found = warped(picture, np.array([[1.0, 0, -10], [0, 1.0, 0]]), (90, 120))
     assert not found[:, :10].any()
     np.testing.assert_array_equal(found[:, 10:], picture[:, :-10])
+
+
+@pytest.mark.parametrize("at", [(-10, -20), (60, 50), (-10, 50), (-30, -30), (10, 10), (-300, 400), (130, 20)])
+def test_the_edge_is_continued(picture: Pixels, at: tuple[int, int]) -> None:
+    """In any direction, and where nothing of the picture is left."""
+    to_picture = np.array([[1.3, -0.2, at[0]], [0.2, 1.3, at[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for one in (picture, picture[..., 0]):
+        found = warped(one, to_picture, (50, 70), continued=True)
+        expected = cv2.warpAffine(one, to_picture, (70, 50), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        assert np.abs(found.astype(int) - expected).max() <= 3  # OpenCV rounds places to a 32nd of a pixel
+
+
+def test_parts_go_on_beyond_the_edge(picture: Pixels) -> None:
+    rows, columns = np.arange(-30, 150), np.arange(-20, 170)
+    expected = picture[rows.clip(0, 89)][:, columns.clip(0, 119)]
+    for first, last in (
+        ((-20, -30), (170, 150)),
+        ((-20, 5), (30, 60)),
+        ((100, -30), (170, 10)),
+        ((130, 95), (150, 99)),
+    ):
+        (left, top), (right, bottom) = first, last
+        found = part(picture, first, last)
+        np.testing.assert_array_equal(found, expected[top + 30 : bottom + 30, left + 20 : right + 20])
 
 
 def test_grey_is_brightness(picture: Pixels) -> None:
@@ -65,19 +90,19 @@ def test_jpeg_is_nearly_the_same(picture: Pixels) -> None:
     assert np.abs(found.astype(int) - picture[..., 0]).mean() < 2
 
 
-def test_a_crop_goes_on_beyond_the_frame() -> None:
+def test_a_region_goes_on_beyond_the_frame() -> None:
     frame = np.repeat(np.arange(0, 200, dtype=np.uint8)[None, :, None], 160, axis=0).repeat(3, axis=2)
-    crop = _crop(frame, np.array([10, 80, 0, 0], np.float32))  # 75 pixels to the left of x = 10
-    assert not crop[:, :64].any()
-    assert crop[50, 65:].astype(int) == pytest.approx(np.arange(0.5, 85), abs=1)
+    region = crop_at(frame, np.array([10, 80, 0, 0], np.float32))  # 75 pixels to the left of x = 10
+    assert not region[:, :64].any()
+    assert region[50, 65:].astype(int) == pytest.approx(np.arange(0.5, 85), abs=1)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.4, 1.6, 2.5, 4.0])
-def test_a_crop_of_a_large_frame_is_a_mean(scale: float) -> None:
+def test_a_region_of_a_large_frame_is_a_mean(scale: float) -> None:
     columns = np.indices((700, 900))[1]
     stripes = ((columns % 2) * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
     ramp = (columns / 4).astype(np.uint8)[..., None].repeat(3, axis=2)
     pose = np.array([450, 350, 0, np.log(scale)], np.float32)
-    assert _crop(ramp, pose)[50].astype(float) == pytest.approx((450 + scale * (np.arange(150) - 74.5)) / 4, abs=1.5)
+    assert crop_at(ramp, pose)[50].astype(float) == pytest.approx((450 + scale * (np.arange(150) - 74.5)) / 4, abs=1.5)
     if scale > 1.5:  # one pixel of the frame alone would be black or white
-        assert np.abs(_crop(stripes, pose).astype(int) - 127).max() < 100
+        assert np.abs(crop_at(stripes, pose).astype(int) - 127).max() < 100

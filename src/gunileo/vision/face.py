@@ -1,7 +1,8 @@
-"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh, run by ONNX Runtime.
+"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh with refined lips, run by ONNX Runtime.
 
 Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
-Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019). The way
+Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019); I. Grishchenko
+et al., "Attention mesh: high-fidelity face mesh prediction in real-time" (2020), of which the lips are taken. The way
 from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe 0.10.21's
 face_landmark graphs.
 """
@@ -25,6 +26,7 @@ from gunileo.vision.video import Frame
 
 Array = NDArray[np.float32]
 
+MESH = "face_landmark_with_attention.onnx"
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
 
@@ -71,7 +73,7 @@ class _Model:
 @cache
 def _models() -> tuple[_Model, _Model]:
     """The detector and the mesh."""
-    return _Model("face_detection_short_range.onnx"), _Model("face_landmark.onnx")
+    return _Model("face_detection_short_range.onnx"), _Model(MESH)
 
 
 @cache
@@ -194,7 +196,8 @@ class FaceTracker:
         x, y = crop.x - half * (right - down), crop.y - half * (down + right)
         _, find = _models()
         to_frame = np.array([[right, -down, x], [down, right, y]])
-        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE)))
+        # As the mesh has learnt it: what is outside the picture is like its edge.
+        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE), continued=True))
         if score.item() < _MIN_LOGIT:
             return None
         turn = np.array([[right, -down, 0], [down, right, 0], [0, 0, scale]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil, floor
 
 import av
 import numpy as np
@@ -19,16 +20,42 @@ class PictureError(GunileoError):
     """What is no picture, or not the one that was expected."""
 
 
-def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, int]) -> Pixels:
-    """The pixels, uint8 [*shape] or [*shape, 3], that ``to_picture`` [2, 3] maps into a picture; black outside of it.
+def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, int], continued: bool = False) -> Pixels:
+    """The pixels, uint8 [*shape] or [*shape, 3], that ``to_picture`` [2, 3] maps into a picture; black outside of it,
+    or with its edge ``continued``.
 
     ``to_picture`` maps x and y of a pixel's centre; between pixels of the picture values are interpolated linearly.
     """
     (a, b, x), (c, d, y) = to_picture.tolist()
+    if continued:
+        high, wide = shape[0] - 1, shape[1] - 1
+        left, right = floor(x + min(0, a * wide) + min(0, b * high)), ceil(x + max(0, a * wide) + max(0, b * high))
+        top, bottom = floor(y + min(0, c * wide) + min(0, d * high)), ceil(y + max(0, c * wide) + max(0, d * high))
+        if min(left, top) < 0 or right >= picture.shape[1] or bottom >= picture.shape[0]:
+            picture, x, y = part(picture, (left, top), (right + 1, bottom + 1)), x - left, y - top
     area = a * d - b * c
     inverse = (d / area, -b / area, (b * y - d * x) / area, -c / area, a / area, (c * x - a * y) / area)
     deep = np.ascontiguousarray(picture).reshape(*picture.shape[:2], -1)
     return np.asarray(warp_affine(deep, inverse, shape, "bilinear"), np.uint8).reshape(*shape, *picture.shape[2:])
+
+
+def part(picture: Pixels, first: tuple[int, int], last: tuple[int, int]) -> Pixels:
+    """The pixels from x and y ``first`` up to ``last``; beyond a picture's edge this goes on."""
+    (left, top), (right, bottom) = first, last
+    height, width = picture.shape[:2]
+    before, after = max(0, -left), max(0, right - width)
+    above, below = max(0, -top), max(0, bottom - height)
+    if not before + after + above + below:
+        return picture[top:bottom, left:right]
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        rows, columns = np.arange(top, bottom).clip(0, height - 1), np.arange(left, right).clip(0, width - 1)
+        return np.asarray(picture[rows][:, columns], np.uint8)
+    out = np.empty((bottom - top, right - left, *picture.shape[2:]), np.uint8)
+    down, across = len(out) - below, out.shape[1] - after
+    out[above:down, before:across] = picture[max(0, top) : bottom, max(0, left) : right]
+    out[above:down, :before], out[above:down, across:] = out[above:down, [before]], out[above:down, [across - 1]]
+    out[:above], out[down:] = out[above], out[down - 1]
+    return out
 
 
 def grey(picture: Pixels) -> Pixels:
