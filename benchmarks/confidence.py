@@ -30,7 +30,7 @@ from gunileo.evaluation.metrics import calibration_error, words_right
 from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, Calibrations, confidence_features, read_well
 from gunileo.inference.reader import Reader, load_model
 from gunileo.util.progress import progress
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 
 PARTS = 10
 PORTRAIT = 20  # clips of an animated face
@@ -89,7 +89,7 @@ def main() -> None:
             results.add(f"other speakers: {path.name}", reader.log_probabilities(other.load(clip)), clip.text, own)
     with TemporaryDirectory() as folder:
         for video in make_corpus(folder, PORTRAIT):
-            logp = reader.log_probabilities(read_crops(video))
+            logp = reader.log_probabilities(read_mouth(video))
             results.add("animated portrait", logp, code_to_text(video.stem), own)
     show(reader.name, results)
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.vision.face import FaceTracker
-from gunileo.vision.mouth import Crops, _Path, _pose, mouth_stream
+from gunileo.vision.crop import Crops
+from gunileo.vision.mouth import _Path, _pose, mouth_stream
 from gunileo.vision.video import Frame, read_frames
 
 # Crops [100, 150] and their corners [4, 2], of each frame, None where there is no face.

@@ -73,7 +73,7 @@ def stages(clip: Path, reader: Reader) -> Spent:
     with ExitStack() as patches, timed(spent, "other"):
         for name, owner, attribute in PARTS:
             patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
-        crops = np.stack(list(mouth.mouth_crops(frames)))
+        crops = np.stack(list(mouth.clip_mouths(frames)))
     with timed(spent, "network"):
         logp = reader.log_probabilities(crops)
     with timed(spent, "words, confidence, sure"):

@@ -24,7 +24,7 @@ from gunileo.evaluation.evaluate import Score, evaluate
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import from_scratch
-from gunileo.training.model import ARCHITECTURES
+from gunileo.training.weights import ARCHITECTURES
 from gunileo.training.train import train
 
 CLIPS = (10, 30, 100, 300, 670)

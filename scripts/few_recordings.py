@@ -34,7 +34,7 @@ from gunileo.inference.confidence import logistic
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.templates import Match, apart, distances, marks, ranked
-from gunileo.vision.mouth import Crops
+from gunileo.vision.crop import Crops
 from gunileo.vision.video import FPS
 
 COUNTS = (1, 2, 3)

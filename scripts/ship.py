@@ -27,10 +27,10 @@ from gunileo.inference.confidence import Calibrations
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelInfo
 from gunileo.training.export import LICENSE, describe_calibration, export_onnx, rounded
-from gunileo.training.model import ARCHITECTURES, load_weights, parameters, save_model
+from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, save_model
 from gunileo.util.files import write_whole
 from gunileo.util.progress import progress
-from gunileo.vision.mouth import HEIGHT, WIDTH
+from gunileo.vision.crop import HEIGHT, WIDTH
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "gunileo" / "inference" / "weights"
 LIMIT = 20e6  # bytes that both files may take together

@@ -21,9 +21,10 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.training.checkpoint import state_of
 from gunileo.training.config import TrainingConfig
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.training.weights import load_weights, save_model
+from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import train
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 from gunileo.vision.video import VideoError
 
 REGIONS = np.zeros((8, 100, 150), np.uint8)
@@ -161,7 +162,7 @@ def test_a_picture_of_gigabytes_is_not_decoded(tmp_path: Path) -> None:
         frame.pts = 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
     with pytest.raises(VideoError, match=r"big\.mov: its pictures are damaged, or larger than 8K; convert it"):
-        read_crops(path)
+        read_mouth(path)
 
 
 def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
@@ -169,14 +170,14 @@ def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
     times[6:] += 300
     clips.write_timed(tmp_path / "a.mkv", clips.talking()[0][:12], times)
     with pytest.raises(VideoError, match=r"a\.mkv: one picture stands for 300 seconds, as damaged time stamps say"):
-        read_crops(tmp_path / "a.mkv")
+        read_mouth(tmp_path / "a.mkv")
 
 
 def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
     path = clips.good(tmp_path / "a.mkv", 12)
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/AVX"))
     with pytest.raises(VideoError, match=r"a\.mkv: its pictures are in a format that is not known here; convert it"):
-        read_crops(path)
+        read_mouth(path)
 
 
 def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) -> None:
@@ -186,10 +187,10 @@ def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) ->
     content[scale : scale + 4] = (100_000_000).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"a\.avi: one picture stands for \d+ seconds, as damaged time stamps say"):
-        read_crops(path)
+        read_mouth(path)
 
 
 def test_names_in_no_encoding_do_not_matter(tmp_path: Path) -> None:
     path = clips.good(tmp_path / "a.mp4", 12)
     path.write_bytes(path.read_bytes().replace(b"Lavf", b"La\xb1f"))
-    assert len(read_crops(path)) == 12
+    assert len(read_mouth(path)) == 12

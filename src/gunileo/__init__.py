@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from gunileo.training.dataset import collate as collate
     from gunileo.training.model import LabialCNN as LabialCNN
     from gunileo.training.train import train as train
+    from gunileo.vision.crop import contact_sheet as contact_sheet
     from gunileo.vision.faces import find_faces as find_faces
-    from gunileo.vision.mouth import contact_sheet as contact_sheet
-    from gunileo.vision.mouth import read_crops as read_crops
+    from gunileo.vision.mouth import MouthClip as MouthClip
+    from gunileo.vision.mouth import read_mouth as read_mouth
 
 __version__ = "0.1.0"
 
@@ -75,7 +76,8 @@ _NAMES = {  # what each module gives
     "gunileo.training.model": ("LabialCNN",),
     "gunileo.training.train": ("train",),
     "gunileo.vision.faces": ("find_faces",),
-    "gunileo.vision.mouth": ("contact_sheet", "read_crops"),
+    "gunileo.vision.crop": ("contact_sheet",),
+    "gunileo.vision.mouth": ("MouthClip", "read_mouth"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [

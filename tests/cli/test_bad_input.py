@@ -17,7 +17,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.inference import registry
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 from gunileo.vision.video import write_video
 
 Run = Callable[..., tuple[int, str, str]]
@@ -343,7 +343,7 @@ def test_a_disk_that_gets_full_while_preparing(run: Run, disk: Path, good_clip: 
     done = Cache(cache).utterances
     assert 0 < len(done) < 5
     assert files(disk) == {"cache/cache.json", "cache/manifest.jsonl", *(f"cache/{clip.file}" for clip in done)}
-    np.testing.assert_array_equal(Cache(cache).load(done[0]), read_crops(good_clip))
+    np.testing.assert_array_equal(Cache(cache).load(done[0]), read_mouth(good_clip))
 
     subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
     code, out, err = run("prepare", corpus, "-o", cache, "--workers", "1")

@@ -19,7 +19,7 @@ from gunileo.corpus.grid import SLOTS
 from gunileo.inference import registry
 from gunileo.inference.confidence import Calibration
 from gunileo.training.export import describe_calibration
-from gunileo.training.model import ARCHITECTURES
+from gunileo.training.weights import ARCHITECTURES
 
 
 @pytest.fixture

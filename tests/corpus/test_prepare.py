@@ -18,7 +18,7 @@ from gunileo.corpus.cache import Cache, CacheError, Entry, enter
 from gunileo.corpus.finders import Utterance, find_grid
 from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import cut_out, prepare
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def test_a_cache_gives_back_what_was_cut_out(prepared: Path, utterances: list[Ut
         assert len(clip.words) == 6
         crops = cache.load(clip)
         assert (crops.dtype, crops.shape) == (np.uint8, (clip.frames, 100, 150))
-        np.testing.assert_array_equal(crops, read_crops(source.video))
+        np.testing.assert_array_equal(crops, read_mouth(source.video))
 
 
 def test_a_cached_clip_is_a_picture_of_ten_crops_a_row(prepared: Path) -> None:

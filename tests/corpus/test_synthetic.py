@@ -11,7 +11,7 @@ import pytest
 from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.portrait import MouthShape, Portrait
 from gunileo.corpus.synthetic import draw_codes, make_corpus, speak
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 from gunileo.vision.video import read_frames
 
 
@@ -102,7 +102,7 @@ def test_corpus_refuses_a_sentence_twice_and_what_is_no_sentence(tmp_path: Path)
 
 def test_face_models_follow_the_face_and_see_the_mouth_open(synthetic_corpus: Path) -> None:
     for video in sorted(synthetic_corpus.glob("s*/*.mp4")):
-        crops = read_crops(video)
+        crops = read_mouth(video)
         assert crops.shape == (75, 100, 150)
         # The mouth is in the middle: that is where the clip changes most.
         change = crops.astype(float).std(0)

@@ -15,7 +15,7 @@ from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.occlusion import COLUMNS, ROWS, saliency
 from gunileo.inference.reader import Reader, load_model
-from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
+from gunileo.vision.crop import Crops, HEIGHT, WIDTH
 
 SENTENCE = "bin blue at f two now"
 LETTER = 3  # the place that the network has to look for

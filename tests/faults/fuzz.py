@@ -155,7 +155,8 @@ def _models(place: Path) -> Kind:
     from gunileo.inference.reader import load_model
     from gunileo.training.checkpoint import state_of
     from gunileo.training.export import export_onnx
-    from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
+    from gunileo.training.weights import load_weights, save_model
+    from gunileo.training.model import LabialCNN, ModelConfig
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -177,10 +178,10 @@ def _models(place: Path) -> Kind:
 def _clips(place: Path) -> Kind:
     import clips
 
-    from gunileo.vision.mouth import read_crops
+    from gunileo.vision.mouth import read_mouth
 
     names = [f"a{suffix}" for suffix in (".mp4", ".mov", ".webm", ".avi", ".mkv", ".mpg")]
-    return Kind([(name, clips.coded(place / name, 12).read_bytes()) for name in names], read_crops, False)
+    return Kind([(name, clips.coded(place / name, 12).read_bytes()) for name in names], read_mouth, False)
 
 
 def outcome(kind: Kind, number: int, seed: int, place: Path) -> tuple[str, str]:

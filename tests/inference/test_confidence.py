@@ -30,7 +30,7 @@ from gunileo.inference.confidence import (
 )
 from gunileo.inference.reader import load_model
 from gunileo.output.transcript import Word
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROUND = Calibration((1.5, -2.0, 0.25), (0.1, 2.0, 0.4), (-1.0, 0.5, 0.0), -0.75, 70)
@@ -287,7 +287,7 @@ def clip() -> np.ndarray:
     video = SHARED / "grid" / "s1" / "bbaf2n.mpg"
     if not video.exists():
         pytest.skip(f"needs GRID clips in {SHARED}")
-    return read_crops(video)
+    return read_mouth(video)
 
 
 def test_shipped_model_is_not_sure_of_a_face_that_says_nothing(clip: np.ndarray) -> None:

@@ -26,7 +26,8 @@ from gunileo.inference.timing import Timing, placed
 from gunileo.output.transcript import Word
 from gunileo.training.export import describe_calibration, export_onnx, rounded
 from gunileo.training.model import LabialCNN, ModelConfig
-from gunileo.vision.mouth import MouthError, normalise
+from gunileo.vision.crop import normalise
+from gunileo.vision.mouth import MouthError
 from gunileo.vision.video import VideoError
 
 TINY = ModelConfig(channels=(2, 3, 4), hidden=8)

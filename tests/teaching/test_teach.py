@@ -25,7 +25,8 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, forget, recordings_folder, teach, tidy
 from gunileo.util.files import FileError, alone
-from gunileo.vision.mouth import Crops, MouthError, mouth_crops, read_crops
+from gunileo.vision.crop import Crops
+from gunileo.vision.mouth import MouthError, clip_mouths, read_mouth
 from gunileo.vision.video import write_video
 
 COMMANDS = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says
@@ -89,7 +90,7 @@ def test_a_command_is_recognised_from_its_first_recording_on(kitchen: Enrolment,
         assert [word.word for word in transcript.words] == text.split()
         assert 0 <= transcript.words[0].start < transcript.words[0].end <= transcript.words[-1].start < 3
         # A file's frames are followed in two halves there, one after the other here.
-        assert reader.matches(read_crops(path))[0].confidence == pytest.approx(transcript.confidence, abs=0.02)
+        assert reader.matches(read_mouth(path))[0].confidence == pytest.approx(transcript.confidence, abs=0.02)
     assert sum(sure) >= 2
 
 
@@ -104,7 +105,7 @@ def test_other_sentences_are_none_of_these(code: str, kitchen: Enrolment) -> Non
 
 
 def crops_of(code: str, seed: int, speaker: int = 1) -> Crops:
-    return np.stack(list(mouth_crops(iter(speak(code, seed, speaker)[0]))))
+    return np.stack(list(clip_mouths(iter(speak(code, seed, speaker)[0]))))
 
 
 def test_a_stream_of_commands_is_read_one_after_the_other(
@@ -141,7 +142,7 @@ def test_bad_recordings_are_told_and_the_others_used(kitchen: Enrolment) -> None
 
 
 def test_a_recording_is_cut_to_where_the_mouth_moves(again: dict[str, Path], recordings: Path) -> None:
-    whole, said = read_crops(again["lights on"]), check_recording(again["lights on"])
+    whole, said = read_mouth(again["lights on"]), check_recording(again["lights on"])
     assert 20 < len(said) <= len(whole)
     with pytest.raises(MouthError, match=r"wall\.mp4: no face"):
         check_recording(recordings / "wall.mp4")
@@ -316,7 +317,8 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
     from gunileo.training import fine_tune
     from gunileo.training.export import export_onnx
-    from gunileo.training.model import LabialCNN, ModelConfig, save_model
+    from gunileo.training.weights import save_model
+    from gunileo.training.model import LabialCNN, ModelConfig
 
     torch.manual_seed(0)
     network = LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8))
@@ -348,7 +350,7 @@ def test_the_network_learns_from_the_recordings_and_they_are_its_examples(
     assert not [path for path in model.folder.rglob("*") if path.suffix in (".ckpt", ".pkl", ".pt")]
     reader = load_model("hall")
     assert reader.checksum != load_model(quick).checksum
-    assert reader.recognise(read_crops(again["lights on"])).text == "lights on", "as it is one of the recordings"
+    assert reader.recognise(read_mouth(again["lights on"])).text == "lights on", "as it is one of the recordings"
     assert registry.weights_of("hall") == model.folder / "run" / "model.safetensors"
 
 

@@ -23,7 +23,7 @@ from gunileo.training.augmentation import (
     word_span,
 )
 from gunileo.training.dataset import NO_WORD, Clips, Sample, SpansApart, collate, frame_words
-from gunileo.vision.mouth import normalise
+from gunileo.vision.crop import normalise
 
 
 class Unread:

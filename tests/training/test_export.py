@@ -19,9 +19,11 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import weights_of
 from gunileo.training import export
 from gunileo.training.export import export_model, export_onnx, rounded
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights, parameters
+from gunileo.training.weights import load_weights, parameters
+from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.util.files import FileError
-from gunileo.vision.mouth import normalise, read_crops
+from gunileo.vision.crop import normalise
+from gunileo.vision.mouth import read_mouth
 
 TRAINED = ModelConfig(channels=(4, 6, 8), hidden=24, normalise=True, words=("bin", "blue"))
 WIDE = replace(TRAINED, shrink=2, self_conditioning=True)
@@ -136,7 +138,7 @@ def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: 
 
 
 def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(shared: Path, tmp_path: Path) -> None:
-    crops = read_crops(shared / "grid" / "s1" / "bbaf2n.mpg")
+    crops = read_mouth(shared / "grid" / "s1" / "bbaf2n.mpg")
     export_model("labial-wide", tmp_path / "labial-wide.onnx")
     np.save(tmp_path / "crops.npy", crops)
     page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")

@@ -24,7 +24,8 @@ from gunileo.training.config import TrainingConfig
 from gunileo.training.export import describe_calibration, export_onnx, rounded
 from gunileo.training.fine_tune import settings_from, teaching
 from gunileo.training.initialise import initialise
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.training.weights import load_weights, save_model
+from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import Training, balanced, train
 
 ARCHITECTURE = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gunileo.training.model import load_weights
+from gunileo.training.weights import load_weights
 from gunileo.training.parallel import own_batches
 
 SCRIPT = """

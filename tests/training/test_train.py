@@ -20,9 +20,10 @@ from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.training.config import TrainingConfig
 from gunileo.training.history import record
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights
+from gunileo.training.weights import load_weights
+from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import Training, train
-from gunileo.vision.mouth import normalise
+from gunileo.vision.crop import normalise
 
 TINY = TrainingConfig(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
 

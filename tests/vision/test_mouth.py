@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from gunileo.util.quiet import quiet
 from gunileo.vision import mouth
 from gunileo.vision.face import LIPS, FaceTracker
-from gunileo.vision.mouth import MouthError, contact_sheet, mouth_crops, mouth_stream, normalise, read_crops
+from gunileo.vision.crop import contact_sheet, normalise
+from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream, read_mouth
 from gunileo.vision.video import read_frames
 
 Pixels = NDArray[np.uint8]
@@ -27,7 +28,7 @@ SIDES = (360, 288)  # of the talking clip, width first
 
 
 def cut(frames: Iterable[Pixels]) -> Pixels:
-    return np.stack(list(mouth_crops(frames)))
+    return np.stack(list(clip_mouths(frames)))
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +198,12 @@ def test_half_a_second_may_be_missing_anywhere(talk: Pixels, crops: Pixels, star
 def test_a_longer_gap_is_refused_with_the_share(tmp_path: Path) -> None:
     path = clips.face_gone(tmp_path / "gone.mp4", 30, 43)
     with pytest.raises(MouthError, match=r"gone\.mp4: face found in 62 of 75 frames \(83%\); film one face"):
-        read_crops(path)
+        read_mouth(path)
 
 
 def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mouth, "LONGEST", 20)
-    assert len(read_crops(clips.good(tmp_path / "right.mp4", 20))) == 20
+    assert len(read_mouth(clips.good(tmp_path / "right.mp4", 20))) == 20
     asked = 0
 
     def counted(path: Path) -> Iterator[Pixels]:
@@ -213,7 +214,7 @@ def test_a_clip_that_is_too_long_is_refused_early(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(mouth, "read_frames", counted)
     with pytest.raises(MouthError, match=r"long\.mp4: over 0 minutes long; cut it into sentences"):
-        read_crops(clips.good(tmp_path / "long.mp4"))
+        read_mouth(clips.good(tmp_path / "long.mp4"))
     assert asked < 50
 
 
@@ -247,7 +248,7 @@ def test_the_face_models_are_the_ones_that_the_notice_names() -> None:
 def test_no_face_at_all_is_refused(tmp_path: Path) -> None:
     for path in (clips.black(tmp_path / "black.mp4"), clips.no_face(tmp_path / "wall.mp4")):
         with pytest.raises(MouthError, match=rf"{path.name}: no face found; film one face"):
-            read_crops(path)
+            read_mouth(path)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
@@ -297,7 +298,7 @@ def test_few_frames_are_held(talk: Pixels) -> None:
             yield frame
 
     most = ahead = given = 0
-    for _ in mouth_crops(frames()):
+    for _ in clip_mouths(frames()):
         given += 1
         most, ahead = max(most, len(alive)), max(ahead, asked - given)
     assert given == 150
@@ -334,6 +335,6 @@ def test_a_contact_sheet_has_a_row_a_clip(crops: Pixels) -> None:
 
 @pytest.mark.parametrize("speaker", ["s1", "s4", "s22"])
 def test_real_mouths_are_in_the_middle(shared: Path, speaker: str) -> None:
-    found = read_crops(min((shared / "grid" / speaker).glob("*.m*")))
+    found = read_mouth(min((shared / "grid" / speaker).glob("*.m*")))
     assert found.shape[1:] == (100, 150)
     assert centre_of_motion(found) == pytest.approx((74.5, 49.5), abs=6)

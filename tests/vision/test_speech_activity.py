@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gunileo.vision.mouth import HEIGHT, WIDTH
+from gunileo.vision.crop import HEIGHT, WIDTH
 from gunileo.vision.speech_activity import LONGEST, Segmenter, Span
 
 REST = np.linspace(60, 200, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)

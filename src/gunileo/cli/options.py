@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gunileo.corpus.cache import Cache
     from gunileo.decoding.ctc import How
     from gunileo.decoding.grammar import Grammar as Rules
-    from gunileo.vision.mouth import Crops
+    from gunileo.vision.crop import Crops
 
 verbose = False  # whether errors come with their trace; the command line's --verbose sets it
 
@@ -133,12 +133,15 @@ def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
     """Name and loader of each clip of a cache or a folder."""
     from functools import partial
 
-    from gunileo.vision.mouth import read_crops
+    from gunileo.vision.mouth import read_mouth
+
+    def crops_of(path: Path) -> Crops:
+        return read_mouth(path).crops
 
     if (source / "cache.json").is_file():
         cache = filled(source)
-        return [(utterance.id, partial(cache.load, utterance)) for utterance in cache.utterances]
-    return [(job.stem.as_posix(), partial(read_crops, job.path)) for job in find_jobs([str(source)])[0]]
+        return [(utterance.id, partial(cache.crops, utterance)) for utterance in cache.utterances]
+    return [(job.stem.as_posix(), partial(crops_of, job.path)) for job in find_jobs([str(source)])[0]]
 
 
 def filled(path: Path) -> Cache:

@@ -24,8 +24,8 @@ def sheet(
     """
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
+    from gunileo.vision.crop import contact_sheet
     from gunileo.vision.image import to_png
-    from gunileo.vision.mouth import contact_sheet
 
     if not source.is_dir():
         raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")

@@ -14,7 +14,7 @@ def summary() -> None:
     import torchinfo
 
     from gunileo.training.model import LabialCNN
-    from gunileo.vision.mouth import HEIGHT, WIDTH
+    from gunileo.vision.crop import HEIGHT, WIDTH
 
     columns = ("input_size", "output_size", "num_params", "kernel_size", "mult_adds")
     size = (1, 1, 75, HEIGHT, WIDTH)  # one clip of GRID

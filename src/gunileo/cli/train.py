@@ -22,6 +22,7 @@ class _Device(StrEnum):
 class _Architecture(StrEnum):
     labial = "labial"
     wide = "labial-wide"
+    shape = "labial-shape"
 
 
 def train(
@@ -78,11 +79,12 @@ def train(
     import torch
 
     from gunileo.corpus.split import training_parts
+    from gunileo.inference.registry import weights_of
     from gunileo.training.config import from_scratch
     from gunileo.training.fine_tune import settings_from
-    from gunileo.training.model import ARCHITECTURES
     from gunileo.training.parallel import is_first
     from gunileo.training.train import train as run
+    from gunileo.training.weights import ARCHITECTURES
 
     if device == _Device.cuda and not torch.cuda.is_available():
         raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
@@ -95,21 +97,28 @@ def train(
         away,
         speakers.split(",") if speakers else None,
     )
-    if init and architecture:
+    if init and architecture not in (None, _Architecture.shape):
         raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
     of_each = Counter(clip.speaker for clip in training)
     fewest = min(of_each.values(), default=0)
-    settings = (
-        settings_from(init, len(of_each), fewest)
-        if init
-        else from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
-    )
+    if architecture or not init:
+        settings = from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
+        settings = replace(settings, init=str(weights_of(init)) if init else "")
+    else:
+        settings = settings_from(init, len(of_each), fewest)
 
     def say(line: str) -> None:
         if is_first():
             typer.echo(line)
 
     say(f"{len(training)} clips to train on, {len(validation)} to validate on")
+    if shapes := sum(not clip.has_crops for clip in training):
+        used = (
+            "of these, only the shape is known"
+            if settings.shapes
+            else "have no crops, and this architecture needs them"
+        )
+        say(f"{shapes} clips to train on: {used}")
     if init and len(of_each) > 1:  # the speaker with the fewest says how much is learnt: a stray one should be seen
         counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
         say(f"of each speaker, to train on: {counts}")

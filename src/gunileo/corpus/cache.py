@@ -1,4 +1,4 @@
-"""The cache: a corpus as mouth crops, one lossless grey PNG an utterance.
+"""The cache: a corpus as mouth crops, one lossless grey PNG an utterance, and the mouth's shape beside each.
 
 A picture holds all crops of its utterance, ten a row in reading order, so that any picture viewer
 shows them. ``manifest.jsonl`` has one line an utterance, written after its PNG is in place.
@@ -19,11 +19,14 @@ import numpy as np
 from gunileo.corpus.grid import encode
 from gunileo.corpus.labels import WordTime
 from gunileo.errors import GunileoError
+from gunileo.util.files import replacing
+from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.image import PictureError, from_png, to_png
-from gunileo.vision.mouth import HEIGHT, LONGEST, WIDTH, Crops
+from gunileo.vision.mouth import LONGEST, MouthClip
+from gunileo.vision.mouth_shape import MEASURES, Array
 from gunileo.vision.video import FPS
 
-FORMAT = {"version": 1, "fps": FPS, "height": HEIGHT, "width": WIDTH}
+FORMAT = {"version": 2, "fps": FPS, "height": HEIGHT, "width": WIDTH}
 MANIFEST = "manifest.jsonl"
 _ROW = 10  # crops
 
@@ -41,7 +44,12 @@ class CachedUtterance:
     frames: int
     text: str
     words: tuple[WordTime, ...]
-    file: str
+    file: str  # none, if only the shape is known
+
+    @property
+    def has_crops(self) -> bool:
+        """Whether the mouth was seen; else only its shape is known."""
+        return bool(self.file)
 
 
 class Cache:
@@ -61,7 +69,11 @@ class Cache:
         except OSError as error:
             raise CacheError(f"{path} can't be read: {error.strerror}") from error
 
-    def load(self, utterance: CachedUtterance) -> Crops:
+    def load(self, utterance: CachedUtterance) -> MouthClip:
+        """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``."""
+        return MouthClip(self.crops(utterance), self.measures(utterance))
+
+    def crops(self, utterance: CachedUtterance) -> Crops:
         """All crops of one utterance, uint8 [T, 100, 150].
 
         Raises ``CacheError`` if its PNG is missing, damaged or of another size than the manifest says.
@@ -71,10 +83,33 @@ class Cache:
         try:
             picture = from_png(path.read_bytes(), (rows * HEIGHT, _ROW * WIDTH))
         except (OSError, PictureError) as error:
-            message = f"{path} is missing or damaged; delete it and run the same 'gunileo prepare' again"
-            raise CacheError(message) from error
+            raise _damaged(path) from error
         cells = picture.reshape(rows, HEIGHT, _ROW, WIDTH).swapaxes(1, 2)
         return np.asarray(cells.reshape(-1, HEIGHT, WIDTH)[: utterance.frames], np.uint8)
+
+    def measures(self, utterance: CachedUtterance) -> Array:
+        """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; not a number
+        in frames of which nothing is known.
+
+        Raises ``CacheError`` if their file is missing, damaged or of another size than the manifest says.
+        """
+        path = shape_file(self.path, utterance.id)
+        try:
+            found = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise _damaged(path) from error
+        if found.dtype != np.float32 or found.shape != (utterance.frames, MEASURES):
+            raise _damaged(path)
+        return np.asarray(found)
+
+
+def _damaged(path: Path) -> CacheError:
+    return CacheError(f"{path} is missing or damaged; delete it and run the same 'gunileo prepare' again")
+
+
+def shape_file(cache: Path, name: str) -> Path:
+    """Where the measures of an utterance are, by its id."""
+    return cache / f"{name}.npy"
 
 
 @dataclass(frozen=True)
@@ -104,7 +139,7 @@ def entry_of(line: bytes) -> Entry:
     name, speaker, text, frames = (content[key] for key in ("id", "talker", "text", "frames"))
     if not isinstance(name, str) or not isinstance(speaker, str) or not is_safe(name):
         raise ValueError(line)
-    if content["file"] != f"{name}.png" or type(frames) is not int or not 0 < frames <= LONGEST:
+    if content["file"] not in (f"{name}.png", "") or type(frames) is not int or not 0 < frames <= LONGEST:
         raise ValueError(line)
     if not all(0 <= word.start <= word.end < LONGEST for word in words):
         raise ValueError(line)
@@ -147,6 +182,22 @@ def is_cache(path: Path) -> bool:
     return True
 
 
+def write_mouth(cache: Path, name: str, clip: MouthClip) -> str:
+    """Writes an utterance's shape and then its crops, each whole or not at all; returns the PNG, within the cache."""
+    file = f"{name}.png"
+    with writing(cache):
+        write_measures(cache, name, clip.measures)
+        with replacing(cache / file) as part:
+            part.write_bytes(picture_of(clip.crops))
+    return file
+
+
+def write_measures(cache: Path, name: str, measures: Array) -> None:
+    """Writes an utterance's shape, float32 [T, 23], whole or not at all."""
+    with replacing(shape_file(cache, name)) as part, open(part, "wb") as file:
+        np.save(file, measures, allow_pickle=False)
+
+
 def picture_of(crops: Crops) -> bytes:
     """Crops [T, 100, 150] as a PNG of ten a row, the unused cells black."""
     rows = -(-len(crops) // _ROW)
@@ -169,8 +220,15 @@ def enter(cache: Path, entry: Entry) -> None:
                     manifest.truncate(size)
                 raise
     except CacheError:
-        (cache / entry.utterance.file).unlink()
+        remove(cache, entry.utterance)
         raise
+
+
+def remove(cache: Path, utterance: CachedUtterance) -> None:
+    """Takes an utterance's files away, if they are there."""
+    shape_file(cache, utterance.id).unlink(missing_ok=True)
+    if utterance.has_crops:
+        (cache / utterance.file).unlink(missing_ok=True)
 
 
 @contextmanager

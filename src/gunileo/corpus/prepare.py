@@ -23,8 +23,10 @@ from gunileo.corpus.cache import (
     enter,
     is_cache,
     is_safe,
-    picture_of,
     read_manifest,
+    remove,
+    shape_file,
+    write_mouth,
     writing,
 )
 from gunileo.corpus.finders import Utterance
@@ -32,7 +34,7 @@ from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
 from gunileo.util.interrupt import undisturbed
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
 # Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
@@ -70,7 +72,7 @@ def prepare(
     report = PrepareReport()
     with alone(cache):
         with writing(cache):
-            _open(cache)
+            open_cache(cache)
             present = _present(cache, utterances)
         pending = _pending(utterances, present, report)
         total = len(utterances)
@@ -103,7 +105,11 @@ def _pending(utterances: Sequence[Utterance], present: set[str], report: Prepare
     return pending
 
 
-def _open(cache: Path) -> None:
+def open_cache(cache: Path) -> None:
+    """Begin a cache in a new or empty folder; ``CacheError`` if there is something else."""
+    if cache.exists() and not cache.is_dir():
+        raise CacheError(f"{cache} is a file; name a folder for the cache")
+    cache.mkdir(parents=True, exist_ok=True)
     if is_cache(cache):
         return
     if any(not path.name.startswith(".") for path in cache.iterdir()):
@@ -123,7 +129,7 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
         if not _is_fresh(cache, utterance, entry):
             changed = True
             del entries[utterance.id]
-            (cache / entry.utterance.file).unlink(missing_ok=True)
+            remove(cache, entry.utterance)
             continue
         present.add(utterance.id)
         labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=utterance.words)
@@ -139,10 +145,10 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
 def _is_fresh(cache: Path, utterance: Utterance, entry: Entry) -> bool:
     try:
         source = utterance.video.stat()
-        picture = (cache / entry.utterance.file).stat()
+        sizes = [path.stat().st_size for path in (cache / entry.utterance.file, shape_file(cache, utterance.id))]
     except OSError:
         return False
-    return (source.st_size, source.st_mtime) == (entry.bytes, entry.mtime) and picture.st_size > 0
+    return (source.st_size, source.st_mtime) == (entry.bytes, entry.mtime) and min(sizes) > 0
 
 
 def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator[tuple[Utterance, str | None]]:
@@ -224,18 +230,16 @@ def _pools(count: int) -> list[ProcessPoolExecutor]:
 
 
 def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
-    """Writes one PNG, in a worker process; returns its manifest entry or why there is none."""
+    """Writes one mouth, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
-        crops = read_crops(utterance.video)
+        clip = read_mouth(utterance.video)
     except GunileoError as error:
         return str(error)
     except OSError as error:
         return f"{utterance.video}: can't be read ({error.strerror}); check the path"
     except Exception as error:  # whatever one clip does to a decoder, the others must go on
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
-    file = f"{utterance.id}.png"
-    with writing(cache), replacing(cache / file) as part:
-        part.write_bytes(picture_of(crops))
-    cached = CachedUtterance(utterance.id, utterance.speaker, len(crops), utterance.text, utterance.words, file)
+    file = write_mouth(cache, utterance.id, clip)
+    cached = CachedUtterance(utterance.id, utterance.speaker, len(clip), utterance.text, utterance.words, file)
     return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)

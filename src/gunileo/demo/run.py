@@ -25,7 +25,7 @@ from gunileo.training.train import train
 from gunileo.util.cores import usable_cores
 from gunileo.util.interrupt import undisturbed
 from gunileo.util.progress import progress
-from gunileo.vision.mouth import read_crops
+from gunileo.vision.mouth import read_mouth
 
 # 486 sentences: few words enough to be learned in two minutes, more sentences than can be learned by heart.
 SLOTS = (
@@ -86,9 +86,9 @@ def read_back(reader: Reader, videos: Sequence[Path]) -> list[Reading]:
     """Read video files named by their sentence's code, as a user would: from the file to the words."""
     readings = []
     for video in videos:
-        crops = read_crops(video)
-        greedy = reader.transcribe_crops(crops, str(video), "greedy").text
-        readings.append(Reading(video, crops, code_to_text(video.stem), greedy, reader.transcribe(video).text))
+        clip = read_mouth(video)
+        greedy = reader.transcribe_clip(clip, str(video), "greedy").text
+        readings.append(Reading(video, clip.crops, code_to_text(video.stem), greedy, reader.transcribe(video).text))
     return readings
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gunileo.evaluation.metrics import wer
 from gunileo.training.config import TrainingConfig
-from gunileo.vision.mouth import Crops
+from gunileo.vision.crop import Crops
 
 
 class Counts(NamedTuple):

@@ -32,7 +32,7 @@ from gunileo.evaluation.metrics import (
 from gunileo.evaluation.occlusion import Saliency, saliency
 from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, limit, read_well
 from gunileo.inference.reader import Reader
-from gunileo.vision.mouth import Crops
+from gunileo.vision.mouth import MouthClip
 
 WORST = 10  # clips shown
 _POSING = 40  # clips, at most, of which negatives are made
@@ -170,11 +170,11 @@ def measure(
     posed: dict[str, list[Decoded]] = {kind: [] for kind in _POSES}
     explained = []
     for number, (clip, place) in enumerate([*((clip, None) for clip in posing), *words], 1):
-        crops = cache.load(prepared[clip.id])
+        mouths = cache.load(prepared[clip.id])
         if place is None:
-            _pose(reader, crops, posed, grammar)
+            _pose(reader, mouths, posed, grammar)
         else:
-            explained.append(explain(reader, crops, clip, place, grammar))
+            explained.append(explain(reader, mouths, clip, place, grammar))
         if progress:
             progress(number, len(posing) + len(words))
     return Results(
@@ -293,21 +293,21 @@ def _right_share(words: Sequence[tuple[float, Clip, int, bool]], place: int) -> 
     return sum(right) / max(1, len(right))
 
 
-def explain(reader: Reader, crops: Crops, clip: Clip, place: int, grammar: Grammar | None = None) -> Explained:
-    """What in a clip's crops, uint8 [T, 100, 150], spoke for the GRID word that was read in a place."""
+def explain(reader: Reader, mouths: MouthClip, clip: Clip, place: int, grammar: Grammar | None = None) -> Explained:
+    """What in a clip's mouths spoke for the GRID word that was read in a place."""
     decoded = clip.read["grammar"]
     word = decoded.words[place]
-    reader = reader.best_prediction(crops, "grammar", grammar).reader
-    found = saliency(reader, crops, decoded.text.split(), place, SLOTS[place], word.start, word.end)
+    reader = reader.best_prediction(mouths, "grammar", grammar).reader
+    found = saliency(reader, mouths, decoded.text.split(), place, SLOTS[place], word.start, word.end)
     said = clip.said.split()[place]
     return Explained(clip.id, SLOT_NAMES[place], said, word.word, word.confidence, word.start, word.end, found)
 
 
-def _pose(reader: Reader, crops: Crops, posed: Mapping[str, list[Decoded]], grammar: Grammar | None) -> None:
+def _pose(reader: Reader, mouths: MouthClip, posed: Mapping[str, list[Decoded]], grammar: Grammar | None) -> None:
     """Add what is read from each kind of negative made of a clip."""
     for kind, pose in _POSES.items():
         with suppress(DecodeError):  # too short a clip
-            posed[kind].append(reader.read(pose(crops), "grammar", grammar))
+            posed[kind].append(reader.read(pose(mouths), "grammar", grammar))
 
 
 def negatives(clips: Sequence[Clip], posed: Mapping[str, Sequence[Decoded]]) -> list[Negatives]:

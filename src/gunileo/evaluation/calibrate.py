@@ -16,7 +16,7 @@ from gunileo.inference.confidence import APPEARANCES, FEWEST, NEGATIVES, Calibra
 if TYPE_CHECKING:  # for their names alone
     from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import Crops
+    from gunileo.vision.mouth import MouthClip
 
 MOST = 100  # clips; more take minutes and change little
 
@@ -53,10 +53,10 @@ def fit_all(clips: Sequence[dict[str, list[Sample]]]) -> Calibrations:
     return {how: calibration for how, calibration in fitted.items() if calibration}
 
 
-def samples(reader: Reader, crops: Crops, said: str) -> dict[str, list[Sample]]:
-    """What a clip's crops, uint8 [T, 100, 150], teach each decoder: as it is, in changed appearances, as negatives."""
+def samples(reader: Reader, clip: MouthClip, said: str) -> dict[str, list[Sample]]:
+    """What a clip teaches each decoder: as it is, in changed appearances, as negatives."""
     found: dict[str, list[Sample]] = {how: [] for how in DECODERS}
-    for changed, text, appearance in _versions(crops, said):
+    for changed, text, appearance in _versions(clip, said):
         logp = reader.log_probabilities(changed)
         for how, decode in DECODERS.items():
             if how == "grammar" and not is_grid(said):
@@ -67,12 +67,12 @@ def samples(reader: Reader, crops: Crops, said: str) -> dict[str, list[Sample]]:
     return found
 
 
-def _versions(crops: Crops, said: str) -> Iterator[tuple[Crops, str | None, bool]]:
-    yield crops, said, False
+def _versions(clip: MouthClip, said: str) -> Iterator[tuple[MouthClip, str | None, bool]]:
+    yield clip, said, False
     for change in APPEARANCES.values():
-        yield change(crops), said, True
+        yield change(clip), said, True
     for negative in NEGATIVES.values():
-        yield negative(crops), None, False
+        yield negative(clip), None, False
 
 
 def _sample(logp: Floats, decoded: Decoded, grammar: Grammar | None, said: str | None, appearance: bool) -> Sample:

@@ -148,11 +148,11 @@ def evaluate(
         raise ValueError("no utterances to evaluate")
     clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
-        crops = cache.load(utterance)
+        clip = cache.load(utterance)
         read = {}
         for how in WAYS:
             try:
-                read[how] = reader.read(crops, how, grammar if how == "grammar" else None)
+                read[how] = reader.read(clip, how, grammar if how == "grammar" else None)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gunileo.vision.crop import Crops
 from gunileo.vision.image import to_jpeg
-from gunileo.vision.mouth import Crops
 
 if TYPE_CHECKING:
     pass

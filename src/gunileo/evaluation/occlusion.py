@@ -17,7 +17,7 @@ from gunileo.decoding.grammar import Grammar
 
 if TYPE_CHECKING:
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import Crops
+    from gunileo.vision.mouth import MouthClip
 
 ROWS, COLUMNS = 4, 5  # pieces that a crop is covered by, 25x30 pixels each
 _WINDOW = 4  # frames covered together
@@ -39,9 +39,9 @@ class Saliency:
 
 
 def saliency(
-    reader: Reader, crops: Crops, words: Sequence[str], place: int, rivals: Sequence[str], start: float, end: float
+    reader: Reader, clip: MouthClip, words: Sequence[str], place: int, rivals: Sequence[str], start: float, end: float
 ) -> Saliency:
-    """What in ``crops``, uint8 [T, 100, 150], spoke for word ``place`` of ``words``, read from ``start`` to ``end``.
+    """What in a clip's crops spoke for word ``place`` of ``words``, read from ``start`` to ``end``.
 
     ``rivals`` are the words that might have stood there. A covered piece shows its average over the clip: no
     movement, but no hard edge either. Costs 21 runs of the network for every four frames. Raises ``DecodeError``
@@ -51,12 +51,13 @@ def saliency(
     read = Grammar(slots)
     others = Grammar([*slots[:place], [word for word in rivals if word != words[place]], *slots[place + 1 :]])
 
-    def odds(covered: Crops) -> float:
+    def odds(covered: MouthClip) -> float:
         logp = reader.log_probabilities(covered)
         return log_likelihood(logp, read) - log_likelihood(logp, others)
 
-    whole = odds(crops)
-    windows = _windows(start, end, len(crops))
+    whole = odds(clip)
+    crops = clip.crops
+    windows = _windows(start, end, len(clip))
     average = crops.mean(axis=0).round().astype(np.uint8)
     rows = np.linspace(0, crops.shape[1], ROWS + 1).astype(int)
     columns = np.linspace(0, crops.shape[2], COLUMNS + 1).astype(int)
@@ -64,7 +65,7 @@ def saliency(
     def drop(frames: tuple[int, int], row: slice, column: slice) -> float:
         covered = crops.copy()
         covered[slice(*frames), row, column] = average[row, column]
-        return whole - odds(covered)
+        return whole - odds(MouthClip(covered, clip.measures))
 
     return Saliency(
         whole,

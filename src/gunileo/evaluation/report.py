@@ -16,7 +16,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.evaluation import charts, sections
 from gunileo.evaluation.analysis import Results
 from gunileo.util.files import write_whole
-from gunileo.vision.mouth import Crops
+from gunileo.vision.crop import Crops
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2126; --soft: #5b6670; --line: #c9d0d6; --card: #f5f7f8;
@@ -54,7 +54,7 @@ def write_report(results: Results, cache: Cache, folder: Path) -> None:
     place can't be written to.
     """
     names = {*(one.id for one in results.worst), *(one.id for one in results.explained)}
-    loaded = {entry.id: cache.load(entry) for entry in cache.utterances if entry.id in names}
+    loaded = {entry.id: cache.crops(entry) for entry in cache.utterances if entry.id in names}
     content = json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n"
     write_whole(folder / "report.json", content)
     write_whole(folder / "index.html", page(json.loads(content), loaded))

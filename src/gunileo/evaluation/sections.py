@@ -13,8 +13,8 @@ from gunileo.evaluation import charts
 from gunileo.evaluation.evaluate import WAYS
 from gunileo.evaluation.html import marked, strip, uri
 from gunileo.evaluation.metrics import Bin
+from gunileo.vision.crop import Crops
 from gunileo.vision.image import to_jpeg
-from gunileo.vision.mouth import Crops
 from gunileo.vision.video import FPS
 
 Results = Mapping[str, Any]

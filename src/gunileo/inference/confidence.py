@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from gunileo.decoding.ctc import FPS, Decoded, Floats, log_likelihood
 from gunileo.decoding.grammar import Grammar
+from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_shape import scaled
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
@@ -26,10 +28,10 @@ _FLOOR = 0.01  # nats, under which a feature is as good as it gets
 _LEAST = -1e9  # stands for the logarithm of 0 in one frame
 _L2 = 1.0  # penalty of a weight for features of unit variance, as in most statistics packages
 _STEPS, _SETTLED = 100, 1e-9  # of Newton's; a dozen do
+_MESH_NOISE = 0.2  # pixels, standard deviation of what the mesh adds to it
 _NOISE = 2.0  # grey levels, standard deviation: what a camera adds to a face that holds still
 
 Array = NDArray[np.float64]
-Crops = NDArray[np.uint8]  # [frames, 100, 150]
 
 
 @dataclass(frozen=True)
@@ -237,68 +239,75 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(np.exp(-np.logaddexp(0, -x)))
 
 
-def backwards(crops: Crops) -> Crops:
+def backwards(clip: MouthClip) -> MouthClip:
     """A clip played backwards."""
-    return crops[::-1]
+    return clip[::-1]
 
 
-def still(crops: Crops) -> Crops:
+def still(clip: MouthClip) -> MouthClip:
     """The middle frame held as long as the clip, with a camera's noise."""
-    noise = np.random.default_rng(0).normal(0, _NOISE, crops.shape)
-    return np.asarray(np.clip(np.rint(crops[len(crops) // 2] + noise), 0, 255), np.uint8)
+    random, middle = np.random.default_rng(0), np.full(len(clip), len(clip) // 2)
+    held = clip[middle]
+    pixels = np.rint(held.crops + random.normal(0, _NOISE, held.crops.shape))
+    measures = held.measures + random.normal(0, _MESH_NOISE, held.measures.shape)
+    return MouthClip(np.asarray(np.clip(pixels, 0, 255), np.uint8), measures.astype(np.float32))
 
 
-def silent(crops: Crops) -> Crops:
+def silent(clip: MouthClip) -> MouthClip:
     """The first third of a second, in which GRID's speakers are silent yet, to and fro as long as the clip."""
-    there = np.arange(min(8, len(crops)))
-    return crops[np.resize(np.concatenate([there, there[::-1]]), len(crops))]
+    there = np.arange(min(8, len(clip)))
+    return clip[np.resize(np.concatenate([there, there[::-1]]), len(clip))]
 
 
-def shuffled(crops: Crops) -> Crops:
+def shuffled(clip: MouthClip) -> MouthClip:
     """The frames in any order."""
-    return crops[np.random.default_rng(0).permutation(len(crops))]
+    return clip[np.random.default_rng(0).permutation(len(clip))]
 
 
-def reordered(crops: Crops) -> Crops:
+def reordered(clip: MouthClip) -> MouthClip:
     """Six pieces of the clip in another order: a face that is known, saying no sentence of the grammar."""
-    pieces = np.array_split(crops, 6)
-    return np.concatenate([pieces[i] for i in (3, 0, 5, 2, 4, 1)])
+    pieces = np.array_split(np.arange(len(clip)), 6)
+    return clip[np.concatenate([pieces[i] for i in (3, 0, 5, 2, 4, 1)])]
 
 
-def upside_down(crops: Crops) -> Crops:
+def upside_down(clip: MouthClip) -> MouthClip:
     """A mouth standing on its head."""
-    return crops[:, ::-1, :]
+    return MouthClip(clip.crops[:, ::-1, :], scaled(clip.measures, 1.0, -1.0))
 
 
-def wider(crops: Crops) -> Crops:
+def wider(clip: MouthClip) -> MouthClip:
     """A wider and lower mouth in a darker light from the right: a face that was never seen says the same."""
-    return _changed(crops, 0.85, 1.2, light=0.5, gamma=1.5)
+    return _changed(clip, 0.85, 1.2, light=0.5, gamma=1.5)
 
 
-def taller(crops: Crops) -> Crops:
+def taller(clip: MouthClip) -> MouthClip:
     """A taller and narrower mouth in a brighter light from the left."""
-    return _changed(crops, 1.25, 0.85, light=-0.4, gamma=0.6)
+    return _changed(clip, 1.25, 0.85, light=-0.4, gamma=0.6)
 
 
-def _changed(crops: Crops, height: float, width: float, light: float, gamma: float) -> Crops:
+def _changed(clip: MouthClip, height: float, width: float, light: float, gamma: float) -> MouthClip:
     """Stretched about the centre, by the nearest pixel; ``light`` is its change from the centre to the right edge."""
     rows, columns = (
         np.clip(np.rint((np.arange(size) - size / 2) / stretch + size / 2), 0, size - 1).astype(int)
-        for size, stretch in zip(crops.shape[1:], (height, width), strict=True)
+        for size, stretch in zip(clip.crops.shape[1:], (height, width), strict=True)
     )
-    shades = (crops[:, rows][:, :, columns] / np.float32(255)) ** gamma
-    lit = 255 * shades * (1 + light * np.linspace(-1, 1, crops.shape[2], dtype=np.float32))
-    return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
+    shades = (clip.crops[:, rows][:, :, columns] / np.float32(255)) ** gamma
+    lit = 255 * shades * (1 + light * np.linspace(-1, 1, clip.crops.shape[2], dtype=np.float32))
+    pixels = np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
+    return MouthClip(pixels, scaled(clip.measures, width, height))
 
 
-NEGATIVES: dict[str, Callable[[Crops], Crops]] = {  # learnt as no reading
+NEGATIVES: dict[str, Callable[[MouthClip], MouthClip]] = {  # learnt as no reading
     "backwards": backwards,
     "still face": still,
     "frames shuffled": shuffled,
     "pieces reordered": reordered,
 }
-OTHER_NEGATIVES: dict[str, Callable[[Crops], Crops]] = {  # no reading either, and never learnt from: for tests
+OTHER_NEGATIVES: dict[str, Callable[[MouthClip], MouthClip]] = {  # no reading either, and never learnt from: for tests
     "silent face": silent,
     "upside down": upside_down,
 }
-APPEARANCES: dict[str, Callable[[Crops], Crops]] = {"wider mouth": wider, "taller mouth": taller}  # read as they are
+APPEARANCES: dict[str, Callable[[MouthClip], MouthClip]] = {
+    "wider mouth": wider,
+    "taller mouth": taller,
+}  # read as they are

@@ -10,19 +10,20 @@ from typing import Protocol, Self
 from gunileo.decoding.ctc import DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.output.transcript import Transcript
+from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Crops, MouthError, MouthTracker, unreadable
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.video import FPS, Frame, VideoError
 
 
 class SentenceReader(Protocol):
-    """What reads the crops of one sentence; a ``Reader`` does."""
+    """What reads the clip of one sentence; a ``Reader`` does."""
 
-    def transcribe_crops(
-        self, crops: Crops, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    def transcribe_clip(
+        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
-        """The words in crops, uint8 [T, 100, 150]; ``DecodeError`` if they are too few."""
+        """The words in a clip's mouths; ``DecodeError`` if they are too few."""
         ...
 
     def untimed(self) -> Self:
@@ -59,33 +60,33 @@ class Live:
         last = self._segmenter.close()
         return read + self._spoken([last])
 
-    def _read(self, crops: Iterable[Crops | None]) -> list[Transcript]:
-        return self._spoken(map(self._take, crops))
+    def _read(self, mouths: Iterable[Mouth | None]) -> list[Transcript]:
+        return self._spoken(map(self._take, mouths))
 
-    def _take(self, crop: Crops | None) -> Span | None:
-        self.mouth = crop
-        return self._segmenter.push(crop)
+    def _take(self, mouth: Mouth | None) -> Span | None:
+        self.mouth = mouth and mouth.crop
+        return self._segmenter.push(mouth)
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
         return list(spoken(spans, self._reader, "live", self._decode, self._grammar))
 
 
 def sentences(
-    crops: Iterable[Crops | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
+    mouths: Iterable[Mouth | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
 ) -> Iterator[Transcript]:
-    """What is said in a stream of mouth crops, None for each frame without a face: a sentence at a time.
+    """What is said in a stream of mouths, None for each frame without a face: a sentence at a time.
 
-    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``crops`` raises, after the last
+    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``mouths`` raises, after the last
     sentence.
     """
     segmenter = Segmenter()
     total = found = 0
     broken = None
     try:
-        for crop in crops:
+        for mouth in mouths:
             total += 1
-            found += crop is not None
-            yield from spoken([segmenter.push(crop)], reader, file, decode, grammar)
+            found += mouth is not None
+            yield from spoken([segmenter.push(mouth)], reader, file, decode, grammar)
     except VideoError as error:
         broken = error
     yield from spoken([segmenter.close()], reader, file, decode, grammar)
@@ -106,9 +107,9 @@ def spoken(
         if span is None:
             continue
         with suppress(DecodeError):  # too short for any sentence of the grammar
-            whole = (span.first, span.last) == (span.start, span.start + len(span.crops))
+            whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
             teller = reader if whole else reader.untimed()
-            read = teller.transcribe_crops(span.crops, file, decode, grammar)
+            read = teller.transcribe_clip(span.clip, file, decode, grammar)
             offset = span.start / FPS
             words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]
             own = tuple(word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last)

@@ -25,8 +25,9 @@ from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.cores import usable_cores
+from gunileo.vision.crop import HEIGHT, WIDTH, normalise
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import HEIGHT, WIDTH, Crops, MouthError, mouth_stream, normalise, unreadable
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS, ahead, read_frames
 
@@ -47,6 +48,7 @@ class Reader:
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
     words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, if it has a word head
+    shapes: bool = field(default=False, repr=False)  # whether it takes the mouth's shape beside the crops
     checksum: str = field(default="", repr=False)  # sha256 of the model file
     templates: Templates | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
     fallback: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it was adapted from
@@ -72,7 +74,7 @@ class Reader:
 
     def transcribe_stream(
         self,
-        stream: Iterator[Crops | None],
+        stream: Iterator[Mouth | None],
         file: str,
         decode: How = "grammar",
         grammar: Grammar | None = None,
@@ -83,16 +85,16 @@ class Reader:
         ``on_segment`` is called with each sentence of a long video as it is read.
         """
         first = list(islice(stream, LONGEST + 1))
-        crops = [crop for crop in first if crop is not None]
+        mouths = [mouth for mouth in first if mouth is not None]
         if len(first) > LONGEST:
             read = []
             for sentence in sentences(chain(first, stream), self, file, decode, grammar):
                 read.append(sentence)
                 on_segment(sentence)
             return joined(file, self.name, read)
-        if complaint := unreadable(len(first), len(crops)):
+        if complaint := unreadable(len(first), len(mouths)):
             raise MouthError(f"{file}: {complaint}")
-        return self.transcribe_crops(np.stack(crops), file, decode, grammar)
+        return self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
 
     def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
         """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
@@ -111,46 +113,46 @@ class Reader:
         _decoder(decode, grammar)
         return Live(self, decode, grammar, face)
 
-    def transcribe_crops(
-        self, crops: Crops, file: str, decode: How = "grammar", grammar: Grammar | None = None
+    def transcribe_clip(
+        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
-        """Read mouth crops, uint8 [T, 100, 150] at 25 frames a second, that came from ``file``.
+        """Read a clip's mouths, at 25 frames a second, that came from ``file``.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
         for one; ``ModelError`` if the model is broken.
         """
-        if decode == "grammar" and len(crops) > LONGEST:
+        if decode == "grammar" and len(clip) > LONGEST:
             longest = LONGEST // FPS
-            length = f"{len(crops) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
+            length = f"{len(clip) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded = self.read(crops, decode, grammar)
+            decoded = self.read(clip, decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
         return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
 
-    def read(self, crops: Crops, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
-        """The words in mouth crops, uint8 [T, 100, 150]; ``how`` and ``grammar`` as for ``transcribe``.
+    def read(self, clip: MouthClip, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
+        """The words in a clip's mouths; ``how`` and ``grammar`` as for ``transcribe``.
 
         An adapted model reads each clip by one of its two networks (``best_prediction``). Raises ``DecodeError``,
         naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe``
         does.
         """
         if how == "grammar" and grammar is None and self.templates:
-            return self.recognise(crops)
-        return self.best_prediction(crops, how, grammar).decoded
+            return self.recognise(clip)
+        return self.best_prediction(clip, how, grammar).decoded
 
-    def best_prediction(self, crops: Crops, how: How = "grammar", grammar: Grammar | None = None) -> Prediction:
-        """The prediction for crops [T, 100, 150], by this reader or, of an adapted model, by its ``fallback``.
+    def best_prediction(self, clip: MouthClip, how: How = "grammar", grammar: Grammar | None = None) -> Prediction:
+        """The prediction for a clip, by this reader or, of an adapted model, by its ``fallback``.
 
         The fallback reads what it is sure of, as it knows the speaker. All else is read by the one with the lower
         negative log-likelihood (``confidence.negative_log_likelihood``). One that decodes nothing is never better.
         Raises as ``read``.
         """
-        first = self.fallback.best_prediction(crops, how, grammar) if self.fallback else None
+        first = self.fallback.best_prediction(clip, how, grammar) if self.fallback else None
         if first and first.decoded.sure:
             return first
-        logp, named = self.predict(crops)
+        logp, named = self.predict(clip)
         own = Prediction(self, logp, self.decode(logp, how, grammar, named))
         if first is None:
             return own
@@ -194,69 +196,74 @@ class Reader:
             return self.timing.apply(words, frames / FPS)
         return placed or words
 
-    def predict(self, crops: Crops) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def predict(self, clip: MouthClip) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
 
         The second is None of a model that names no words, such as the published architecture.
         """
         if not self.words:
-            return self.log_probabilities(crops), None
-        logp, named = self._outputs(["log_probabilities", "words"], crops)
+            return self.log_probabilities(clip), None
+        logp, named = self._outputs(["log_probabilities", "words"], clip)
         return logp, named
 
-    def log_probabilities(self, crops: Crops) -> NDArray[np.float32]:
-        """Natural logarithms of the class probabilities, float32 [T, 37], of crops uint8 [T, 100, 150].
+    def log_probabilities(self, clip: MouthClip) -> NDArray[np.float32]:
+        """Natural logarithms of the class probabilities, float32 [T, 37], of a clip of T frames.
 
         Of an adapted model they are its new network's; ``best_prediction`` has those of the one that reads the clip.
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
         """
-        return self._outputs(["log_probabilities"], crops)[0]
+        return self._outputs(["log_probabilities"], clip)[0]
 
-    def features(self, crops: Crops) -> NDArray[np.float32]:
-        """What the first GRU makes of each frame, float32 [T, F], of crops uint8 [T, 100, 150].
+    def features(self, clip: MouthClip) -> NDArray[np.float32]:
+        """What the first GRU makes of each frame, float32 [T, F], of a clip of T frames.
 
         Raises ``ModelError`` as ``log_probabilities`` does, and if the model's file is too old to tell.
         """
         if "features" not in [output.name for output in self.session.get_outputs()]:
             raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
-        return self._outputs(["features"], crops)[0]
+        return self._outputs(["features"], clip)[0]
 
-    def _outputs(self, names: list[str], crops: Crops) -> list[NDArray[np.float32]]:
-        clip = normalise(crops)[None, None]
+    def inputs(self, clip: MouthClip) -> dict[str, NDArray[np.float32]]:
+        """What the network takes of a clip, by its inputs' names, each with a batch of one."""
+        crops = {"regions": normalise(clip.crops)[None, None]}
+        return {**crops, "shape": clip.shape()[None]} if self.shapes else crops
+
+    def _outputs(self, names: list[str], clip: MouthClip) -> list[NDArray[np.float32]]:
+        inputs = self.inputs(clip)
         try:
-            outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, {"regions": clip})]
+            outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, inputs)]
         except Exception as error:  # as in ``_load``
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{self.name}: the model can't be run ({reason}); train or export it again") from error
         sizes = {"log_probabilities": len(CLASSES), "words": 1 + len(self.words)}
         for name, output in zip(names, outputs, strict=True):
-            if output.shape != (len(crops), sizes.get(name, output.shape[-1])):
+            if output.shape != (len(clip), sizes.get(name, output.shape[-1])):
                 raise ModelError(f"{self.name}: the model answers {output.shape}; train or export it again")
         if any(np.isnan(output).any() for output in outputs):
             raise ModelError(f"{self.name}: the model's output is not a number; its weights are broken, use another")
         return outputs
 
-    def matches(self, crops: Crops) -> list[Match]:
-        """All commands of a taught model, the nearest to what crops [T, 100, 150] show first.
+    def matches(self, clip: MouthClip) -> list[Match]:
+        """All commands of a taught model, the nearest to what a clip shows first.
 
         Raises ``DecodeError`` if the mouth hardly moves in them; ``ValueError`` if the model was taught no commands.
         """
-        return self._matched(crops)[0]
+        return self._matched(clip)[0]
 
-    def _matched(self, crops: Crops) -> tuple[list[Match], slice]:
+    def _matched(self, clip: MouthClip) -> tuple[list[Match], slice]:
         if not self.templates:
             raise ValueError(f"{self.name} was taught no commands")
-        said = moving(crops)
+        said = moving(clip)
         if said is None:
             raise DecodeError("the mouth hardly moves; film a command, said aloud or mouthed")
-        return self.templates.matches(self.features(crops[said])), said
+        return self.templates.matches(self.features(clip[said])), said
 
-    def recognise(self, crops: Crops) -> Decoded:
+    def recognise(self, clip: MouthClip) -> Decoded:
         """The nearest command of a taught model, ``sure`` if it is likelier than not that it was said.
 
         A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
         """
-        matches, said = self._matched(crops)
+        matches, said = self._matched(clip)
         best, words = matches[0], matches[0].text.split()
         ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
         times = (said.start + ends * (said.stop - said.start)) / FPS
@@ -352,4 +359,5 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
     answers = [output.name for output in session.get_outputs()]
     words = json.loads(metadata["config"])["words"] if "words" in answers else ()
-    return Reader(name, session, calibrations, times, tuple(words), hashlib.sha256(content).hexdigest())
+    shapes = "shape" in [one.name for one in session.get_inputs()]
+    return Reader(name, session, calibrations, times, tuple(words), shapes, hashlib.sha256(content).hexdigest())

@@ -18,8 +18,9 @@ from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript
 from gunileo.server.worker import Tell
+from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.image import to_png
-from gunileo.vision.mouth import HEIGHT, WIDTH, Crops, mouth_stream
+from gunileo.vision.mouth import Mouth, MouthClip, mouth_stream
 from gunileo.vision.speech_activity import LONGEST
 from gunileo.vision.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video
 
@@ -131,10 +132,10 @@ def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
 
 
-def _alternatives(reader: Reader, crops: list[Crops]) -> tuple[tuple[str, float], ...]:
+def _alternatives(reader: Reader, mouths: list[Mouth]) -> tuple[tuple[str, float], ...]:
     if reader.templates:
-        return tuple((match.text, match.confidence) for match in reader.matches(np.stack(crops))[:_BEST])
-    found = nbest(reader.best_prediction(np.stack(crops)).log_probabilities, Grammar.grid(), _BEST)
+        return tuple((match.text, match.confidence) for match in reader.matches(MouthClip.of(mouths))[:_BEST])
+    found = nbest(reader.best_prediction(MouthClip.of(mouths)).log_probabilities, Grammar.grid(), _BEST)
     return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 
@@ -149,22 +150,22 @@ class _Watched:
 
     def __init__(self, limits: Limits, tell: Tell, expected: int | None):
         self.count = 0
-        self.first: list[Crops] = []  # those of a clip of one sentence
+        self.first: list[Mouth] = []  # those of a clip of one sentence
         self._tiles: list[Crops] = []  # every ``_step``-th
         self._step = 1
         self._limits, self._tell, self._expected = limits, tell, expected
 
-    def watch(self, stream: Iterator[Crops | None]) -> Iterator[Crops | None]:
-        for crop in stream:
+    def watch(self, stream: Iterator[Mouth | None]) -> Iterator[Mouth | None]:
+        for mouth in stream:
             _told(self.count, self._expected, self._limits, self._tell)
-            if crop is not None and len(self.first) < LONGEST:
-                self.first.append(crop)
+            if mouth is not None and len(self.first) < LONGEST:
+                self.first.append(mouth)
             if self.count % self._step == 0:
-                self._tiles.append(np.zeros((HEIGHT, WIDTH), np.uint8) if crop is None else crop)
+                self._tiles.append(np.zeros((HEIGHT, WIDTH), np.uint8) if mouth is None else mouth.crop)
                 if len(self._tiles) == 8 * _TILES:  # so that a long video takes no more memory than a short one
                     self._tiles, self._step = self._tiles[::2], 2 * self._step
             self.count += 1
-            yield crop
+            yield mouth
 
     def strip(self) -> bytes:
         return tiled(self._tiles)

@@ -22,7 +22,7 @@ from gunileo.server.worker import Tell
 from gunileo.teaching import teach
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, recordings_folder
 from gunileo.util.files import FileError, alone, whole, write_whole
-from gunileo.vision.mouth import Crops
+from gunileo.vision.mouth import MouthClip
 from gunileo.vision.video import FPS
 
 _MOST = 200  # sentences that can be taught at once
@@ -100,13 +100,13 @@ def inspect(path: Path, file: str, model: str, limits: Limits, tell: Tell) -> In
     """Inspect a recording that was sent as ``file``; a ``Worker``'s work. Raises what ``check_recording`` does."""
     with named(path, file):
         check(path, limits)
-        crops = check_recording(path)
+        clip = check_recording(path)
     known = registry.taught(model)
-    return Inspection(tiled(crops), len(crops) / FPS, _read(reader_of(model), crops) if known else None)
+    return Inspection(tiled(clip.crops), len(clip) / FPS, _read(reader_of(model), clip) if known else None)
 
 
-def _read(reader: Reader, crops: Crops) -> str | None:
-    return reader.matches(crops)[0].text if reader.templates else None
+def _read(reader: Reader, clip: MouthClip) -> str | None:
+    return reader.matches(clip)[0].text if reader.templates else None
 
 
 def keep(path: Path, name: str, text: str) -> Recording:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.cache import Cache, CachedUtterance, remove
 from gunileo.corpus.finders import Corpus, find_corpus
 from gunileo.corpus.grid import is_grid
 from gunileo.corpus.prepare import prepare
@@ -29,7 +29,9 @@ from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import ModelError, TaughtModel
 from gunileo.inference.templates import Templates
 from gunileo.util.files import FileError, alone, write_whole
-from gunileo.vision.mouth import Crops, read_crops
+from gunileo.vision.crop import Crops
+from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth_shape import Array
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS
 
@@ -67,18 +69,18 @@ def recordings_folder(name: str) -> Path:
     return registry.home() / "recordings" / checked_name(name)
 
 
-def check_recording(path: Path | str) -> Crops:
-    """The mouth crops of a recording, uint8 [T, 100, 150], from the mouth's first movement to its last.
+def check_recording(path: Path | str) -> MouthClip:
+    """The mouths of a recording, from the mouth's first movement to its last.
 
     Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``RecordingError`` if
     the mouth hardly moves, or moves for longer than ten seconds; each names the file and says what to do.
     """
-    crops = read_crops(path)
-    return crops[_said(crops, str(path))]
+    clip = read_mouth(path)
+    return clip[_said(clip, str(path))]
 
 
-def _said(crops: Crops, file: str) -> slice:
-    said = moving(crops)
+def _said(clip: MouthClip, file: str) -> slice:
+    said = moving(clip)
     if said is None:
         raise RecordingError(f"{file}: the mouth hardly moves; say the sentence aloud or mouth it, and film it again")
     if said.stop - said.start > LONGEST:
@@ -202,13 +204,13 @@ class _Recordings(Cache):
         whole = sorted((one for one in self.utterances if one.id in wanted), key=lambda one: one.id)
         for one in self.utterances:
             if one.id not in wanted:
-                (cache / one.file).unlink(missing_ok=True)  # whoever deletes a recording wants nothing of it kept
+                remove(cache, one)  # whoever deletes a recording wants nothing of it kept
         self.practice = bool(whole) and all(is_grid(one.text) for one in whole)
         self.spans: dict[str, tuple[CachedUtterance, slice]] = {}
         for one in whole:
             try:
-                crops = super().load(one)
-                span = slice(0, len(crops)) if self.practice else _said(crops, wanted[one.id])
+                clip = MouthClip(super().crops(one), super().measures(one))
+                span = slice(0, len(clip)) if self.practice else _said(clip, wanted[one.id])
                 self.spans[one.id] = one, span
             except GunileoError as error:
                 self.skipped.append((one.id, str(error)))
@@ -220,9 +222,13 @@ class _Recordings(Cache):
             for one, span in self.spans.values()
         ]
 
-    def load(self, utterance: CachedUtterance) -> Crops:
+    def crops(self, utterance: CachedUtterance) -> Crops:
         whole, span = self.spans[utterance.id]
-        return super().load(whole)[span]
+        return super().crops(whole)[span]
+
+    def measures(self, utterance: CachedUtterance) -> Array:
+        whole, span = self.spans[utterance.id]
+        return super().measures(whole)[span]
 
     def held(self) -> list[CachedUtterance]:
         """A tenth of the recordings, by a hash of their names, of those that the others can stand in for."""
@@ -260,7 +266,7 @@ def _practised(recordings: _Recordings, held: Sequence[CachedUtterance], reader:
     from gunileo.evaluation.metrics import words_right
 
     said = [one.text for one in held]
-    read = [reader.transcribe_crops(recordings.load(one), one.id).text for one in held]
+    read = [reader.transcribe_clip(recordings.load(one), one.id).text for one in held]
     right = sum(sum(words_right(one, other)) for one, other in zip(said, read, strict=True))
     return right, sum(len(one.split()) for one in said)
 

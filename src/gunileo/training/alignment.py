@@ -10,13 +10,13 @@ from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.labels import WordTime
 from gunileo.inference.timing import placed
 from gunileo.output.transcript import Word
-from gunileo.training.dataset import Clips
-from gunileo.training.model import LabialCNN
+from gunileo.training.dataset import Clips, collate
+from gunileo.training.weights import Network, heads
 
 Times = dict[str, tuple[WordTime, ...]]  # by utterance's id
 
 
-def pseudo_align(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUtterance]) -> Times:
+def pseudo_align(model: Network, cache: Cache, utterances: Sequence[CachedUtterance]) -> Times:
     """The words' times, in seconds, of the utterances that have none, by the word head.
 
     The known words are put in their best places (``gunileo.inference.timing.placed``), which is far easier than to
@@ -30,7 +30,7 @@ def pseudo_align(model: LabialCNN, cache: Cache, utterances: Sequence[CachedUtte
         if utterance.words:
             continue
         with torch.no_grad():
-            scores = model.heads(Clips(cache, [utterance])[0].crops[None].to(device))[1]
+            scores = heads(model, collate([Clips(cache, [utterance])[0]]).to(device))[1]
         assert scores is not None
         log_probabilities = scores[0].float().log_softmax(-1).cpu().numpy()
         words = [Word(word, 0, 0, 1) for word in utterance.text.split()]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gunileo.corpus.cache import CachedUtterance
 from gunileo.decoding.ctc import ctc_frames
-from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
+from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.video import FPS
 
 Array = NDArray[np.int64]
@@ -39,6 +39,7 @@ class Augmentation:
     max_words: int = 4  # in a word-span crop
     concatenation: float = 0.5  # share of whole sentences that other clips of the speaker may go on with
     switch: float = 0.4  # chance of that at each word's end
+    without_shape: float = 0.2  # share of clips with crops whose shape a network that takes shapes must do without
 
     def scaled(self, share: float) -> Augmentation:
         """The same with this share of what changes a mouth's appearance and speed; shift, mirror and jitter stay."""

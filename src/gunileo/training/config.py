@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.model import ModelConfig
+from gunileo.training.shape_augmentation import ShapeAugmentation
+from gunileo.training.shape_model import ShapeConfig
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class TrainingConfig:
     word_weight: float = 2.0  # of the loss that names the word in each frame; original: no such loss
     curriculum: float = 0.5  # share of the run in which samples grow from word spans to whole sentences; original: none
     spans_at_end: float = 0.15  # share of samples that are word spans after that; original: none
+    shapes: bool = False  # a LabialShape, which takes the mouth's shape beside its crop; original: pixels alone
     channels: tuple[int, ...] = (8, 16, 32)  # as in the original
     shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
@@ -27,6 +30,10 @@ class TrainingConfig:
     feature_dropout: float = 0.3  # before the GRUs; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
+    shape_augmentation: ShapeAugmentation = field(default_factory=ShapeAugmentation)
+    shape_batch: int = 64  # clips of shapes alone in a batch
+    shapes_alone: float = 0.3  # share of the clips with crops that are given as shapes alone
+    visual_rate: float = 1.0  # of the learning rate, for the convolutions over pixels
     seed: int = 0
     init: str = ""  # weights to initialise from, past the curriculum; original: none
     samples: int = 0  # in an epoch, of the speaker with the fewest clips (``train.balanced``); each clip once if 0
@@ -39,8 +46,24 @@ class TrainingConfig:
     workers: int = 1  # processes that load clips
 
 
-def from_scratch(architecture: ModelConfig) -> TrainingConfig:
+def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
     """The settings to train an architecture from scratch."""
+    if isinstance(architecture, ShapeConfig):
+        return TrainingConfig(
+            shapes=True,
+            epochs=20,
+            learning_rate=2e-3,
+            word_weight=1.0,
+            curriculum=0.0,
+            spans_at_end=0.1,
+            channels=architecture.channels,
+            shrink=architecture.shrink,
+            dropout=architecture.dropout,
+            self_conditioning=True,
+            augmentation=Augmentation(rotation=7, scale=0.12, stretch=0.07, contrast=0.15, shade=0.35, speed=0.15),
+            visual_rate=0.3,
+            keep_last=True,
+        )
     return TrainingConfig(
         channels=architecture.channels,
         shrink=architecture.shrink,

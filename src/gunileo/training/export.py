@@ -22,9 +22,12 @@ from gunileo.errors import GunileoError
 from gunileo.inference import confidence, registry, timing
 from gunileo.inference.confidence import Calibrations
 from gunileo.inference.reader import load_model
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights
+from gunileo.training.model import ModelConfig
+from gunileo.training.shape_model import LabialShape, ShapeConfig
+from gunileo.training.weights import Network, described, load_weights
 from gunileo.util.files import whole
-from gunileo.vision.mouth import HEIGHT, WIDTH
+from gunileo.vision.crop import HEIGHT, WIDTH
+from gunileo.vision.mouth_shape import FEATURES
 from gunileo.vision.video import FPS
 
 OPSET = 17
@@ -52,16 +55,27 @@ def export_model(name: Path | str, path: Path) -> float:
     return difference
 
 
-def _difference(model: LabialCNN, path: Path, clips: int, frames: int) -> float:
-    """The largest difference between both networks' log-probabilities on random crops."""
-    crops = torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(clips))
+def _difference(model: Network, path: Path, clips: int, frames: int) -> float:
+    """The largest difference between both networks' log-probabilities on random crops, and shapes if it takes any."""
+    random = torch.Generator().manual_seed(clips)
+    inputs = _inputs(model, clips, frames, random)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (output,) = session.run(["log_probabilities"], {"regions": crops.numpy()})
+    (output,) = session.run(["log_probabilities"], {name: value.numpy() for name, value in inputs.items()})
+    crops, *shape = inputs.values()
     with torch.no_grad():
-        return float(np.abs(output - model(crops).numpy()).max())
+        expected = model(crops, None, *shape) if shape else model(crops)
+    return float(np.abs(output - expected.numpy()).max())
 
 
-def rounded(model: LabialCNN) -> LabialCNN:
+def _inputs(model: Network, clips: int, frames: int, random: torch.Generator) -> dict[str, Tensor]:
+    """Random inputs of an exported network, by name."""
+    inputs = {"regions": torch.randn(clips, 1, frames, HEIGHT, WIDTH, generator=random)}
+    if isinstance(model, LabialShape):
+        inputs["shape"] = torch.randn(clips, frames, FEATURES, generator=random)
+    return inputs
+
+
+def rounded(model: Network) -> Network:
     """The network that is shipped: folded to the published layers, its weights rounded to float16.
 
     Returns a copy, float32, in evaluation mode. An exported file computes exactly this network.
@@ -73,19 +87,31 @@ def rounded(model: LabialCNN) -> LabialCNN:
 
 
 class _Planar(nn.Module):
-    """LabialCNN's way without lengths, its convolutions over three frames written as ones over a picture.
+    """A network's way without lengths, its convolutions over three frames written as ones over a picture.
 
     The three frames' channels are stacked to one picture's, which gives the same sums. ONNX Runtime has fast code for
     convolutions of two dimensions alone: a third less time.
     """
 
-    def __init__(self, model: LabialCNN) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        clips, _, frames = x.shape[:3]
-        x = x.transpose(1, 2).flatten(0, 1)
+    def forward(self, crops: Tensor, shape: Tensor | None = None) -> tuple[Tensor, ...]:
+        features = self._convolved(crops)
+        if isinstance(self.model, LabialShape):
+            assert shape is not None
+            mask = torch.ones_like(shape[:, :, :1]).transpose(1, 2)
+            outputs = self.model.read(features, shape, mask, torch.ones_like(shape[:, 0, :2]))
+        else:
+            outputs = self.model.recur(features)
+        words = () if outputs.words is None else (outputs.words.log_softmax(-1),)
+        return outputs.log_probabilities, outputs.features, *words
+
+    def _convolved(self, crops: Tensor) -> Tensor:
+        """What ``Visual.visual`` gives, [N, T, F]."""
+        clips, _, frames = crops.shape[:3]
+        x = crops.transpose(1, 2).flatten(0, 1)
         if self.model.config.shrink > 1:
             x = nn.functional.avg_pool2d(x, self.model.config.shrink)
         for block in self.model.convolutions:
@@ -95,16 +121,15 @@ class _Planar(nn.Module):
             weight = conv.weight.transpose(1, 2).flatten(1, 2)
             x = nn.functional.conv2d(stacked, weight, conv.bias, conv.stride[1:], conv.padding[1:])
             x = nn.functional.max_pool2d(x, 2).relu()
-        outputs = self.model.recur(x.reshape(clips, frames, *x.shape[1:]).transpose(1, 2))
-        words = () if outputs.words is None else (outputs.words.log_softmax(-1),)
-        return outputs.log_probabilities, outputs.features, *words
+        return x.reshape(clips, frames, *x.shape[1:]).flatten(2)
 
 
-def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, license: str = LICENSE) -> None:
+def export_onnx(model: Network, path: Path | str, name: str | None = None, license: str = LICENSE) -> None:
     """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
 
     Input ``regions`` (mouth crops; the name that exported files have had from the first), float32 [N, 1, T, 100, 150],
-    as ``gunileo.vision.mouth.normalise`` makes them; output ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of
+    as ``gunileo.vision.mouth.normalise`` makes them, and of a LabialShape ``shape``, float32 [N, T, 12], as
+    ``gunileo.vision.mouth_shape.features`` makes them; output ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of
     the first GRU, which tell recordings of a command from those of another, and with self-conditioning ``words`` [N, T,
     1 + words], natural logarithms too, of silence and the configuration's words. N and T are free, but all clips of a
     batch have the same T. Weights are stored in float16, each with a cast to float32 that ONNX Runtime carries out once
@@ -122,8 +147,10 @@ def export_onnx(model: LabialCNN, path: Path | str, name: str | None = None, lic
         onnx.save(exported, str(part))
 
 
-def _trace(model: LabialCNN, path: Path) -> None:
+def _trace(model: Network, path: Path) -> None:
     outputs = ["log_probabilities", "features", "words"][: 3 if model.words else 2]
+    inputs = _inputs(model, 2, 7, torch.Generator())
+    free = {"regions": {0: "N", 2: "T"}, **{name: {0: "N", 1: "T"} for name in ["shape"][: len(inputs) - 1] + outputs}}
     with warnings.catch_warnings():
         # The exporter warns of GRUs with a free batch size, whose first state it would fix if we gave one.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
@@ -131,24 +158,24 @@ def _trace(model: LabialCNN, path: Path) -> None:
         warnings.filterwarnings("ignore", category=TracerWarning)  # checks of sizes that are always equal
         torch.onnx.export(
             _Planar(model),
-            (torch.zeros(2, 1, 7, HEIGHT, WIDTH),),
+            tuple(inputs.values()),
             str(path),
-            input_names=["regions"],
+            input_names=list(inputs),
             output_names=outputs,
-            dynamic_axes={"regions": {0: "N", 2: "T"}, **{name: {0: "N", 1: "T"} for name in outputs}},
+            dynamic_axes=free,
             opset_version=OPSET,
             dynamo=False,
         )
 
 
-def _metadata(config: ModelConfig) -> Mapping[str, str]:
+def _metadata(config: ModelConfig | ShapeConfig) -> Mapping[str, str]:
     return {
         "gunileo_classes": json.dumps(CLASSES),
         "fps": str(FPS),
         "height": str(HEIGHT),
         "width": str(WIDTH),
         "normalisation": "clip",  # mean 0, standard deviation 1 over the whole clip
-        "config": json.dumps(asdict(config)),
+        "config": json.dumps(described(config)),
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gunileo.inference import registry
 from gunileo.training.config import TrainingConfig, from_scratch
-from gunileo.training.model import load_weights
+from gunileo.training.weights import load_weights
 
 
 def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> TrainingConfig:

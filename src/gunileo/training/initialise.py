@@ -1,11 +1,33 @@
-"""The weights that a run is initialised with."""
+"""The network of a run: from scratch, or initialised with the weights of a file."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from gunileo.errors import GunileoError
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights
+from gunileo.training.config import TrainingConfig
+from gunileo.training.model import LabialCNN, ModelConfig
+from gunileo.training.shape_model import LabialShape, ShapeConfig
+from gunileo.training.weights import Network, load_weights
+
+
+def network(settings: TrainingConfig, words: tuple[str, ...]) -> Network:
+    """The network that a run trains, for clips that say ``words`` (those of which the times are known).
+
+    Raises ``GunileoError`` as ``initialise`` and ``initialise_shapes`` do.
+    """
+    common = {"channels": settings.channels, "shrink": settings.shrink, "dropout": settings.dropout}
+    if settings.shapes:
+        shapes = ShapeConfig(**common, normalise=settings.normalise and not settings.init, words=words)  # type: ignore[arg-type]
+        return initialise_shapes(settings.init, shapes) if settings.init else LabialShape(shapes)
+    config = ModelConfig(
+        **common,  # type: ignore[arg-type]
+        self_conditioning=settings.self_conditioning,
+        feature_dropout=settings.feature_dropout,
+        normalise=settings.normalise,
+        words=words if settings.word_weight or settings.self_conditioning else (),
+    )
+    return initialise(settings.init, config) if settings.init else LabialCNN(config)
 
 
 def initialise(weights: str, config: ModelConfig) -> LabialCNN:
@@ -15,6 +37,8 @@ def initialise(weights: str, config: ModelConfig) -> LabialCNN:
     shipped ``labial`` has. Raises ``GunileoError`` if the file can't be used or has another architecture.
     """
     initial = load_weights(weights)
+    if not isinstance(initial, LabialCNN):
+        raise GunileoError(f"{weights}: takes shapes, and this run's architecture doesn't; leave it out")
     config = replace(config, hidden=initial.config.hidden)
     if (config.words or config.self_conditioning) and set(config.words) <= set(initial.config.words):
         config = replace(config, words=initial.config.words)
@@ -31,4 +55,28 @@ def initialise(weights: str, config: ModelConfig) -> LabialCNN:
         elif name.startswith("second"):  # its weights of the first GRU stay; those of the words are fresh
             fresh[name][:, : 2 * config.hidden] = value[:, : 2 * config.hidden]
     model.load_state_dict(fresh)
+    return model
+
+
+def initialise_shapes(weights: str, config: ShapeConfig) -> LabialShape:
+    """A LabialShape, initialised with the weights of another, or with the convolutions over pixels of a LabialCNN.
+
+    The words of another LabialShape stay; if it has not all of the new ones, its heads are fresh. Raises
+    ``GunileoError`` if the file can't be used, or its convolutions have other sizes.
+    """
+    initial = load_weights(weights)
+    if (initial.config.channels, initial.config.shrink) != (config.channels, config.shrink):
+        raise GunileoError(f"{weights}: its convolutions have other sizes than this architecture's; leave it out")
+    if isinstance(initial, LabialCNN):
+        model = LabialShape(config)
+        model.load_state_dict(initial.folded_convolutions(), strict=False)
+        return model
+    known = set(config.words) <= set(initial.config.words)
+    model = LabialShape(
+        replace(config, normalise=initial.config.normalise, words=initial.config.words if known else config.words)
+    )
+    state = {
+        name: value for name, value in initial.state_dict().items() if known or not name.startswith(("words.", "back."))
+    }
+    model.load_state_dict(state, strict=known)
     return model

@@ -34,13 +34,15 @@ from gunileo.training import memory, parallel
 from gunileo.training.alignment import Times, pseudo_align
 from gunileo.training.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.training.config import TrainingConfig
-from gunileo.training.dataset import NO_WORD, Batch, Clips, SpansApart, collate
+from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, collate
 from gunileo.training.history import draw, record
-from gunileo.training.initialise import initialise
-from gunileo.training.model import LabialCNN, ModelConfig, load_weights, save_model
+from gunileo.training.initialise import network
+from gunileo.training.shape_augmentation import Silences, relative
+from gunileo.training.weights import heads, load_weights, save_model
 from gunileo.util.files import write_whole
 from gunileo.util.interrupt import ctrl_c_sets
 from gunileo.util.progress import progress
+from gunileo.vision.video import FPS
 
 
 def train(
@@ -67,6 +69,9 @@ def train(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
     warnings.filterwarnings("ignore", module="lightning")  # more workers, an existing folder: both meant
     lightning.seed_everything(settings.seed, verbose=False)
+    training, validation = (
+        [one for one in part if settings.shapes or one.has_crops] for part in (training, validation)
+    )
     fit = Training(cache, _spellable(training), _spellable(validation), run, settings)
     fit.progress = progress
     if parallel.is_first():  # what failed so far is no run
@@ -214,21 +219,13 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
+        self.silences = silences(cache, training) if settings.shapes else None
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         if settings.self_conditioning and not (self.words or settings.init):
             raise GunileoError(
                 "this architecture learns from word times, and the clips have none; use --architecture labial"
             )
-        config = ModelConfig(
-            channels=settings.channels,
-            shrink=settings.shrink,
-            self_conditioning=settings.self_conditioning,
-            dropout=settings.dropout,
-            feature_dropout=settings.feature_dropout,
-            normalise=settings.normalise,
-            words=self.words if settings.word_weight or settings.self_conditioning else (),
-        )
-        self.model = initialise(settings.init, config) if settings.init else LabialCNN(config)
+        self.model = network(settings, self.words)
         self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)
@@ -261,12 +258,32 @@ class Training(lightning.LightningModule):
         grown = min(1.0, epoch / growing) if growing else 1.0
         share = 1 - (1 - settings.spans_at_end) * grown
         random = np.random.default_rng((settings.seed, epoch))
-        part = balanced(self.train_part, settings.samples, random) if settings.samples else self.train_part
+        part = self._part(random)
         draws = random.random(len(part))
         spans = frozenset(i for i, utterance in enumerate(part) if utterance.words and draws[i] < share)
-        augmentation = settings.augmentation.scaled(grown)
+        alone = random.random(len(part)) < (settings.shapes_alone if settings.shapes else 0)
         part = [replace(utterance, words=self.times.get(utterance.id, utterance.words)) for utterance in part]
-        return Clips(self.cache, part, self.words, augmentation, spans, (settings.seed, epoch))
+        changes = Draws(
+            settings.augmentation.scaled(grown),
+            settings.shape_augmentation,
+            self.silences,
+            spans,
+            frozenset(np.flatnonzero(alone).tolist()),
+            (settings.seed, epoch),
+        )
+        return Clips(self.cache, part, self.words, changes)
+
+    def _part(self, random: np.random.Generator) -> list[CachedUtterance]:
+        """The utterances of an epoch; of shapes, each once beside those with crops, whose speakers are evened out."""
+        if self.settings.samples:
+            return balanced(self.train_part, self.settings.samples, random)
+        if not self.settings.shapes:
+            return list(self.train_part)
+        crops = [utterance for utterance in self.train_part if utterance.has_crops]
+        return [utterance for utterance in self.train_part if not utterance.has_crops] + evened(crops, random)
+
+    def _batches(self, clips: Clips, own: Callable[[list[int]], list[int]] = list) -> LikeWithLike:
+        return LikeWithLike(clips, self.settings.batch_size, self.settings.shape_batch, own)
 
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:
@@ -280,15 +297,19 @@ class Training(lightning.LightningModule):
         if 0 < self.settings.pseudo_align_from <= self.current_epoch and not self.times:
             self.times = pseudo_align(self.model, self.cache, self.train_part)
         clips = self.clips(self.current_epoch)
-        return self._loader(clips, SpansApart(clips, self.settings.batch_size, parallel.own))
+        return self._loader(clips, self._batches(clips, parallel.own))
 
     def val_dataloader(self) -> DataLoader[Any]:
         clips = Clips(self.cache, self.val_part, self.words)
         return self._loader(clips, list(self._test_batches().values()))
 
     def _test_batches(self) -> dict[int, list[int]]:
-        places, size = list(range(len(self.val_part))), self.settings.batch_size
-        return parallel.own_batches([places[start : start + size] for start in range(0, len(places), size)])
+        batches = []
+        for crops in (True, False):
+            size = self.settings.batch_size if crops else self.settings.shape_batch
+            places = [place for place, utterance in enumerate(self.val_part) if utterance.has_crops == crops]
+            batches += [places[start : start + size] for start in range(0, len(places), size)]
+        return parallel.own_batches(batches)
 
     def _loader(self, clips: Clips, batches: Any) -> DataLoader[Any]:
         # The first convolution would round them so, too; half as much goes from process to process.
@@ -298,9 +319,13 @@ class Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimiser = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        steps = sum(len(SpansApart(self.clips(epoch), settings.batch_size)) for epoch in range(settings.epochs))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
+        visual = list(self.model.convolutions.parameters())
+        others = [one for name, one in self.model.named_parameters() if not name.startswith("convolutions.")]
+        rates = [settings.learning_rate, settings.visual_rate * settings.learning_rate]
+        groups = [{"params": others}, {"params": visual}]
+        optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        steps = sum(len(self._batches(self.clips(epoch))) for epoch in range(settings.epochs))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -310,7 +335,7 @@ class Training(lightning.LightningModule):
         # Dropout draws the same in a batch whether or not the run was stopped before it.
         draw_of = 1_000_003 * self.current_epoch + batch_idx + 999_983_000_000 * parallel.number()
         torch.manual_seed(self.settings.seed + draw_of)
-        log_probabilities, words = self.model.heads(batch.crops, batch.lengths)
+        log_probabilities, words = heads(self.model, batch)
         ctc = self._ctc(log_probabilities, batch)
         clips, frames = len(batch.texts), int((batch.words != NO_WORD).sum())
         # Gradients are averaged over processes: each loss counts by its share of all clips, or of all frames.
@@ -335,7 +360,7 @@ class Training(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        log_probabilities = self.model(batch.crops, batch.lengths)
+        log_probabilities, _ = heads(self.model, batch)
         loss = self._ctc(log_probabilities, batch).item()
         scores = zip(log_probabilities.cpu().numpy(), batch.lengths, strict=True)
         read = [greedy(own[: int(length)]).text for own, length in scores]
@@ -378,6 +403,33 @@ def balanced(utterances: Sequence[CachedUtterance], count: int, random: np.rando
         draws = round(count * (len(own) / fewest) ** 0.3)
         drawn += [own[index] for index in np.resize(random.permutation(len(own)), draws)]
     return drawn
+
+
+def evened(utterances: Sequence[CachedUtterance], random: np.random.Generator) -> list[CachedUtterance]:
+    """All utterances of the speaker with the most, and more of each other's than there are, again and again.
+
+    Speakers count by the 0.75th power of their clips: one with a thirtieth of the clips is drawn a thirteenth as often.
+    """
+    of_each: dict[str, list[CachedUtterance]] = {}
+    for utterance in utterances:
+        of_each.setdefault(utterance.speaker, []).append(utterance)
+    most = max(map(len, of_each.values()), default=0)
+    drawn: list[CachedUtterance] = []
+    for own in of_each.values():
+        count = round(most * (len(own) / most) ** 0.75)
+        drawn += [own[index] for index in np.resize(random.permutation(len(own)), count)]
+    return drawn
+
+
+def silences(cache: Cache, utterances: Sequence[CachedUtterance]) -> Silences:
+    """What is known of mouths before and after sentences, from the clips that have crops and word times."""
+    clips = []
+    for utterance in utterances:
+        if utterance.has_crops and utterance.words:
+            start, end = round(utterance.words[0].start * FPS), round(utterance.words[-1].end * FPS)
+            if 0 <= start < end <= utterance.frames:
+                clips.append((relative(cache.measures(utterance)), start, end))
+    return Silences(clips)
 
 
 def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]], blank: bool) -> None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gunileo.vision.mouth import HEIGHT, WIDTH, Crops
+from gunileo.vision.crop import HEIGHT, WIDTH, Crops
+from gunileo.vision.mouth import Mouth, MouthClip
 from gunileo.vision.video import FPS
 
 LONGEST = 10 * FPS  # frames of a sentence; GRID's last 3 seconds
@@ -31,14 +32,14 @@ _MEMORY = 10 * FPS  # frames by which a resting face is known: the stillest tent
 
 
 class Span(NamedTuple):
-    """Crops of one sentence, uint8 [T, 100, 150], from frame ``start`` of the stream on.
+    """The clip of one sentence, from frame ``start`` of the stream on.
 
     Where a sentence had to be cut, the spans on either side overlap: words belong to the one in which their middle
     lies between ``first`` and ``last``, frames of the stream.
     """
 
     start: int
-    crops: Crops
+    clip: MouthClip
     first: int
     last: int
 
@@ -47,35 +48,35 @@ class Segmenter:
     """Cuts a stream into spans, a sentence each. It holds no more than one."""
 
     def __init__(self) -> None:
-        self._start = 0  # of the crops held, in frames of the stream
+        self._start = 0  # of the mouths held, in frames of the stream
         self._first = 0  # of those that belong to no span yet
-        self._crops: list[Crops] = []
+        self._mouths: list[Mouth] = []
         self._levels: list[float] = []  # movement of each, smoothed
         self._changes: deque[float] = deque(maxlen=_SMOOTH)
         self._memory: deque[float] = deque(maxlen=_MEMORY)
         self._before: np.ndarray | None = None
         self._moved = self._rest = 0
 
-    def push(self, crop: Crops | None) -> Span | None:
-        """Take the next crop, uint8 [100, 150], or None if the face is lost; a span if a sentence ends with it."""
-        if crop is None:
+    def push(self, mouth: Mouth | None) -> Span | None:
+        """Take the next frame's mouth, or None if the face is lost; a span if a sentence ends with it."""
+        if mouth is None:
             span = self.close()
             self._start = self._first = self._start + 1
             return span
-        self._crops.append(crop)
-        self._levels.append(self._level(crop))
+        self._mouths.append(mouth)
+        self._levels.append(self._level(mouth.crop))
         if self._levels[-1] > _floor(self._memory):
             self._moved, self._rest = self._moved + 1, 0
         else:
             self._rest += 1
         if self._rest >= _REST:
             return self._take()
-        return self._split() if len(self._crops) >= LONGEST else None
+        return self._split() if len(self._mouths) >= LONGEST else None
 
     def close(self) -> Span | None:
         """The sentence that was begun, None if there is none; what is pushed from now on is another's."""
         span = self._take()
-        self._forget(len(self._crops))
+        self._forget(len(self._mouths))
         self._first = self._start
         self._before = None
         self._changes.clear()
@@ -94,11 +95,11 @@ class Segmenter:
 
     def _take(self) -> Span | None:
         """All that is held, if the mouth moved in it; the last frames are kept to begin the next sentence with."""
-        end = self._start + len(self._crops)
+        end = self._start + len(self._mouths)
         fewest = 1 if self._first > self._start else _LEAST  # after a cut the last word's end may be all that is left
-        span = Span(self._start, np.stack(self._crops), self._first, end) if self._moved >= fewest else None
+        span = Span(self._start, MouthClip.of(self._mouths), self._first, end) if self._moved >= fewest else None
         self._moved = 0
-        self._forget(len(self._crops) - _MARGIN)
+        self._forget(len(self._mouths) - _MARGIN)
         self._first = self._start
         return span
 
@@ -107,7 +108,7 @@ class Segmenter:
         half = LONGEST // 2
         cut = half + int(np.argmin(self._levels[half:-_MARGIN]))
         last = self._start + cut
-        span = Span(self._start, np.stack(self._crops[: cut + _MARGIN]), self._first, last)
+        span = Span(self._start, MouthClip.of(self._mouths[: cut + _MARGIN]), self._first, last)
         self._moved = sum(level > _LOWEST for level in self._levels[cut:])
         self._forget(cut - _MARGIN)
         self._first = last
@@ -116,20 +117,20 @@ class Segmenter:
     def _forget(self, count: int) -> None:
         count = max(0, count)
         self._start += count
-        del self._crops[:count], self._levels[:count]
+        del self._mouths[:count], self._levels[:count]
 
 
-def moving(crops: Crops) -> slice | None:
+def moving(clip: MouthClip) -> slice | None:
     """The frames of a clip, uint8 [T, 100, 150], from the mouth's first movement to its last, with rest around them.
 
     None if it moves for less than 0.4 seconds.
     """
     segmenter = Segmenter()
-    levels = np.array([segmenter._level(crop) for crop in crops])
+    levels = np.array([segmenter._level(crop) for crop in clip.crops])
     moved = np.flatnonzero(levels > _floor(levels))
     if len(moved) < _LEAST:
         return None
-    return slice(max(0, int(moved[0]) - _MARGIN), min(len(crops), int(moved[-1]) + 1 + _MARGIN))
+    return slice(max(0, int(moved[0]) - _MARGIN), min(len(clip), int(moved[-1]) + 1 + _MARGIN))
 
 
 def _floor(levels: Iterable[float]) -> float:

@@ -1,0 +1,112 @@
+"""Published mouth geometry of GRID: shapes without pictures, from NumPy archives of one speaker each.
+
+Measured with MediaPipe's refined face mesh and published at voR789/Lip-Reading on GitHub; packed with GRID's word
+times, words alone. The archives' arrays are told in ``speaker_shapes``.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gunileo.corpus.cache import CachedUtterance, Entry, enter, read_manifest, write_measures, writing
+from gunileo.corpus.grid import SLOTS, code_to_text
+from gunileo.corpus.labels import WordTime
+from gunileo.corpus.prepare import open_cache
+from gunileo.errors import GunileoError
+from gunileo.vision.mouth_shape import MEASURES, POINTS
+from gunileo.vision.video import FPS
+
+_ARRAYS = ("utterances", "first", "points", "shapes", "word_frames", "word_ids", "word_starts")
+_FIRST_WORD = 4  # of ``word_ids``: below are silences
+_COMMANDS, _COLOURS, _PREPOSITIONS, _LETTERS, _DIGITS, _ADVERBS = SLOTS
+_WORDS = (*_COMMANDS, *_COLOURS, *_PREPOSITIONS, *_DIGITS, *_ADVERBS, *_LETTERS)  # in the order of ``word_ids``
+_FRAMES = 3 * FPS  # of GRID's clips
+
+
+class Shape(NamedTuple):
+    """One utterance: its code, measures [75, 23] (not a number where nothing is known) and its words' times."""
+
+    code: str
+    measures: NDArray[np.float32]
+    words: tuple[WordTime, ...]
+
+
+def speaker_shapes(path: Path | str) -> Iterator[Shape]:
+    """The utterances of one archive, as ``gunileo.vision.mouth_shape.measure`` would have measured their frames.
+
+    The archive holds, for n utterances of m frames in all, ``utterances`` [n] (GRID codes), ``first`` [n + 1],
+    ``points`` [18, m] (tenths of pixels, differences along time), ``shapes`` [6, m] (ten-thousandths, differences
+    along time: heights of both lips, opening, width, chin, area, through the face's sizes), and ``word_frames``,
+    ``word_ids``, ``word_starts`` [n, 11]. An utterance whose words aren't its code's is left out.
+
+    Raises ``GunileoError``, naming the file, if it is damaged or is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in _ARRAYS}
+        first, frames = arrays["first"], arrays["word_frames"].clip(0).sum(1)
+        if not np.array_equal(np.diff(first), frames) or first[-1] != arrays["points"].shape[1]:
+            raise ValueError("its arrays don't fit each other")
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise GunileoError(f"{path}: no mouth geometry, or damaged ({error}); get it again") from error
+    for number, code in enumerate(arrays["utterances"].tolist()):
+        if (shape := _utterance(arrays, number, code)) is not None:
+            yield shape
+
+
+def _utterance(arrays: dict[str, NDArray[Any]], number: int, code: str) -> Shape | None:
+    columns = (arrays[name][number].tolist() for name in ("word_ids", "word_starts", "word_frames"))
+    spans = [(word, start, count) for word, start, count in zip(*columns, strict=True) if count > 0]
+    words = tuple(
+        WordTime(_WORDS[word - _FIRST_WORD], start / FPS, (start + count) / FPS)
+        for word, start, count in spans
+        if word >= _FIRST_WORD
+    )
+    said = " ".join(word.word for word in words)
+    if said != code_to_text(code) or any(start + count > _FRAMES for _, start, count in spans):
+        return None
+    begin, end = arrays["first"][number : number + 2]
+    measured = np.full((_FRAMES, MEASURES), np.nan, np.float32)
+    places = np.concatenate([np.arange(start, start + count) for _, start, count in spans])
+    measured[places] = _measures(arrays["points"][:, begin:end], arrays["shapes"][:, begin:end])
+    return Shape(code, measured, words)
+
+
+def _measures(points: NDArray[Any], shapes: NDArray[Any]) -> NDArray[np.float64]:
+    """Measures [T, 23], pixels, from differences along time; the face's sizes follow from both."""
+    xy = np.cumsum(points.astype(np.int64), 1) / 10
+    upper, lower, _, width, chin, area = np.cumsum(shapes.astype(np.int64), 1) / 10_000
+    at = xy.reshape(len(POINTS), 2, -1)
+    eyes = np.hypot(*(at[1] - at[0])) / np.maximum(width, 1e-3)
+    face = np.hypot(*(at[2] - at[4])) / np.maximum(chin, 1e-3)
+    return np.column_stack([xy.T, upper * face, lower * face, area * eyes * face, eyes, face])
+
+
+def add_speaker(path: Path, cache: Path) -> tuple[int, int]:
+    """Add the utterances of one archive, named by its speaker, to a cache as shapes alone.
+
+    Returns how many were added, and how many were in the cache already. Raises ``GunileoError`` as ``speaker_shapes``
+    does, ``CacheError`` if the cache is something else or can't be written.
+    """
+    open_cache(cache)
+    present = read_manifest(cache)[0]
+    speaker, added, kept = path.stem, 0, 0
+    source = path.stat()
+    for shape in speaker_shapes(path):
+        name = f"{speaker}/{shape.code}"
+        if name in present:
+            kept += 1
+            continue
+        (cache / speaker).mkdir(parents=True, exist_ok=True)
+        with writing(cache):
+            write_measures(cache, name, shape.measures)
+        said = CachedUtterance(name, speaker, _FRAMES, code_to_text(shape.code), shape.words, "")
+        enter(cache, Entry(said, str(path.absolute()), source.st_size, source.st_mtime))
+        added += 1
+    return added, kept
