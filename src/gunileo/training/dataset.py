@@ -36,8 +36,8 @@ NO_WORD = -100  # frames whose word is unknown; the index that torch's cross-ent
 
 
 class Sample(NamedTuple):
-    """One clip: crops float32 [1, T, 100, 150] or None, shape float32 [T, 12], which of both is given, float32 [2], 1 or
-    0, classes int64 [L], words int64 [T], its text."""
+    """One clip: crops float32 [1, T, 100, 150] or None, shape float32 [T, 12], whether each is given, float32 [2],
+    classes int64 [L], words int64 [T], its text."""
 
     crops: Tensor | None
     shape: Tensor
@@ -235,9 +235,9 @@ def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Ba
 
 
 class LikeWithLike(Sampler[list[int]]):
-    """Shuffled batches in which word spans and whole sentences are not mixed, as that would be mostly padding, nor clips
-    with crops and clips without, of which ``shape_batch`` make a batch.
+    """Shuffled batches in which word spans and whole sentences are not mixed, as that would be mostly padding.
 
+    Nor are clips with crops and clips without, of which ``shape_batch`` make a batch.
     Shapes of about one length go together. Of each batch, the part that ``own`` names.
     """
 

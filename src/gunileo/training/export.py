@@ -128,13 +128,13 @@ def export_onnx(model: Network, path: Path | str, name: str | None = None, licen
     """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
 
     Input ``regions`` (mouth crops; the name that exported files have had from the first), float32 [N, 1, T, 100, 150],
-    as ``gunileo.vision.mouth.normalise`` makes them, and of a LabialShape ``shape``, float32 [N, T, 12], as
-    ``gunileo.vision.mouth_shape.features`` makes them; output ``log_probabilities`` [N, T, 37], ``features`` [N, T, F] of
-    the first GRU, which tell recordings of a command from those of another, and with self-conditioning ``words`` [N, T,
-    1 + words], natural logarithms too, of silence and the configuration's words. N and T are free, but all clips of a
-    batch have the same T. Weights are stored in float16, each with a cast to float32 that ONNX Runtime carries out once
-    on loading. ``name`` (the file's stem if left out), ``license``, classes, frame rate, size, normalisation and
-    configuration are stored as metadata.
+    as ``gunileo.vision.crop.normalise`` makes them, and of a LabialShape ``shape``, float32 [N, T, 12], as
+    ``gunileo.vision.mouth_shape.features`` makes it. Output ``log_probabilities`` [N, T, 37], ``features`` [N, T, F]
+    from before the word head, which tell recordings of a command from those of another, and with self-conditioning
+    ``words`` [N, T, 1 + words], natural logarithms too, of silence and the configuration's words. N and T are free, but
+    all clips of a batch have the same T. Weights are stored in float16, each with a cast to float32 that ONNX Runtime
+    carries out once on loading. ``name`` (the file's stem if left out), ``license``, classes, frame rate, size,
+    normalisation and configuration are stored as metadata.
     """
     path = Path(path)
     shipped = rounded(model)

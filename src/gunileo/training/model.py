@@ -32,7 +32,7 @@ class LabialCNN(Visual):
 
     Takes one clip ``[1, T, 100, 150]`` and returns ``[T, 37]``, as the original did, or a batch
     ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames that are no padding; all of them if left out) and
-    returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.mouth.normalise``; padding is zero. A clip's
+    returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.crop.normalise``; padding is zero. A clip's
     output does not depend on how far it is padded.
 
     With ``self_conditioning`` the first GRU's prediction of each frame's word is an input of the second, which spells

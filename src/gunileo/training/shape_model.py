@@ -42,15 +42,15 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout1d(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        y = self.dropout(nn.functional.silu(self.first_norm(self.first(x * mask), mask)))
-        y = self.dropout(self.second_norm(self.second(y * mask), mask))
+        y = self.dropout(nn.functional.silu(self.first_norm(self.first(x * mask))))
+        y = self.dropout(self.second_norm(self.second(y * mask)))
         return nn.functional.silu(x + y)
 
 
 class LabialShape(Visual):
     """Mouth crops and the mouth's shape to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
 
-    Takes crops ``[N, 1, T, 100, 150]``, normalised by ``gunileo.vision.mouth.normalise``, and shapes ``[N, T, 12]`` as
+    Takes crops ``[N, 1, T, 100, 150]``, normalised by ``gunileo.vision.crop.normalise``, and shapes ``[N, T, 12]`` as
     ``gunileo.vision.mouth_shape.features`` gives them. Either may be missing: ``seen [N, 2]``, 1 or 0, says which of
     both a clip has, crops first, and ``crops`` is None if none has any. So it learns from speakers of whom only shapes
     are known. ``lengths [N]`` are the frames that are no padding; what is given for a clip does not depend on padding.
