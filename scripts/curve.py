@@ -24,8 +24,8 @@ from gunileo.evaluation.evaluate import Score, evaluate
 from gunileo.inference.reader import load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import from_scratch
-from gunileo.training.weights import ARCHITECTURES
 from gunileo.training.train import train
+from gunileo.training.weights import ARCHITECTURES
 
 CLIPS = (10, 30, 100, 300, 670)
 SAMPLES = 500  # an epoch

@@ -26,8 +26,8 @@ from gunileo.evaluation.evaluate import evaluate
 from gunileo.inference.reader import Reader, load_model
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.config import from_scratch
-from gunileo.training.weights import ARCHITECTURES, load_weights, parameters
 from gunileo.training.train import train
+from gunileo.training.weights import ARCHITECTURES, load_weights, parameters
 
 BASE = replace(from_scratch(ARCHITECTURES["labial-wide"]), epochs=10)
 ROWS = {
