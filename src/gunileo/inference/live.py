@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import DecodeError, How
 from gunileo.decoding.grammar import Grammar
+from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Transcript
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
-from gunileo.vision.video import FPS, Frame, VideoError
+from gunileo.vision.video import FPS, VideoError
 
 
 class SentenceReader(Protocol):
@@ -46,13 +47,15 @@ class Live:
         self._mouths, self._segmenter = MouthTracker(face), Segmenter()
         self.mouth: Crops | None = None
 
-    def push(self, frame: Frame) -> list[Transcript]:
+    def push(self, frame: Any) -> list[Transcript]:
         """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.
+
+        Grey frames, ones with alpha, tensors and PIL's pictures are taken, too; ``InputError`` if it is something else.
 
         A sentence ends when the mouth has rested for 0.4 seconds. One that is cut at ten seconds goes on in the
         next.
         """
-        return self._read(self._mouths.push([frame]))
+        return self._read(self._mouths.push([as_frame(frame)]))
 
     def flush(self) -> list[Transcript]:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from gunileo.corpus.grid import CLASSES
@@ -20,20 +18,18 @@ from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats, How, vi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import registry, templates, timing
 from gunileo.inference.confidence import Calibrations, confidence_features, from_json, negative_log_likelihood
+from gunileo.inference.inputs import Source, frames_of, name_of
 from gunileo.inference.live import Live, sentences
 from gunileo.inference.registry import ModelError, content_of
+from gunileo.inference.session import Session
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
-from gunileo.util.cores import usable_cores
 from gunileo.vision.crop import HEIGHT, WIDTH, normalise
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
-from gunileo.vision.video import FPS, ahead, read_frames
+from gunileo.vision.video import FPS, ahead
 
-onnxruntime.disable_telemetry_events()
-
-_THREADS = 2  # more gain nothing on 75 frames
 # How an ONNX file names another that holds its weights (onnx.proto: external_data, key "location"); none of ours does,
 # and one from elsewhere could name any file of the working folder.
 _OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
@@ -41,10 +37,15 @@ _OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
 
 @dataclass(frozen=True)
 class Reader:
-    """A loaded model, called as it was asked for; ``load_model`` makes one."""
+    """A loaded model, called as it was asked for; ``load_model`` makes one.
+
+    Any number of threads may read with one at the same time, and so may processes that are forked after it was loaded
+    or used. It pickles as the place of its model's file, which has to be the same where it is unpickled
+    (``ModelError`` if not); a copy shares the network.
+    """
 
     name: str
-    session: onnxruntime.InferenceSession = field(repr=False)
+    session: Session = field(repr=False)
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
     words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, if it has a word head
@@ -54,9 +55,19 @@ class Reader:
     fallback: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it was adapted from
 
     def transcribe(
-        self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
+        self,
+        source: Source,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        face: Face = "largest",
+        fps: float | None = None,
+        times: Iterable[float] | None = None,
     ) -> Transcript:
-        """Read the lips in a video file.
+        """Read the lips in a video: its path, its bytes, a file object opened with "rb", or its frames.
+
+        Frames are arrays in RGB, uint8 [height, width, 3], grey ones [height, width] or with alpha [height, width, 4],
+        or tensors of PyTorch's or pictures of PIL's, in any iterable. They come at ``fps`` a second (25 if None), or
+        at ``times`` in seconds, one for each.
 
         A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
         are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
@@ -64,13 +75,15 @@ class Reader:
         as ``Lexicon.decode``. ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a
         place of ``find_faces``.
 
-        Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
+        Raises ``InputError`` with what is taken, if it is anything else.
+        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
         if it is too short for a sentence, or says no command as the mouth hardly moves; each names the file.
         ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is something else, or has no use for a
         ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
-        return self.transcribe_stream(mouth_stream(ahead(read_frames(path)), face), str(path), decode, grammar)
+        frames = ahead(frames_of(source, fps, times))
+        return self.transcribe_stream(mouth_stream(frames, face), name_of(source), decode, grammar)
 
     def transcribe_stream(
         self,
@@ -96,8 +109,17 @@ class Reader:
             raise MouthError(f"{file}: {complaint}")
         return self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
 
-    def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
-        """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
+    def stream(
+        self,
+        source: Source,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        fps: float | None = None,
+        times: Iterable[float] | None = None,
+    ) -> Iterator[Transcript]:
+        """Read a video of any length, a sentence at a time as each is read; no more than one is held.
+
+        ``source``, ``fps`` and ``times`` are as for ``transcribe``.
 
         A sentence is what is said between two rests of the mouth of 0.4 seconds. After ten seconds without one it is
         cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
@@ -106,7 +128,8 @@ class Reader:
         read, and ``MouthError`` if there is no face in all of it.
         """
         _decoder(decode, grammar)
-        return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)
+        frames = ahead(frames_of(source, fps, times))
+        return sentences(mouth_stream(frames), self, name_of(source), decode, grammar)
 
     def live(self, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest") -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``."""
@@ -219,7 +242,7 @@ class Reader:
 
         Raises ``ModelError`` as ``log_probabilities`` does, and if the model's file is too old to tell.
         """
-        if "features" not in [output.name for output in self.session.get_outputs()]:
+        if "features" not in self.session.outputs():
             raise ModelError(f"{self.name}: made by an older version, without features; export or train it again")
         return self._outputs(["features"], clip)[0]
 
@@ -232,7 +255,7 @@ class Reader:
         inputs = self.inputs(clip)
         try:
             outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, inputs)]
-        except Exception as error:  # as in ``_load``
+        except Exception as error:  # as in ``Session``
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{self.name}: the model can't be run ({reason}); train or export it again") from error
         sizes = {"log_probabilities": len(CLASSES), "words": 1 + len(self.words)}
@@ -337,15 +360,8 @@ def _taught(model: registry.TaughtModel) -> Reader:
 def _load(content: bytes, path: Path, name: str) -> Reader:
     if _OUTSIDE.search(content):
         raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(_THREADS, usable_cores())
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it takes a core from what comes after
-    options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common class of their own
-        raise ModelError(f"{path}: no ONNX model, or damaged; train or export it again") from error
-    metadata = session.get_modelmeta().custom_metadata_map
+    session = Session(content, path)
+    metadata = session.metadata()
     expected = {"gunileo_classes": json.dumps(CLASSES), "fps": str(FPS), "height": str(HEIGHT), "width": str(WIDTH)}
     for key, value in {**expected, "normalisation": "clip"}.items():
         if key not in metadata:
@@ -357,7 +373,5 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
-    answers = [output.name for output in session.get_outputs()]
-    words = json.loads(metadata["config"])["words"] if "words" in answers else ()
-    shapes = "shape" in [one.name for one in session.get_inputs()]
-    return Reader(name, session, calibrations, times, tuple(words), shapes, hashlib.sha256(content).hexdigest())
+    words = json.loads(metadata["config"])["words"] if "words" in session.outputs() else ()
+    return Reader(name, session, calibrations, times, tuple(words), "shape" in session.inputs(), session.checksum)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from math import ceil, floor
 
@@ -14,17 +15,32 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 
 Pixels = NDArray[np.uint8]
+Shape = tuple[int, int]  # height and width
+
+_forked = False  # whether the library's threads were left behind in another process
+_warped = False
 
 
 class PictureError(GunileoError):
     """What is no picture, or not the one that was expected."""
 
 
-def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, int], continued: bool = False) -> Pixels:
+def _after_fork() -> None:
+    global _forked
+    _forked = _warped
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: Shape, continued: bool = False) -> Pixels:
     """The pixels, uint8 [*shape] or [*shape, 3], that ``to_picture`` [2, 3] maps into a picture; black outside of it,
     or with its edge ``continued``.
 
     ``to_picture`` maps x and y of a pixel's centre; between pixels of the picture values are interpolated linearly.
+    The library's pool of threads is gone in a process that was forked after its first use, and a warp would wait for
+    it for ever. There pictures are warped a row at a time, which takes three times as long and no pool.
     """
     (a, b, x), (c, d, y) = to_picture.tolist()
     if continued:
@@ -33,10 +49,24 @@ def warped(picture: Pixels, to_picture: NDArray[np.float64], shape: tuple[int, i
         top, bottom = floor(y + min(0, c * wide) + min(0, d * high)), ceil(y + max(0, c * wide) + max(0, d * high))
         if min(left, top) < 0 or right >= picture.shape[1] or bottom >= picture.shape[0]:
             picture, x, y = part(picture, (left, top), (right + 1, bottom + 1)), x - left, y - top
+    deep = np.ascontiguousarray(picture).reshape(*picture.shape[:2], -1)
+    turn = a, b, c, d
+    if not _forked:
+        out = _warp(deep, turn, (x, y), shape)
+    else:  # a single row is worked on by the calling thread, as the pool's are gone
+        rows = (_warp(deep, turn, (x + b * row, y + d * row), (1, shape[1])) for row in range(shape[0]))
+        out = np.concatenate([*rows])
+    return out.reshape(*shape, *picture.shape[2:])
+
+
+def _warp(deep: Pixels, turn: tuple[float, float, float, float], corner: tuple[float, float], shape: Shape) -> Pixels:
+    """``warped`` for pixels [H, W, channels], by the library: it takes the way from the picture."""
+    global _warped
+    _warped = True
+    (a, b, c, d), (x, y) = turn, corner
     area = a * d - b * c
     inverse = (d / area, -b / area, (b * y - d * x) / area, -c / area, a / area, (c * x - a * y) / area)
-    deep = np.ascontiguousarray(picture).reshape(*picture.shape[:2], -1)
-    return np.asarray(warp_affine(deep, inverse, shape, "bilinear"), np.uint8).reshape(*shape, *picture.shape[2:])
+    return np.asarray(warp_affine(deep, inverse, shape, "bilinear"), np.uint8)
 
 
 def part(picture: Pixels, first: tuple[int, int], last: tuple[int, int]) -> Pixels:

@@ -1,0 +1,148 @@
+"""What is read, other than a file by its path: a video's bytes, a file object, and frames as arrays."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from gunileo.errors import GunileoError
+from gunileo.vision.video import FPS, Frame, VideoError, read_frames
+
+# A path, the bytes of a video file, a file object, or frames: whatever ``as_frame`` takes, one after the other.
+Source = str | Path | bytes | bytearray | memoryview | IO[bytes] | Iterable[Any]
+
+_TAKEN = "a frame is a picture in RGB, uint8 [height, width, 3], or [..., 4] with alpha, or grey [height, width]"
+_SOURCES = "give a path, the bytes of a video, a file opened with 'rb', or the frames of a clip one after the other"
+_LONGEST_GAP = 600.0  # seconds from one frame to the next; times that are wrong would be filled with copies without end
+
+
+class InputError(GunileoError):
+    """What is given to be read is of no kind that can be."""
+
+
+def name_of(source: Source) -> str:
+    """What a transcript names as its file: a path, a file object's own name, else "bytes", "file" or "frames"."""
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "bytes"
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        return name if isinstance(name, str) else "file"
+    return "frames"
+
+
+def frames_of(source: Source, fps: float | None = None, times: Iterable[float] | None = None) -> Iterator[Frame]:
+    """The frames of a source, RGB uint8 [height, width, 3], 25 a second.
+
+    Frames come at ``fps`` a second (25 if None) or at ``times`` in seconds, one for each, in order. What has no path
+    is kept in a temporary file meanwhile. Raises ``InputError`` if the source is of another kind; else as
+    ``read_frames``.
+    """
+    if fps is not None and times is not None:
+        raise InputError("both fps and times are given; frames have either a rate or times")
+    if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
+        raise InputError(f"{fps!r} is no number of frames a second; give one above 0")
+    is_file = isinstance(source, str | Path | bytes | bytearray | memoryview) or hasattr(source, "read")
+    if is_file and (fps is not None or times is not None):
+        raise InputError(f"{name_of(source)}: a video has its own times; fps and times are for frames")
+    if isinstance(source, str | Path):
+        return read_frames(source)
+    if is_file:
+        return _stored(source)
+    return _evenly(_frames(source), (number / (fps or FPS) for number in count()) if times is None else iter(times))
+
+
+def as_frame(picture: Any) -> Frame:
+    """A picture as a frame, RGB uint8 [height, width, 3]: of an array, a tensor of PyTorch's, or a picture of PIL's.
+
+    Grey ones [height, width] or [height, width, 1] get three equal channels, alpha is left out. Raises ``InputError``
+    with what is taken, if it is something else.
+    """
+    if type(picture) is np.ndarray and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+        array = picture
+    else:
+        array = _array(picture)
+    if array.dtype != np.uint8:
+        raise InputError(f"a frame of {array.dtype}; {_TAKEN}, from 0 to 255")
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not array.size:
+        moved = ", with the channels last" if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.size else ""
+        raise InputError(f"a frame of shape {list(array.shape)}; {_TAKEN}{moved}")
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    return array[..., :3]
+
+
+def _array(picture: Any) -> Any:
+    """What any library's picture is as an array."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    if hasattr(picture, "detach") and hasattr(picture, "cpu"):  # a tensor of PyTorch's, on any device
+        return np.asarray(picture.detach().cpu())
+    if hasattr(picture, "convert") and hasattr(picture, "getbands"):  # a picture of PIL's
+        return np.asarray(picture.convert("RGB"))
+    if hasattr(picture, "__array__") or hasattr(picture, "__array_interface__"):
+        return np.asarray(picture)
+    raise InputError(f"{_called(picture)} is no frame; {_TAKEN}")
+
+
+def _frames(source: Any) -> Iterator[Frame]:
+    shape = getattr(source, "shape", None)
+    picture = shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in (3, 4)))
+    if picture or hasattr(source, "getbands"):
+        raise InputError(f"a single picture is no clip; {_SOURCES}")
+    if isinstance(source, dict) or not hasattr(source, "__iter__"):
+        raise InputError(f"{_called(source)} can't be read; {_SOURCES}")
+    return map(as_frame, source)
+
+
+def _called(thing: Any) -> str:
+    return "None" if thing is None else f"a {type(thing).__name__}"
+
+
+def _evenly(frames: Iterator[Frame], times: Iterator[float]) -> Iterator[Frame]:
+    """Frames that are shown from ``times`` on at 25 a second, each the nearest, as FFmpeg's ``fps`` filter has them."""
+    first = last = 0.0
+    shown: Frame | None = None
+    written = 0
+    for number, frame in enumerate(frames):
+        time = next(times, None)
+        if not isinstance(time, int | float | np.number) or not math.isfinite(time):
+            raise InputError(f"frame {number + 1} has no time in seconds but {time!r}; give as many times as frames")
+        if number and not 0 <= time - last <= _LONGEST_GAP:
+            raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times go on, in seconds")
+        first, last = (first, float(time)) if number else (float(time), float(time))
+        while shown is not None and written < math.floor((time - first) * FPS + 0.5):
+            yield shown
+            written += 1
+        shown = frame
+    if shown is not None:
+        yield shown
+
+
+def _stored(source: Any) -> Iterator[Frame]:
+    """The frames of a video that has no path; its faults are told by its name."""
+    name = name_of(source)
+    with tempfile.TemporaryDirectory(prefix="gunileo-") as folder:
+        path = Path(folder, "video")
+        with path.open("wb") as file:
+            if isinstance(source, bytes | bytearray | memoryview):
+                file.write(source)
+            else:
+                try:
+                    shutil.copyfileobj(source, file)
+                except (TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
+                    raise InputError(f"{name}: gives no bytes ({error}); {_SOURCES}") from None
+        try:
+            yield from read_frames(path)
+        except VideoError as error:
+            raise VideoError(str(error).replace(str(path), name)) from error
