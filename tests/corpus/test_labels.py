@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from conftest import SHARED
 
-from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones, read_text
+from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones
+from gunileo.corpus.transcripts import read_text
 
 # Of a made-up utterance "lay a": two words, the second of one phone, silences with and without a place tag.
 PHONES = [

@@ -100,9 +100,10 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
 def _labels(place: Path) -> dict[str, Kind]:
     from gunileo.corpus import download
     from gunileo.corpus.cache import Cache
-    from gunileo.corpus.labels import read_align, read_phones, read_text
+    from gunileo.corpus.labels import read_align, read_phones
     from gunileo.corpus.prepare import prepare
     from gunileo.corpus.split import read_split
+    from gunileo.corpus.transcripts import read_text
     from gunileo.decoding.grammar import Grammar
 
     spoken = "0 12000 sil\n12000 18000 bin\n18000 24000 blue\n24000 30000 at\n30000 36000 f\n36000 42000 sp\n"
@@ -155,8 +156,8 @@ def _models(place: Path) -> Kind:
     from gunileo.inference.reader import load_model
     from gunileo.training.checkpoint import state_of
     from gunileo.training.export import export_onnx
-    from gunileo.training.weights import load_weights, save_model
     from gunileo.training.model import LabialCNN, ModelConfig
+    from gunileo.training.weights import load_weights, save_model
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gunileo.corpus.cache import FORMAT, Cache, CacheError
-from gunileo.corpus.labels import read_align, read_phones, read_text
+from gunileo.corpus.labels import read_align, read_phones
 from gunileo.corpus.prepare import prepare
+from gunileo.corpus.transcripts import read_text
 from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.inference import confidence, timing

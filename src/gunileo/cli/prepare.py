@@ -17,7 +17,9 @@ class _Engine(StrEnum):
     ray = "ray"
 
 
-_Source = Annotated[Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, or clips with .txt beside.")]
+_Source = Annotated[
+    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
+]
 
 
 def prepare(
@@ -34,7 +36,8 @@ def prepare(
     \b
       gunileo prepare clips -o caches/mine
 
-    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner.
+    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner, and all that
+    was passed over. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
     """
     from gunileo.corpus.finders import find_corpus
     from gunileo.corpus.prepare import prepare as run
@@ -61,4 +64,8 @@ def prepare(
     width = max((len(name) for name, _ in skipped), default=0)
     for name, reason in skipped:
         complain(f"{name:{width}}  {reason}")
-    raise typer.Exit(1 if skipped else 0)
+    usable = report.done + report.kept
+    if 2 * usable < corpus.videos:
+        some = f"only {usable}" if usable else "none"
+        complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
+    raise typer.Exit(1 if skipped or 2 * usable < corpus.videos else 0)

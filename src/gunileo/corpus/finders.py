@@ -6,20 +6,25 @@ can't understand it reports in ``Corpus.rejected`` and leaves out.
 
 from __future__ import annotations
 
-import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from gunileo.corpus import miracl
 from gunileo.corpus.grid import code_to_text
-from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones, read_text
+from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones
+from gunileo.corpus.transcripts import LABELS, read_label
+from gunileo.corpus.walk import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+from gunileo.corpus.walk import Found, plain, stem, suffix, walk
+from gunileo.corpus.walk import find_files as find_files
 
-VIDEO_SUFFIXES = frozenset({".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv"})
+_LABEL_SUFFIXES = frozenset({".align", ".json", *LABELS})
 _SPEAKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
+_TCD = re.compile(r"\d\d[mft]|lipspkr\d+", re.IGNORECASE)  # TCD-TIMIT's volunteers and lipspeakers
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
 
 
@@ -36,7 +41,11 @@ class Utterance:
 
 @dataclass
 class Corpus:
-    """What a finder found; ``rejected`` names each file that can't be understood, with the reason."""
+    """What a finder found; ``rejected`` names each video that can't be understood, with the reason.
+
+    ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to what is there already,
+    folders that can't be opened, labels beside a better one.
+    """
 
     utterances: list[Utterance] = field(default_factory=list)
     videos: int = 0
@@ -44,6 +53,8 @@ class Corpus:
     without_label: list[Path] = field(default_factory=list)
     without_video: list[Path] = field(default_factory=list)
     rejected: list[tuple[Path, str]] = field(default_factory=list)
+    passed_over: list[tuple[Path, str]] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)  # files of other kinds, by suffix
 
     @property
     def pairs(self) -> int:
@@ -57,19 +68,26 @@ class Corpus:
         lines += _listing("videos without label", [str(path) for path in self.without_label], names)
         lines += _listing("labels without video", [str(path) for path in self.without_video], names)
         lines += _listing("rejected", [f"{path}: {reason}" for path, reason in self.rejected], names)
+        lines += _listing("passed over", [f"{path}: {reason}" for path, reason in self.passed_over], names)
+        if self.others:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common())
+            lines.append(f"{self.others.total()} files of other kinds passed over: {kinds}")
         return "\n".join(lines)
 
 
 def find_corpus(root: Path | str) -> Corpus:
-    """The corpus in a folder: Lombard GRID or GRID where names or folders say so, else a plain folder.
+    """The corpus in a folder: MIRACL-VC1, Lombard GRID or GRID where names or folders say so, else a plain folder.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
     root = Path(root)
-    videos = _videos(root)
-    if any(_LOMBARD.fullmatch(video.stem) for video in videos):
+    if miracl.is_there(root):
+        return find_miracl(root)
+    found = _walked(root)
+    videos = _videos(found)
+    if any(_LOMBARD.fullmatch(stem(video)) for video in videos):
         return find_lombard(root)
-    if any(_speaker(root, video) and _is_code(video.stem) for video in videos) or find_files(root, {".align"}):
+    if any(_speaker(root, video) and _is_code(stem(video)) for video in videos) or _labels(found, {".align"}):
         return find_grid(root)
     return find_folder(root)
 
@@ -86,7 +104,7 @@ def find_grid(root: Path | str) -> Corpus:
     root = Path(root)
 
     def understand(video: Path, label: Path | None) -> Utterance:
-        speaker, code = _speaker(root, video), video.stem.lower()
+        speaker, code = _speaker(root, video), stem(video).lower()
         if not speaker:
             raise CorpusError("is in no speaker's folder; move it into one named s1, s2, ...")
         text = _text_of(code)
@@ -97,8 +115,9 @@ def find_grid(root: Path | str) -> Corpus:
         return Utterance(f"{speaker}/{code}", speaker, video, text, words)
 
     # No two speakers of GRID share a sentence, so a name is enough for a label in the wrong folder.
-    partners = _Partners(lambda path: f"{_speaker(root, path)}/{path.stem.lower()}", lambda path: path.stem.lower())
-    return _pair(_videos(root), find_files(root, {".align"}), partners, understand)
+    partners = _Partners(lambda path: f"{_speaker(root, path)}/{stem(path).lower()}", lambda path: stem(path).lower())
+    found = _walked(root)
+    return _pair(found, _labels(found, {".align"}), partners, understand)
 
 
 def find_lombard(root: Path | str) -> Corpus:
@@ -113,36 +132,68 @@ def find_lombard(root: Path | str) -> Corpus:
     root = Path(root)
 
     def understand(video: Path, label: Path | None) -> Utterance:
-        name = label.stem if label and _WRONG.search(label.stem) else video.stem
+        name = stem(label if label and _WRONG.search(label.stem) else video)
         match = _LOMBARD.fullmatch(name)
         if match is None:
             raise CorpusError(f"the name {name!r} isn't like s10_l_bbat9p; rename the clip")
         text = _text_of(_WRONG.split(match[2])[-1])
         words = _spread(text, label) if label else ()
-        return Utterance(f"{video.absolute().parent.name}/{video.stem}", match[1].lower(), video, text, words)
+        return Utterance(f"{video.absolute().parent.name}/{stem(video)}", match[1].lower(), video, text, words)
 
-    labels = [path for path in find_files(root, {".json"}) if _LOMBARD.fullmatch(path.stem)]
-    partners = _Partners(lambda path: path.stem.lower(), lambda path: _WRONG.split(path.stem)[0].lower())
-    return _pair(_videos(root), labels, partners, understand)
+    found = _walked(root)
+    labels = [path for path in _labels(found, {".json"}) if _LOMBARD.fullmatch(stem(path))]
+    partners = _Partners(lambda path: stem(path).lower(), lambda path: _WRONG.split(stem(path))[0].lower())
+    return _pair(found, labels, partners, understand)
 
 
 def find_folder(root: Path | str) -> Corpus:
-    """A plain folder: each clip with a ``.txt`` of the same stem beside it, in folders of any depth.
+    """A plain folder: each clip with a label of the same name beside it, in folders of any depth.
 
-    The text is read as UTF-8 and lower-cased, and punctuation, which shows on no lips, is left
-    out. The speaker is the first folder of a clip's path, or "" where clips lie in ``root`` itself.
+    A label is a ``.TextGrid``, ``.txt``, ``.lab``, ``.vtt`` or ``.srt`` (``read_label``); of several beside one clip
+    the first of these is taken. Names may differ in case, in how letters are composed and in spaces around them. The
+    speaker is the first folder of a clip's path, or "" where clips lie in ``root`` itself; of TCD-TIMIT the folder of
+    the volunteer or lipspeaker, whose labels may lie in another folder than the clips.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
     root = Path(root)
 
     def understand(video: Path, label: Path | None) -> Utterance | None:
-        place = video.relative_to(root).with_suffix("")
-        speaker = place.parts[0] if len(place.parts) > 1 else ""
-        return Utterance(place.as_posix(), speaker, video, read_text(label)) if label else None
+        if label is None:
+            return None
+        parts = [plain(part) for part in video.relative_to(root).parts[:-1]]
+        speaker = _volunteer(video) or (parts[0] if parts else "")
+        return Utterance("/".join([*parts, stem(video)]), speaker, video, *read_label(label))
 
-    partners = _Partners(lambda path: str(path.with_suffix("")), lambda path: str(path.with_suffix("")))
-    return _pair(_videos(root), find_files(root, {".txt"}), partners, understand)
+    def loose(path: Path) -> str:
+        place = _volunteer(path) or plain(str(path.parent))
+        return f"{place}/{stem(path)}".casefold()
+
+    found = _walked(root)
+    order = list(LABELS)
+    best: dict[str, Path] = {}
+    for label in sorted(_labels(found, LABELS), key=lambda path: order.index(suffix(path.name))):
+        first = best.setdefault(str(label.parent / stem(label)), label)
+        if first != label:
+            found.passed_over.append((label, f"is beside {first.name}, which is taken"))
+    partners = _Partners(lambda path: str(path.parent / stem(path)), loose)
+    return _pair(found, sorted(best.values()), partners, understand)
+
+
+def find_miracl(root: Path | str) -> Corpus:
+    """MIRACL-VC1: ``F01/words/01/03/color_001.jpg``, ..., a folder of pictures for each time that a word or a phrase is
+    said; the numbers of the folders tell speaker, text and repetition. There are no word times.
+
+    Raises ``CorpusError`` if ``root`` is no folder or holds no such pictures.
+    """
+    takes = miracl.takes(Path(root))
+    utterances = [Utterance(one.id, one.speaker, one.folder, one.text) for one in takes]
+    return Corpus(utterances, videos=len(takes), labels=len(takes))
+
+
+def _volunteer(path: Path) -> str:
+    """The folder of TCD-TIMIT's speaker above a file, or ""."""
+    return next((part.upper() for part in reversed(path.absolute().parts[:-1]) if _TCD.fullmatch(part)), "")
 
 
 class _Partners(NamedTuple):
@@ -153,13 +204,14 @@ class _Partners(NamedTuple):
 
 
 def _pair(
-    videos: list[Path],
+    found: Found,
     labels: list[Path],
     partners: _Partners,
     understand: Callable[[Path, Path | None], Utterance | None],
 ) -> Corpus:
     """Pairs videos with labels and understands each; a clip that is there twice is taken once."""
-    corpus = Corpus(videos=len(videos), labels=len(labels))
+    videos = _videos(found)
+    corpus = Corpus(videos=len(videos), labels=len(labels), passed_over=found.passed_over, others=found.others)
     exact = {partners.exact(path): path for path in reversed(labels)}
     names = {partners.exact(video) for video in videos}
     loose = defaultdict[str, list[Path]](list)
@@ -190,24 +242,21 @@ def _pair(
     return corpus
 
 
-def find_files(root: Path, suffixes: Iterable[str]) -> list[Path]:
-    """Files under ``root`` of some kinds in a fixed order, hidden ones and macOS leftovers left out."""
-    if not root.is_dir():
-        raise CorpusError(f"{root} is no folder; name the folder that holds the corpus")
-    wanted = frozenset(suffixes)
-    found = []
-    for folder, inner, names in os.walk(root):
-        inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
-        chosen = (name for name in sorted(names) if os.path.splitext(name)[1].lower() in wanted)
-        found += [Path(folder, name) for name in chosen if not name.startswith(".")]
+def _walked(root: Path) -> Found:
+    """All videos and labels of a corpus. Raises ``CorpusError`` if there is no video."""
+    found = walk(root, VIDEO_SUFFIXES | _LABEL_SUFFIXES)
+    if not _videos(found):
+        raise CorpusError(f"{root} holds no video; put clips there ({', '.join(sorted(VIDEO_SUFFIXES))})")
     return found
 
 
-def _videos(root: Path) -> list[Path]:
-    videos = find_files(root, VIDEO_SUFFIXES)
-    if not videos:
-        raise CorpusError(f"{root} holds no video; put clips there ({', '.join(sorted(VIDEO_SUFFIXES))})")
-    return videos
+def _videos(found: Found) -> list[Path]:
+    return [path for path in found.files if suffix(path.name) in VIDEO_SUFFIXES]
+
+
+def _labels(found: Found, suffixes: Iterable[str]) -> list[Path]:
+    wanted = frozenset(suffixes)
+    return [path for path in found.files if suffix(path.name) in wanted]
 
 
 def _speaker(root: Path, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Label files: what is said in a clip and when, from GRID's .align, Lombard GRID's phones, plain text."""
+"""Label files of GRID: what is said in a clip and when, from .align files and Lombard GRID's phones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gunileo.corpus.grid import encode
 from gunileo.errors import GunileoError
 
 ALIGN_UNITS = 25_000  # an .align file counts in samples of GRID's 25 kHz sound
@@ -87,30 +86,17 @@ def read_phones(path: Path | str) -> tuple[tuple[float, float], ...]:
     return tuple(spans)
 
 
-def read_text(path: Path | str) -> str:
-    """The words of a UTF-8 text file on one line, in lower case and without punctuation.
-
-    Raises ``CorpusError`` if it is empty or has a character that is neither a-z, 1-9 nor a space.
-    """
-    text = spoken(" ".join(read_lines(path)))
-    if not text:
-        raise CorpusError(f"{path} is empty; write what the clip says")
-    try:
-        encode(text)
-    except ValueError as error:
-        raise CorpusError(f"{path}: {error}") from None
-    return text
-
-
 def spoken(text: str) -> str:
     """The words of a text in lower case, one space between them, without what shows on no lips: punctuation."""
     return " ".join(text.lower().translate(_UNSPOKEN).split())
 
 
-def read_lines(path: Path | str) -> list[str]:
-    """The lines of a UTF-8 text file; ``CorpusError`` if it can't be read."""
+def read_lines(path: Path | str, praat: bool = False) -> list[str]:
+    """The lines of a UTF-8 text file, of ``praat`` UTF-16 with its mark, too; ``CorpusError`` if it can't be read."""
     try:
-        return Path(path).read_text("utf-8-sig").splitlines()
+        content = Path(path).read_bytes()
+        wide = praat and content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return content.decode("utf-16" if wide else "utf-8-sig").splitlines()
     except OSError as error:
         raise CorpusError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -30,6 +30,7 @@ from gunileo.corpus.cache import (
     writing,
 )
 from gunileo.corpus.finders import Utterance
+from gunileo.corpus.miracl import read_pictures
 from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
@@ -233,7 +234,7 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     """Writes one mouth, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
-        clip = read_mouth(utterance.video)
+        clip = read_pictures(utterance.video) if utterance.video.is_dir() else read_mouth(utterance.video)
     except GunileoError as error:
         return str(error)
     except OSError as error:

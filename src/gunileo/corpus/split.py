@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from gunileo.corpus.labels import CorpusError, read_lines
+from gunileo.corpus.walk import plain
 
 _HELD_FROM = 5  # clips of a speaker, of whom some are held back to validate on
 
@@ -18,7 +19,7 @@ def read_split(path: Path | str) -> list[str]:
 
     Raises ``CorpusError`` if the file can't be read or lists nothing.
     """
-    names = [line.partition("#")[0].strip() for line in read_lines(path)]
+    names = [plain(line.partition("#")[0]) for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
         raise CorpusError(f"{path} lists no utterance; write one id or speaker a line, such as s1/bbaf2n or s1")
@@ -41,8 +42,8 @@ def split(utterances: Sequence[_Clip], names: Iterable[str]) -> list[_Clip]:
     A published list covers all speakers, so names that aren't here are passed over;
     ``CorpusError`` if none is.
     """
-    wanted = set(names)
-    chosen = [utterance for utterance in utterances if wanted & {utterance.id, utterance.speaker}]
+    wanted = {plain(name) for name in names}
+    chosen = [utterance for utterance in utterances if wanted & {plain(utterance.id), plain(utterance.speaker)}]
     if not chosen:
         here = utterances[0].id if utterances else "nothing"
         raise CorpusError(f"none of the {len(wanted)} listed utterances or speakers is here; ids here look like {here}")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from gunileo.corpus.finders import VIDEO_SUFFIXES
 from gunileo.corpus.grid import SLOTS
-from gunileo.corpus.labels import CorpusError, read_text
+from gunileo.corpus.labels import CorpusError
+from gunileo.corpus.transcripts import read_text
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader
