@@ -13,7 +13,7 @@ from gunileo.corpus.synthetic import speak
 from gunileo.inference.reader import load_model
 from gunileo.vision.face import Face
 from gunileo.vision.faces import find_faces
-from gunileo.vision.mouth import MouthError, mouth_stream
+from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream
 from gunileo.vision.video import VideoError, read_frames, write_video
 
 Pixels = NDArray[np.uint8]
@@ -35,7 +35,7 @@ def both(speakers: tuple[Pixels, Pixels], tmp_path_factory: pytest.TempPathFacto
 
 
 def crops(frames: Iterable[Pixels], face: Face = "largest") -> Pixels:
-    found = [crop for crop in mouth_stream(frames, face) if crop is not None]
+    found = [mouth.crop for mouth in mouth_stream(iter(frames), face) if mouth is not None]
     return np.stack(found)
 
 
@@ -49,6 +49,30 @@ def test_the_face_that_is_asked_for(speakers: tuple[Pixels, Pixels], both: Path,
     assert len(found) == 50
     assert difference(found, crops(speakers[whose])) < 4
     assert difference(found, crops(speakers[1 - whose])) > 8
+
+
+@pytest.mark.parametrize("still", [0, 40])
+def test_a_larger_poster_is_not_read(speakers: tuple[Pixels, Pixels], still: int) -> None:
+    """The larger face is a picture on the wall, in any light; the smaller speaks."""
+    noise = np.random.default_rng(0).normal(0, 2, speakers[0].shape)
+    poster = np.clip(speakers[0][[still] * 50] + noise, 0, 255).astype(np.uint8)
+    both = np.concatenate([poster, speakers[1]], axis=2)
+    found = crops(both)
+    assert len(found) == 50
+    assert difference(found, crops(speakers[1])) < 4
+    np.testing.assert_array_equal(found, np.stack([one.crop for one in clip_mouths(iter(both))]))
+
+
+def test_two_people_who_cross_are_two(speakers: tuple[Pixels, Pixels]) -> None:
+    """One passes before the other, who is hidden for a while and comes out on the other side."""
+    first, second = (face[:, 30:270, 95:265] for face in speakers)
+    scene = np.full((50, 288, 640, 3), 170, np.uint8)
+    for number, step in enumerate(np.linspace(0, 420, 50).round().astype(int)):
+        scene[number, 20:260, 450 - step : 620 - step] = second[number]
+        scene[number, 20:260, 30 + step : 200 + step] = first[number]
+    found = find_faces(scene, "cross.mp4")
+    assert list(found) == ["left", "right"]
+    assert found["left"].x < 200 < 400 < found["right"].x
 
 
 def test_the_outermost_face_is_one_that_stays(speakers: tuple[Pixels, Pixels]) -> None:

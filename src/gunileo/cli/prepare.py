@@ -65,7 +65,7 @@ def prepare(
     for name, reason in skipped:
         complain(f"{name:{width}}  {reason}")
     usable = report.done + report.kept
-    if 2 * usable < corpus.videos:
+    if 2 * usable < corpus.videos - len(skipped):  # those that were skipped have their lines
         some = f"only {usable}" if usable else "none"
         complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
     raise typer.Exit(1 if skipped or 2 * usable < corpus.videos else 0)

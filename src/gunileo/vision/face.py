@@ -35,6 +35,8 @@ _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
 # Frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes.
 _RUN_UP = 4
+# Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
+_STILL = 1 / 3
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -48,7 +50,7 @@ class Box:
     angle: float
 
 
-# Which of several faces: the largest, the leftmost or rightmost in the picture, or the one at a place.
+# Which of several faces: the largest whose mouth moves, the one farthest left or right, or the one at a place.
 Face = Literal["largest", "left", "right"] | Box
 
 
@@ -104,18 +106,26 @@ class FaceTracker:
         _models()  # a damaged installation is told before the first frame
         self._face = face
         self._place = _Place()
+        self._tracks: list[list[Box]] = []
 
-    def start(self, frames: list[Frame]) -> None:
-        """Pick the face that is wanted of those that stay through ``frames``, whatever was followed before; if there
-        is none, the first to come. A face at a place is waited for there, or where it was last.
+    def count(self, frames: Sequence[Frame]) -> int:
+        """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
+        self._tracks = []
+        for frame in frames:
+            follow(self._tracks, self.detect(frame))
+        most = max(map(len, self._tracks), default=0)
+        self._tracks = [track for track in self._tracks if len(track) >= most / 2]
+        return len(self._tracks)
+
+    def start(self, frames: Sequence[Frame]) -> None:
+        """Pick the face that is wanted of those that were counted, whatever was followed before, by how their mouths
+        move in ``frames``; if there is none, the first to come. A face at a place is waited for there, or where it was
+        last.
         """
         if isinstance(self._face, Box):
             self._place = _Place(None, self._place.seen or self._face)
-            return
-        tracks: list[list[Box]] = []
-        for frame in frames:
-            follow(tracks, self.detect(frame))
-        self._place = _Place(None, _pick(tracks, self._face)[0] if tracks else None)
+        else:
+            self._place = _Place(None, self._pick(frames, self._face)[0] if self._tracks else None)
 
     def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
         """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
@@ -180,15 +190,37 @@ class FaceTracker:
             angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
             side = float(points[1].max() * _DETECTOR_SIDE * scale)
             box = Box(float(pixels[0, 0]), float(pixels[0, 1]), side, angle)
-            if not any(_same_place(box, other) for other in boxes):
+            if not any(same_place(box, other) for other in boxes):
                 boxes.append(box)
         return boxes
 
     def _find(self, frame: Frame, seen: Box | None) -> Box | None:
         boxes = self.detect(frame)
         if seen is not None:
-            boxes = [box for box in boxes if _same_place(seen, box)]
+            boxes = [box for box in boxes if same_place(seen, box)]
         return _widened(max(boxes, key=lambda box: box.side)) if boxes else None
+
+    def _pick(self, frames: Sequence[Frame], face: str) -> list[Box]:
+        """The outermost track, or of those whose mouth moves the largest, steadiness counting as much as size."""
+        if face != "largest":
+            outermost = min if face == "left" else max
+            return outermost(self._tracks, key=lambda track: track[0].x)
+        moving = self._tracks
+        if len(moving) > 1:
+            moved = [self._movement(frames[::2], track[0]) for track in self._tracks]
+            moving = [track for track, by in zip(self._tracks, moved, strict=True) if by >= _STILL * max(moved)]
+        return max(moving, key=lambda track: sum(box.side**2 for box in track))
+
+    def _movement(self, frames: Sequence[Frame], face: Box) -> float:
+        """How far the lips of a face move in the face, as a part of its size: standard deviation over frames."""
+        found = [landmarks for landmarks, _ in self._chain(frames, _Place(None, face)) if landmarks is not None]
+        shapes = []
+        for landmarks in found:
+            box = face_box(landmarks)
+            turn = np.array([[cos(box.angle), -sin(box.angle)], [sin(box.angle), cos(box.angle)]])
+            lips = landmarks[list(LIPS), :2]
+            shapes.append((lips - lips.mean(0)) @ turn / box.side)
+        return float(np.std(shapes, axis=0).mean()) if shapes else 0.0
 
     def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
         scale, half = crop.side / _MESH_SIDE, _MESH_SIDE / 2
@@ -215,28 +247,18 @@ def face_box(landmarks: Array) -> Box:
 def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
     """Add each of a frame's faces to the track that was seen last in its place, or begin a new one with it."""
     for box in boxes:
-        near = next((track for track in tracks if _same_place(track[-1], box)), None)
+        near = next((track for track in tracks if same_place(track[-1], box)), None)
         if near is None:
             tracks.append([box])
         else:
             near.append(box)
 
 
-def _pick(tracks: list[list[Box]], face: str) -> list[Box]:
-    """The largest track, steadiness counting as much as size, or the outermost of those seen half as often."""
-    if face == "largest":
-        return max(tracks, key=lambda track: sum(box.side**2 for box in track))
-    most = max(len(track) for track in tracks)
-    steady = [track for track in tracks if len(track) >= most / 2]
-    outermost = min if face == "left" else max
-    return outermost(steady, key=lambda track: track[0].x)
-
-
 def _widened(box: Box) -> Box:
     return Box(box.x, box.y, box.side * _CROP_SCALE, box.angle)
 
 
-def _same_place(a: Box, b: Box) -> bool:
+def same_place(a: Box, b: Box) -> bool:
     """Centres closer than half a face, sizes within a factor of two."""
     near = hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
     return near and 0.5 < a.side / b.side < 2

@@ -21,6 +21,7 @@ MIN_FRAMES = 5  # 0.2 s: shorter than any word
 LONGEST = 10 * 60 * FPS  # frames; crops are held in memory, and picture libraries refuse much higher pictures
 
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
+_PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth
 _ROUND = 3 * FPS  # frames of a file that are followed at once
 
 Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth crop, pixels [4, 2], or None
@@ -137,19 +138,21 @@ def mouth_stream(
 class MouthTracker:
     """The mouths in a stream of frames that are pushed as they come: one a frame, about half a second later.
 
-    Follows the largest face that is steady in half a second, or the one that is asked for. The crop is turned
+    Follows the largest face that is steady in half a second, or the one that is asked for. Of several the largest is
+    that of those whose mouths move in two seconds (in one, if frames are large), for which it waits. The crop is turned
     along the line of the eyes, scaled by their distance and centred on the mouth. It follows the head at once, and the
     mouth's place in the face slowly. Gaps of up to half a second are interpolated. A face that is missing for longer
     is lost: None stands for the frames without it, and the next one that comes is followed. At most a second of frames
-    is held beside those that are pushed.
+    is held beside those that are pushed, or two seconds where there are several faces.
     """
 
     def __init__(self, face: Face = "largest", watch: Watch | None = None) -> None:
         self._faces = FaceTracker(face)
         self._watch = watch
         self._path = _Path(watch)
-        self._waiting: list[Frame] = []  # the first half second, by which the face is picked
+        self._waiting: list[Frame] = []  # those by which the face is picked
         self._picked = False
+        self._choices: int | None = None  # faces to pick from, once they are counted
 
     def push(self, frames: Sequence[Frame]) -> list[Mouth | None]:
         """Take the next frames, RGB; returns the mouths whose places are settled by now."""
@@ -163,14 +166,19 @@ class MouthTracker:
         return out
 
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked = _Path(self._watch, again), False
+        self._path, self._picked, self._choices = _Path(self._watch, again), False, None
 
     def _follow(self, fewest: int) -> list[Mouth | None]:
         """Follow the frames that wait, if there are more than the ``fewest`` by which a face is picked."""
         out: list[Mouth | None] = []
         while len(self._waiting) > (0 if self._picked else fewest):
             if not self._picked:
-                self._faces.start(self._waiting[: _MAX_GAP + 1 : 4])
+                if self._choices is None:
+                    self._choices = self._faces.count(self._waiting[: _MAX_GAP + 1 : 4])
+                patience = _PATIENCE // 2 if self._waiting[0].nbytes > LARGE else _PATIENCE
+                if fewest and self._choices > 1 and len(self._waiting) < patience:
+                    break
+                self._faces.start(self._waiting[:patience])
                 self._picked = True
             frames, self._waiting = self._waiting, []
             for done, landmarks in enumerate(self._faces(frames), 1):
