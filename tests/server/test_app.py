@@ -261,7 +261,7 @@ def test_a_public_address_asks_for_its_token(temporary: Path) -> None:
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/live"):
             pass
         entered = client.get("/?token=secret")
-        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        assert (entered.status_code, entered.headers["location"]) == (303, "./")
         assert client.get("/v1/models").status_code == 200, "the cookie lets in"
         assert client.get("/v1/models", headers={"Origin": "http://evil.example"}).status_code == 403
 

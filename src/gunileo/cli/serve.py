@@ -20,6 +20,10 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     model: Model = DEFAULT,
+    token: Annotated[bool, typer.Option("--token", help="Make a token on any address, as behind a proxy.")] = False,
+    root_path: Annotated[
+        str, typer.Option(metavar="PATH", help="Below which a proxy has the server, such as /lips.")
+    ] = "",
 ) -> None:
     """Serve a page that reads lips, and an HTTP API, until Ctrl-C.
 
@@ -27,7 +31,7 @@ def serve(
       gunileo serve
 
     On an address other than this machine's own it makes a token and prints it; page and API then ask for it.
-    Browsers give a page the camera on localhost or over https alone.
+    Browsers give a page the camera on localhost or over https alone. docs/proxy.md tells how to put it behind a proxy.
     """
     try:
         import fastapi  # noqa: F401
@@ -43,14 +47,16 @@ def serve(
     from gunileo.server.app import create_app
     from gunileo.server.auth import LOOPBACK
 
+    root = f"/{root_path.strip('/')}".rstrip("/")
     load_model(model)  # a wrong name is told now
     bound = _bind(host, port)
-    token = None if host in LOOPBACK else secrets.token_urlsafe(16)
+    key = None if host in LOOPBACK and not token else secrets.token_urlsafe(16)
     everywhere = host in ("0.0.0.0", "::")
     shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
-    link = f"http://{shown}:{bound.getsockname()[1]}/"
-    typer.echo(f"{link}{f'?token={token}' if token else ''}  (Ctrl-C ends it)")
-    config = uvicorn.Config(create_app(model, token=token), log_level="warning", ws_max_size=2**21)
+    link = f"http://{shown}:{bound.getsockname()[1]}{root}/"
+    typer.echo(f"{link}{f'?token={key}' if key else ''}  (Ctrl-C ends it)")
+    app = create_app(model, token=key, root_path=root)
+    config = uvicorn.Config(app, log_level="warning", ws_max_size=2**21)
     uvicorn.Server(config).run(sockets=[bound])
 
 

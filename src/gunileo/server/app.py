@@ -49,8 +49,12 @@ _ABOUT = (
 )
 
 
-def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, token: str | None = None) -> FastAPI:
-    """The server, for any ASGI runner. With a ``token`` it may be put on a public address (``Guard``)."""
+def create_app(
+    model: str = registry.DEFAULT, limits: Limits | None = None, token: str | None = None, root_path: str = ""
+) -> FastAPI:
+    """The server, for any ASGI runner. With a ``token`` it may be put on a public address, or behind a proxy, there
+    below a ``root_path`` such as "/lips" (``Guard``).
+    """
     limits = limits or Limits()
 
     @asynccontextmanager
@@ -93,7 +97,7 @@ def create_app(model: str = registry.DEFAULT, limits: Limits | None = None, toke
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _other)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, root_path=root_path)
     return app
 
 

@@ -1,4 +1,4 @@
-// What the server is asked.
+// What the server is asked. Paths have no slash before them, as the server may be below one: they are the page's.
 
 /** The answer to a request, or an Error with the server's one line. */
 export async function ask(path, options) {
@@ -30,7 +30,7 @@ export async function* reading(file, name, parameters, signal) {
   let response;
   while (!response) {
     try {
-      response = await ask(`/v1/transcribe?${new URLSearchParams(parameters)}`, { ...options, body: form(file, name) });
+      response = await ask(`v1/transcribe?${new URLSearchParams(parameters)}`, { ...options, body: form(file, name) });
     } catch (error) {
       if (!error.again) throw error;
       yield { waiting: error.again };

@@ -36,7 +36,7 @@ addEventListener("hashchange", enter);
 enter();
 try {
   await loadModels();
-  const { version } = await (await ask("/healthz")).json();
+  const { version } = await (await ask("healthz")).json();
   find("version").textContent = version;
 } catch (error) {
   say(find("read-status"), error.message, true);

@@ -3,12 +3,12 @@
 import { ask } from "./api.js";
 import { find, make } from "./dom.js";
 
-const api = await (await ask("/openapi.json")).json();
+const api = await (await ask("openapi.json")).json();
 /** Text with `code` in it. */
 const prose = (text = "") => text.split("`").map((part, at) => (at % 2 ? make("code", { textContent: part }) : part));
 
 find("about").append(...prose(api.info.description));
-find("try").textContent = `curl -F file=@clip.mp4 ${location.origin}/v1/transcribe`;
+find("try").textContent = `curl -F file=@clip.mp4 ${new URL("v1/transcribe", location.href)}`;
 for (const [path, methods] of Object.entries(api.paths))
   for (const [method, route] of Object.entries(methods)) {
     const list = (entries) => make("dl", {}, ...entries.flatMap(([name, parts]) => [make("dt", {}, make("code", { textContent: name })), make("dd", {}, ...parts)]));

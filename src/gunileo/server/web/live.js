@@ -35,7 +35,7 @@ async function start() {
   } catch (error) {
     return say(status, error.message, true);
   }
-  const address = new URL(`/v1/live?${new URLSearchParams({ model: find("live-model").value })}`, location.href);
+  const address = new URL(`v1/live?${new URLSearchParams({ model: find("live-model").value })}`, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   const opened = (socket = new WebSocket(address));
   opened.onmessage = (event) => socket === opened && receive(JSON.parse(event.data), opened);

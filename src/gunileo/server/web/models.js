@@ -10,7 +10,7 @@ export const modelNamed = (name) => known.find((model) => model.name === name);
 
 /** Ask for the models; fill the cards and every choice of a model. */
 export async function loadModels() {
-  const told = await (await ask("/v1/models")).json();
+  const told = await (await ask("v1/models")).json();
   known = told.models;
   const names = known.map((model) => model.name);
   if (!names.includes(told.default)) names.unshift(told.default);

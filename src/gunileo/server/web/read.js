@@ -107,7 +107,7 @@ function play(file, name, signal) {
 }
 
 async function convert(file, name, signal) {
-  const response = await ask("/v1/preview", { method: "POST", body: form(file, name), signal });
+  const response = await ask("v1/preview", { method: "POST", body: form(file, name), signal });
   shown.onerror = null;
   load(await response.blob());
   shown.hidden = false;

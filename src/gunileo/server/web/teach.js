@@ -38,13 +38,13 @@ export function leaveTeach() {
 }
 
 const get = async (path, options) => (await ask(path, options)).json();
-const of = (name, rest = "") => `/v1/taught/${encodeURIComponent(name)}${rest}`;
+const of = (name, rest = "") => `v1/taught/${encodeURIComponent(name)}${rest}`;
 
 // What was taught
 
 async function refresh() {
   clearTimeout(watching);
-  const { taught, can_train: canTrain, folder } = await get("/v1/taught");
+  const { taught, can_train: canTrain, folder } = await get("v1/taught");
   find("teach-folder").textContent = folder;
   const opened = document.activeElement?.dataset?.action;
   find("taught").replaceChildren(...taught.map((one) => card(one, canTrain)));
@@ -129,7 +129,7 @@ async function remove(name) {
 // A new one
 
 async function practise() {
-  const { sentences } = await get(`/v1/practice?count=${PRACTICE}`);
+  const { sentences } = await get(`v1/practice?count=${PRACTICE}`);
   find("teach-text").value = sentences.join("\n");
   if (!find("teach-name").value) find("teach-name").value = "my face";
 }
@@ -143,7 +143,7 @@ async function plan(event) {
     const text = find("teach-text").value;
     const { model, recordings } = await get(of(name)); // an error if no model can be called so
     if (model && !recordings.length) throw new Error(`${name} was taught from a folder of its own; choose another name.`);
-    const { sentences } = await get("/v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
+    const { sentences } = await get("v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
     remember(name, sentences);
     say(status, "");
     await enterStudio(name, sentences);

@@ -1,0 +1,237 @@
+"""The server below a path, behind proxies of every habit, and behind a real nginx where there is one."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import clips
+import httpx
+import pytest
+
+pytest.importorskip("fastapi", reason='needs the extra "serve"')
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gunileo.server.app import create_app
+from gunileo.server.auth import WEB
+
+DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
+TOKEN = {"Authorization": "Bearer secret"}
+PUBLIC = "https://lips.example.org"
+
+
+def links(page: str) -> list[str]:
+    return re.findall(r'(?:href|src|action)="([^"#]*)', page)
+
+
+def test_every_link_and_request_of_the_page_is_relative() -> None:
+    for file in [*WEB.glob("*.html"), *WEB.glob("*.js")]:
+        text = file.read_text("utf-8")
+        assert not [link for link in links(text) if link.startswith("/")], file
+        assert not re.findall(r"""["'`]/(?:v1|healthz|openapi|web|docs)""", text), file
+
+
+class Runner:
+    """An app as a runner with ``--root-path`` calls it."""
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self.app, self.root = app, root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope = {**scope, "root_path": self.root, "path": self.root + scope["path"]}
+        await self.app(scope, receive, send)
+
+
+def below(app: FastAPI, kind: str) -> ASGIApp:
+    return Runner(app, "/lips") if kind.startswith("runner") else app
+
+
+@pytest.mark.parametrize("kind", ["cut off", "left on", "runner, cut off", "runner, left on"])
+def test_a_path_of_its_own(kind: str) -> None:
+    """What the proxy asks for is below /lips, or not, and the runner or the app knows."""
+    root = "" if kind.startswith("runner") else "/lips"
+    at = "/lips" if kind.endswith("left on") else ""
+    app = below(create_app(token="secret", root_path=root), kind)
+    with TestClient(app, base_url="https://lips.example.org", follow_redirects=False, root_path="") as client:
+        entered = client.get(f"{at}/?token=secret")
+        assert (entered.status_code, entered.headers["location"]) == (303, "./")
+        assert "Path=/lips;" in entered.headers["set-cookie"]
+        assert "Secure" in entered.headers["set-cookie"]
+        assert client.get(f"{at}/healthz").status_code == 200
+        assert client.get(f"{at}/web/style.css").status_code == 200
+        page = client.get(f"{at}/", headers=TOKEN)
+        assert page.status_code == 200
+        for link in links(page.text):
+            assert client.get(urljoin(f"{at}/", link), headers=TOKEN).status_code == 200, link
+        assert client.get(f"{at}/v1/models", headers=TOKEN).status_code == 200
+        assert client.get(f"{at}/openapi.json", headers=TOKEN).json()["servers"] == [{"url": "/lips"}]
+        if kind == "left on":
+            without = client.get("/lips", headers=TOKEN)
+            assert (without.status_code, without.headers["location"]) == (307, "/lips/")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(token="secret"), base_url="http://127.0.0.1:8000") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "lips.example.org", "Origin": PUBLIC}, 200),
+        ({"Host": "lips.example.org:443", "Origin": PUBLIC}, 200),
+        ({"Host": "lips.example.org:80", "Origin": "http://lips.example.org"}, 200),
+        ({"Host": "lips.example.org:8443", "Origin": f"{PUBLIC}:8443"}, 200),
+        ({"Host": "lips.example.org", "Origin": f"{PUBLIC}:8443"}, 403),  # another server of the same machine
+        ({"Host": "lips.example.org", "Origin": f"{PUBLIC}:8443", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Host": "lips.example.org", "Origin": f"{PUBLIC}:8443", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Host": "lips.example.org", "Origin": f"{PUBLIC}:8443", "X-Forwarded-Port": "8443"}, 200),
+        ({"Origin": PUBLIC}, 403),
+        ({"Origin": PUBLIC, "X-Forwarded-Host": "lips.example.org"}, 200),
+        ({"Origin": PUBLIC, "X-Forwarded-Host": "lips.example.org, inner.example.org"}, 200),
+        ({"Origin": PUBLIC, "X-Forwarded-Host": "other.example.org"}, 403),
+        ({"Origin": PUBLIC, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": PUBLIC, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": f"ftp://{PUBLIC}"}, 403),
+        ({"Origin": "https://lips.example.org:x"}, 403),
+    ],
+)
+def test_a_page_is_known_by_whatever_the_proxy_leaves_of_its_host(
+    client: TestClient, headers: dict[str, str], status: int
+) -> None:
+    answer = client.get("/v1/models", headers={**TOKEN, **headers})
+    assert answer.status_code == status
+    if status == 403:
+        error = answer.json()["error"]
+        assert headers["Origin"][:80] in error
+        assert headers.get("Host", "127.0.0.1:8000") in error
+        assert "\n" not in error
+
+
+def test_without_a_token_a_proxy_opens_nothing() -> None:
+    with TestClient(create_app(), base_url="http://127.0.0.1:8000") as client:
+        for headers in (
+            {"X-Forwarded-Host": "lips.example.org"},
+            {"X-Forwarded-Host": "lips.example.org", "Origin": PUBLIC, "Sec-Fetch-Site": "same-origin"},
+        ):
+            refused = client.get("/v1/models", headers=headers)
+            assert refused.status_code == 403
+            assert "'lips.example.org'" in refused.json()["error"]
+            assert "--token" in refused.json()["error"]
+        assert client.get("/v1/models", headers={"Origin": PUBLIC, "Sec-Fetch-Site": "same-origin"}).status_code == 403
+
+
+def test_bodies_that_are_refused_are_told_why(client: TestClient) -> None:
+    large = client.put("/v1/models", headers=TOKEN, content=b"x" * 300_000)
+    assert (large.status_code, large.json()["error"]) == (413, "the body has over 256 kB; send less")
+    endless = client.put("/v1/models", headers=TOKEN, content=iter([b"x"]))
+    assert (endless.status_code, "doesn't say how long" in endless.json()["error"]) == (413, True)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Starts nginx with a location's lines before a server; gives its address and the token."""
+    program = shutil.which("nginx")
+    if program is None:
+        pytest.skip("nginx isn't installed; on Debian: apt-get install nginx-light")
+    folder, inner, outer = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
+    command = [sys.executable, "-m", "gunileo", "serve", "--token", "--root-path", "/lips", "--port", str(inner)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    token = server.stdout.readline().split("token=")[1].split()[0]
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(location: str) -> tuple[str, str]:
+        for one in started:
+            one.terminate()
+            one.wait()
+        page = DOCS.read_text("utf-8")
+        (mapped,) = re.findall(r"```nginx\n(map .*?)```", page, re.DOTALL)
+        config = (
+            f"daemon off; pid {folder}/pid; events {{}} http {{ access_log off; {mapped}\n"
+            + "".join(
+                f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            )
+            + f"server {{ listen 127.0.0.1:{outer}; {location.replace('8000', str(inner))} }} }}"
+        )
+        (folder / "nginx.conf").write_text(config)
+        command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
+        started.append(subprocess.Popen(command))
+        for _ in range(100):
+            try:
+                httpx.get(f"http://127.0.0.1:{outer}/lips/healthz")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        return f"http://127.0.0.1:{outer}", token
+
+    yield start
+    for one in (*started, server):
+        one.terminate()
+        one.wait()
+
+
+def test_behind_nginx_as_the_docs_have_it(nginx: Any, tmp_path: Path) -> None:
+    """The page, all that it asks for, a clip that is sent by it, and a camera."""
+    from websockets.sync.client import connect
+
+    (location,) = re.findall(r"```nginx\n(location.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    address, token = nginx(location)
+    with httpx.Client(base_url=address, follow_redirects=True, timeout=120) as client:
+        assert client.get("/lips/", headers={"Accept": "text/html"}).status_code == 401
+        page = client.get("/lips", params={"token": token})
+        assert (page.status_code, str(page.url)) == (200, f"{address}/lips/")
+        for link in links(page.text):
+            assert client.get(urljoin("/lips/", link)).status_code == 200, link
+        clip = clips.good(tmp_path / "clip.mp4", frames=75)
+        with clip.open("rb") as file:
+            read = client.post("/lips/v1/transcribe", files={"file": file}, headers={"Origin": address})
+        assert (read.status_code, read.json()["file"]) == (200, "clip.mp4")
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    live = f"{address.replace('http', 'ws')}/lips/v1/live"
+    with connect(live, origin=address, additional_headers={"Cookie": cookie}) as camera:  # type: ignore[arg-type]
+        assert "ready" in camera.recv(60)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("proxy_pass http://127.0.0.1:8000;", 403),  # nginx's own Host is the server's address
+        ("proxy_pass http://127.0.0.1:8000/;", 403),
+        ("proxy_pass http://127.0.0.1:8000/; proxy_set_header Host $http_host;", 200),
+        ("proxy_pass http://127.0.0.1:8000; proxy_set_header Host $host;", 403),
+        ("proxy_pass http://127.0.0.1:8000; proxy_set_header X-Forwarded-Host $http_host;", 200),
+        (
+            "proxy_pass http://127.0.0.1:8000; proxy_set_header Host $host; "
+            "proxy_set_header X-Forwarded-Port $server_port;",
+            200,
+        ),
+    ],
+)
+def test_behind_nginx_of_other_habits(nginx: Any, lines: str, status: int) -> None:
+    address, token = nginx(f"location /lips/ {{ {lines} }}")
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{address}/lips/web/app.js", headers=headers).status_code == 200
+    answer = httpx.get(f"{address}/lips/v1/models", headers={**headers, "Origin": address})
+    assert answer.status_code == status
+    if status == 403:
+        assert address in answer.json()["error"]
+        assert "docs/proxy.md" in answer.json()["error"]
+    same = {**headers, "Origin": address, "Sec-Fetch-Site": "same-origin"}
+    assert httpx.get(f"{address}/lips/v1/models", headers=same).status_code == 200
