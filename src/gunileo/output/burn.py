@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from gunileo.output.transcript import Transcript, Word
 from gunileo.util.files import FileError, whole
 from gunileo.util.progress import Bar
+from gunileo.vision.clock import Clock
 from gunileo.vision.face import Array
-from gunileo.vision.video import FPS, MAX_SIDE, Frame, ticks, time_stamp, upright
+from gunileo.vision.video import FPS, MAX_SIDE, Frame, upright
 
 _READ, _NOW, _GUESS = (255, 255, 255), (255, 214, 10), (255, 140, 60)  # colours: said, being said, not sure
 _STAYS = 1.0  # seconds that a sentence is shown after its end, if no other comes
@@ -60,10 +61,9 @@ def _copy(
     clock, sound = video.time_base, _Sound(sounds, film)
     assert clock is not None  # a stream that is open has one
     stream: av.VideoStream | None = None
-    start, following, last = 0, 0, -1
+    told, start, last = Clock(pictures, video), 0, -1
     for frame in pictures.decode(video):
-        frame.pts = time_stamp(frame, pictures.format.name, following)
-        following = frame.pts + ticks(frame, video)
+        frame.pts = told(frame)
         pixels = upright(frame.reformat(format="rgb24", threads=1), frame.rotation)
         if stream is None:
             start, painter = frame.pts, _Painter(pixels, spoken)

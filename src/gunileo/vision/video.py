@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
+from gunileo.vision.clock import Clock
 
 FPS = 25  # of GRID, and so of everything behind this file
 MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K frame would only cost time
@@ -112,10 +113,10 @@ def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
 def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Frame]:
     stream = container.streams.video[0]
     graph: av.filter.Graph | None = None
-    rotation, start, end, following = 0, 0.0, 0.0, 0
+    rotation, start, end = 0, 0.0, 0.0
+    clock = Clock(container, stream)
     for frame in container.decode(stream):
-        frame.pts = time_stamp(frame, container.format.name, following)
-        following = frame.pts + ticks(frame, stream)
+        frame.pts = clock(frame)
         if graph is None:
             rotation, start = frame.rotation, frame.time or 0.0
             graph = _resampler(stream, frame)
@@ -138,22 +139,6 @@ def _decode(container: av.container.InputContainer, path: Path) -> Iterator[Fram
     if 0 < end < promised - _SLACK:
         there = f"{end - start:.1f} of {promised - start:.1f} seconds are there"
         raise VideoError(f"{path}: truncated, {there}; copy or download it again")
-
-
-def time_stamp(frame: av.VideoFrame, container: str, following: int) -> int:
-    """When a frame is shown, in its time base; ``following`` is when the frame before it ends.
-
-    AVI stores no time at all: the order of decoding is a clock that goes on by one a frame, and what FFmpeg makes
-    of it for H.264's reordered frames is out of order. MPEG's program stream may leave times out.
-    """
-    stamp = frame.dts if container == "avi" else frame.pts
-    return following if stamp is None else stamp
-
-
-def ticks(frame: av.VideoFrame, stream: av.VideoStream) -> int:
-    """How long a frame is shown, in its time base."""
-    rate = stream.average_rate or FPS
-    return frame.duration or (round(1 / (rate * frame.time_base)) if frame.time_base else 1)
 
 
 def length(path: Path | str) -> int:
