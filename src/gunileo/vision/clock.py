@@ -38,8 +38,8 @@ class Clock:
         self._rising = 0  # frames in a row with a later time stamp than the one before
         self._wrong_since: int | None = None  # when all time stamps began to disagree with the clock
 
-    def __call__(self, frame: av.VideoFrame) -> int:
-        """When the next frame of the decoder is shown."""
+    def __call__(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """When the next frame of the decoder is shown, and how long."""
         base = frame.time_base or _USUAL
         shown = frame.duration or max(1, round(1 / (self._rate * base)))
         stamp = frame.dts if self._name == "avi" else frame.pts
@@ -54,7 +54,7 @@ class Clock:
             at = self._told(stamp + self._offset, self._end, shown, base)
         self._before = stamp
         self._end = at + shown
-        return at
+        return at, shown
 
     def _told(self, stamp: int, expected: int, shown: int, base: Fraction) -> int:
         if self._name != "mpeg":
