@@ -128,7 +128,8 @@ def _film(container: av.container.InputContainer, path: Path) -> Film:
     if codec is None:
         raise VideoError(f"{path}: its pictures are in a format that is not known here; convert it")
     if codec.width * codec.height <= 0:
-        raise VideoError(f"{path}: its pictures, of the format {codec.name}, can't be decoded here; convert it")
+        kinds = "damaged, larger than 8K, or of a kind that is not known here"
+        raise VideoError(f"{path}: its pictures ({codec.name}) can't be decoded: {kinds}; convert it")
     if codec.width * codec.height > MAX_PIXELS:
         size = f"{codec.width}x{codec.height} pixels"
         raise VideoError(f"{path}: its pictures have {size}, more than 8K; convert it to a smaller size")

@@ -94,7 +94,7 @@ def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Fra
     timeline.duration = float(end) - zero
     yield from _repeated(canvas, waiting, last if count else max(1, last))
     if 0 < end < film.promised - _SLACK:
-        there = f"{end - start:.1f} of {film.promised - float(start):.1f} seconds are there"
+        there = f"{float(end - start):.1f} of {film.promised - float(start):.1f} seconds are there"
         raise VideoError(f"{path}: truncated, {there}; copy or download it again")
 
 
