@@ -30,12 +30,16 @@ class Canvas:
         self.ratio = Fraction(1)  # of the pixels that come out, known after the first frame
         self._longest = longest
         self._size: tuple[int, int] | None = None  # upright
+        self._orientation, self._stored = Orientation(), (0, 0)
         self._graph: av.filter.Graph | None = None
         self._made_for: tuple[object, ...] = ()
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """A frame as it is shown."""
-        orientation = Orientation.of(frame)
+        size = (frame.width, frame.height)
+        if frame.key_frame or size != self._stored:  # to look takes longer than to turn
+            self._orientation, self._stored = Orientation.of(frame), size
+        orientation = self._orientation
         wide, high = self._shown(frame)
         if self._size is None:
             shrink = min(1.0, self._longest / max(wide, high)) if self._longest else 1.0

@@ -29,7 +29,9 @@ class Clock:
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
         self._name = container.format.name
-        self._rate = stream.average_rate or 1 / _USUAL
+        base = stream.time_base or _USUAL
+        self._second = max(1, round(1 / base))  # in time bases; fractions would take longer than all else here
+        self._usual = max(1, round(1 / ((stream.average_rate or 1 / _USUAL) * base)))
         # MPEG-1 and MPEG-2 have a constant rate, and FFmpeg makes up the stamps that their packets leave out.
         self._constant = stream.codec_context.name in ("mpeg1video", "mpeg2video")
         self._offset = 0  # that joined files have shifted times by
@@ -40,8 +42,7 @@ class Clock:
 
     def __call__(self, frame: av.VideoFrame) -> tuple[int, int]:
         """When the next frame of the decoder is shown, and how long."""
-        base = frame.time_base or _USUAL
-        shown = frame.duration or max(1, round(1 / (self._rate * base)))
+        shown = frame.duration or self._usual
         stamp = frame.dts if self._name == "avi" else frame.pts
         if self._end is None:
             at = stamp or 0
@@ -49,14 +50,14 @@ class Clock:
             self._rising = 0
             at = self._end
         else:
-            if stamp + self._offset < self._end - shown - 1 / base:
+            if stamp + self._offset < self._end - shown - self._second:
                 self._offset = self._end - stamp
-            at = self._told(stamp + self._offset, self._end, shown, base)
+            at = self._told(stamp + self._offset, self._end, shown)
         self._before = stamp
         self._end = at + shown
         return at, shown
 
-    def _told(self, stamp: int, expected: int, shown: int, base: Fraction) -> int:
+    def _told(self, stamp: int, expected: int, shown: int) -> int:
         if self._name != "mpeg":
             return stamp
         rises = self._before is not None and stamp > self._before + self._offset
@@ -67,7 +68,7 @@ class Clock:
         elif self._wrong_since is None:
             self._wrong_since = expected
         trusted = self._rising >= _TRUSTED and not self._constant
-        settled = self._wrong_since is not None and expected - self._wrong_since >= _SETTLED / base
+        settled = self._wrong_since is not None and expected - self._wrong_since >= _SETTLED * self._second
         if trusted or settled or abs(error) > _JUMP * shown:
             self._wrong_since = None
             return stamp

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from fractions import Fraction
-from math import floor
 from pathlib import Path
 
 import av
@@ -69,32 +67,38 @@ def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
 def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Frame]:
     canvas = Canvas(film.ratio, MAX_SIDE)
     waiting: av.VideoFrame | None = None  # until the next one tells how long it is shown
-    start = end = Fraction(0)
-    zero = film.start
+    start = end = 0  # in time bases, as all times here: fractions would take longer than the decoder
+    zero, base = film.start, film.time_base
+
+    def slot_of(time: int) -> int:
+        return (2 * FPS * (time - start) * base.numerator + base.denominator) // (2 * base.denominator)
+
     slot = count = 0  # frames of 1/25 s before the one that waits: by its time, and as read
     for frame in film.frames:
         assert frame.pts is not None  # as a film's frames have it
-        at = frame.pts * film.time_base
+        at = frame.pts
         if waiting is None:
             start = at
-            zero = min(zero, float(at))
-            timeline.begin(0, float(at) - zero)
+            zero = min(zero, float(at * base))
+            timeline.begin(0, float(at * base) - zero)
         else:
-            following = floor((at - start) * FPS + Fraction(1, 2))
+            following = slot_of(at)
             yield from _repeated(canvas, waiting, following - slot)
             count += min(max(0, following - slot), MAX_STILL)
             if following - slot > MAX_STILL:
-                timeline.begin(count, float(start) - zero + following / FPS)
+                timeline.begin(count, float(start * base) - zero + following / FPS)
             slot = max(slot, following)
         waiting = frame
-        end = max(end, at + frame.duration * film.time_base)
+        end = max(end, at + frame.duration)
     if waiting is None:
         raise VideoError(f"{path}: no frame can be decoded; copy or convert it again")
-    last = floor((end - start) * FPS + Fraction(1, 2)) - slot
-    timeline.duration = float(end) - zero
+    last = slot_of(end) - slot
+    seconds = float(end * base)
+    timeline.duration = seconds - zero
     yield from _repeated(canvas, waiting, last if count else max(1, last))
-    if 0 < end < film.promised - _SLACK:
-        there = f"{float(end - start):.1f} of {film.promised - float(start):.1f} seconds are there"
+    if 0 < seconds < film.promised - _SLACK:
+        begun = float(start * base)
+        there = f"{seconds - begun:.1f} of {film.promised - begun:.1f} seconds are there"
         raise VideoError(f"{path}: truncated, {there}; copy or download it again")
 
 
