@@ -13,6 +13,7 @@ from PIL import Image
 from gunileo.inference.inputs import InputError, as_frame, frames_of
 from gunileo.inference.reader import Reader, load_model
 from gunileo.vision.mouth import MouthError
+from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import VideoError, read_frames
 
 
@@ -66,6 +67,15 @@ def test_frames_are_brought_to_25_a_second_by_their_rate_or_times() -> None:
     assert shown(frames, times=[7, 7.04, 7.2, 7.24, 7.28, 7.32]) == [0, 1, 1, 1, 1, 2, 3, 4, 5]
 
 
+def test_words_keep_the_times_that_frames_have() -> None:
+    """A frame that stands for over ten seconds is repeated for ten, and what follows keeps its time."""
+    frames = [np.full((2, 2, 3), number, np.uint8) for number in range(3)]
+    timeline = Timeline()
+    given = [int(frame[0, 0, 0]) for frame in frames_of(frames, times=[7, 7.04, 5000], timeline=timeline)]
+    assert given == [0, *[1] * 250, 2]
+    assert (timeline.seconds(0), timeline.seconds(251 / 25)) == (7, pytest.approx(5000))
+
+
 FRAME = np.zeros((4, 5, 3), np.uint8)
 
 
@@ -105,7 +115,7 @@ def test_what_is_no_video_is_told_in_a_line_that_says_what_is(reader: Reader, so
         ({"fps": 25, "times": [0]}, "both"),
         ({"times": [0, 0.04]}, "as many times as frames"),
         ({"times": [0, 0.04, 0.02]}, "times go on"),
-        ({"times": [0, 40, 4000]}, "times go on"),
+        ({"times": [0, 0.04, float("inf")]}, "no time in seconds"),
     ],
 )
 def test_rates_and_times_that_are_wrong_are_told(clock: dict[str, Any], complaint: str) -> None:

@@ -7,15 +7,13 @@ pictures the ones in colour are read; those of depth are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from gunileo.corpus.labels import CorpusError
 from gunileo.corpus.walk import find_files
 from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths
-from gunileo.vision.video import FPS, Frame, read_frames
+from gunileo.vision.video import read_frames
 
 RATE = 15  # pictures a second, of the corpus' Kinect
 _SAID = {
@@ -64,12 +62,6 @@ def read_pictures(folder: Path) -> MouthClip:
     Raises ``MouthError`` as ``read_mouth`` does, ``VideoError`` if a picture is damaged.
     """
     try:
-        return MouthClip.of(list(clip_mouths(_frames(folder))))
+        return MouthClip.of(list(clip_mouths(read_frames(folder / "color_%03d.jpg", rate=RATE))))
     except MouthError as error:
         raise MouthError(f"{folder}: {error}") from None
-
-
-def _frames(folder: Path) -> Iterator[Frame]:
-    paths = sorted(path for path in folder.iterdir() if _PICTURE.fullmatch(path.stem))
-    for number in range(len(paths) * FPS // RATE):
-        yield from islice(read_frames(paths[number * RATE // FPS]), 1)

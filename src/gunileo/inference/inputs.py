@@ -6,21 +6,21 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from gunileo.errors import GunileoError
-from gunileo.vision.video import FPS, Frame, VideoError, read_frames
+from gunileo.vision.timeline import Timeline
+from gunileo.vision.video import FPS, MAX_STILL, Frame, VideoError, read_frames
 
 # A path, the bytes of a video file, a file object, or frames: whatever ``as_frame`` takes, one after the other.
 Source = str | Path | bytes | bytearray | memoryview | IO[bytes] | Iterable[Any]
 
 _TAKEN = "a frame is a picture in RGB, uint8 [height, width, 3], or [..., 4] with alpha, or grey [height, width]"
 _SOURCES = "give a path, the bytes of a video, a file opened with 'rb', or the frames of a clip one after the other"
-_LONGEST_GAP = 600.0  # seconds from one frame to the next; times that are wrong would be filled with copies without end
 
 
 class InputError(GunileoError):
@@ -39,12 +39,17 @@ def name_of(source: Source) -> str:
     return "frames"
 
 
-def frames_of(source: Source, fps: float | None = None, times: Iterable[float] | None = None) -> Iterator[Frame]:
-    """The frames of a source, RGB uint8 [height, width, 3], 25 a second.
+def frames_of(
+    source: Source,
+    fps: float | None = None,
+    times: Iterable[float] | None = None,
+    timeline: Timeline | None = None,
+) -> Iterator[Frame]:
+    """The frames of a source, RGB uint8 [height, width, 3], 25 a second; ``timeline`` is told when they are shown.
 
-    Frames come at ``fps`` a second (25 if None) or at ``times`` in seconds, one for each, in order. What has no path
-    is kept in a temporary file meanwhile. Raises ``InputError`` if the source is of another kind; else as
-    ``read_frames``.
+    Frames come at ``fps`` a second (25 if None) or at ``times`` in seconds, one for each, in order. One that stands for
+    over ten seconds is repeated for ten. What has no path is kept in a temporary file meanwhile. Raises ``InputError``
+    if the source is of another kind; else as ``read_frames``.
     """
     if fps is not None and times is not None:
         raise InputError("both fps and times are given; frames have either a rate or times")
@@ -54,10 +59,11 @@ def frames_of(source: Source, fps: float | None = None, times: Iterable[float] |
     if is_file and (fps is not None or times is not None):
         raise InputError(f"{name_of(source)}: a video has its own times; fps and times are for frames")
     if isinstance(source, str | Path):
-        return read_frames(source)
+        return read_frames(source, timeline)
     if is_file:
-        return _stored(source)
-    return _evenly(_frames(source), (number / (fps or FPS) for number in count()) if times is None else iter(times))
+        return _stored(source, timeline)
+    clock = (number / (fps or FPS) for number in count()) if times is None else iter(times)
+    return _evenly(_frames(source), clock, timeline or Timeline())
 
 
 def as_frame(picture: Any) -> Frame:
@@ -109,27 +115,35 @@ def _called(thing: Any) -> str:
     return "None" if thing is None else f"a {type(thing).__name__}"
 
 
-def _evenly(frames: Iterator[Frame], times: Iterator[float]) -> Iterator[Frame]:
+def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline) -> Iterator[Frame]:
     """Frames that are shown from ``times`` on at 25 a second, each the nearest, as FFmpeg's ``fps`` filter has them."""
     first = last = 0.0
-    shown: Frame | None = None
-    written = 0
+    waiting: Frame | None = None  # until the next one tells how long it is shown
+    slot = given = 0  # frames of 1/25 s before the one that waits: by its time, and as given
     for number, frame in enumerate(frames):
         time = next(times, None)
         if not isinstance(time, int | float | np.number) or not math.isfinite(time):
             raise InputError(f"frame {number + 1} has no time in seconds but {time!r}; give as many times as frames")
-        if number and not 0 <= time - last <= _LONGEST_GAP:
+        if number and time < last:
             raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times go on, in seconds")
-        first, last = (first, float(time)) if number else (float(time), float(time))
-        while shown is not None and written < math.floor((time - first) * FPS + 0.5):
-            yield shown
-            written += 1
-        shown = frame
-    if shown is not None:
-        yield shown
+        if waiting is None:
+            first = float(time)
+            timeline.begin(0, first)
+        else:
+            following = math.floor((time - first) * FPS + 0.5)
+            repeated = min(following - slot, MAX_STILL)
+            yield from repeat(waiting, repeated)
+            given += repeated
+            if repeated < following - slot:
+                timeline.begin(given, first + following / FPS)
+            slot = following
+        waiting, last = frame, float(time)
+    if waiting is not None:
+        timeline.duration = last + 1 / FPS
+        yield waiting
 
 
-def _stored(source: Any) -> Iterator[Frame]:
+def _stored(source: Any, timeline: Timeline | None) -> Iterator[Frame]:
     """The frames of a video that has no path; its faults are told by its name."""
     name = name_of(source)
     with tempfile.TemporaryDirectory(prefix="gunileo-") as folder:
@@ -143,6 +157,6 @@ def _stored(source: Any) -> Iterator[Frame]:
                 except (TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
                     raise InputError(f"{name}: gives no bytes ({error}); {_SOURCES}") from None
         try:
-            yield from read_frames(path)
+            yield from read_frames(path, timeline)
         except VideoError as error:
             raise VideoError(str(error).replace(str(path), name)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import atan2, ceil, cos, dist, exp, floor, log, sin
+from math import atan2, ceil, cos, dist, exp, floor, log, pi, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ _REACH = 1.15  # width of the crop / distance of the eyes' outer corners: about 
 # crop follows the head at once, and the mouth's place in the face slowly: syllables come at 4-5 a second.
 _SMOOTHING = np.array([[0.7], [0.7], [2.0], [4.0], [8.0], [8.0]])
 _WEIGHTS = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / _SMOOTHING) ** 2)  # [6, 25]
+
+# From a frame to the next, more than this is a cut: distances of the eyes, radians, logarithm of the scale. A head that
+# is shaken hard comes to half of these.
+_MOVE, _TURN, _ZOOM = 0.3, 0.2, 0.08
 
 Crops = NDArray[np.uint8]  # [frames, 100, 150]
 
@@ -54,6 +58,15 @@ def pose_of(landmarks: Array) -> Array:
     right_by, down_by = (mouth_x - x) / scale, (mouth_y - y) / scale
     across, along = cos(angle) * right_by + sin(angle) * down_by, cos(angle) * down_by - sin(angle) * right_by
     return np.array([x, y, angle, log(scale), across, along], np.float32)
+
+
+def is_cut(before: Array, after: Array, frames: int) -> bool:
+    """Whether a face is in another shot, by its poses [6] so many frames apart: it is somewhere else, of another size
+    or turned as no head moves."""
+    x, y, angle, scale = (after[:4] - before[:4]).tolist()
+    turn = abs((angle + pi) % (2 * pi) - pi)
+    moved = max(abs(x), abs(y)) * _REACH / (WIDTH * exp(before[3]))  # in distances of the eyes
+    return bool(moved > _MOVE * frames or turn > _TURN * frames or abs(scale) > _ZOOM * frames)
 
 
 def smoothed(poses: Array, at: int) -> Array:
