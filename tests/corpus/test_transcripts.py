@@ -114,6 +114,7 @@ def test_praats_own_encoding(tmp_path: Path) -> None:
         ("a.srt", "bin blue\n", "begins no cue"),
         ("a.srt", "1\n0:1 --> soon\nbin\n", "has no times"),
         ("a.srt", "1\n00:00:00,960 --> 00:00:01,400\nnot sure: bin\n", "is a guess"),
+        ("a.srt", "1\n00:00:00,960 --> 00:00:01,400\nleft: bin\n", "names who speaks"),
         ("a.vtt", "WEBVTT\n", "has no cue"),
         ("a.lab", "0 100 sil\n100 200 b\n200 300 ih\n300 400 n\n", "phones and no words"),
         ("a.lab", "0 100 bin\n100 blue\n", "no word with its start and end"),

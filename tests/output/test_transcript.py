@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,18 @@ import pytest
 import webvtt
 from praatio import textgrid
 
-from gunileo.output.transcript import Transcript, Word, joined
-from gunileo.output.writers import WRITERS, to_json, to_txt, write_transcript
+from gunileo.output.transcript import Transcript, Word, joined, together
+from gunileo.output.writers import (
+    WRITERS,
+    to_fields,
+    to_json,
+    to_srt,
+    to_textgrid,
+    to_tsv,
+    to_txt,
+    to_vtt,
+    write_transcript,
+)
 from gunileo.util.files import FileError
 
 READ = Transcript(
@@ -146,3 +157,27 @@ def test_a_clip_without_words_can_be_written(name: str) -> None:
     nothing = Transcript("x", "", (), 0.0, "m", sure=False)
     assert "bin" in WRITERS[name](READ)
     assert "bin" not in WRITERS[name](nothing)
+
+
+def test_several_speakers_in_one_transcript_in_order_of_time() -> None:
+    """Who says what is in every format; of one speaker there is no word of it."""
+    left = joined("a.mp4", "m", [said("bin blue", 0.0), said("lay red", 4.0, sure=False)], 9.0)
+    right = said("set white", 2.0)
+    both = together({"left": left, "right": right})
+    assert both.text == "bin blue\nset white\nlay red"
+    assert (both.sure, both.duration) == (False, 9.0)
+    assert to_txt(both) == "left: bin blue\nright: set white\nleft: not sure: lay red\n"
+    assert "\nright: set white\n" in to_srt(both)
+    assert "\nleft: not sure: lay red\n" in to_vtt(both)
+    assert [segment["speaker"] for segment in to_fields(both)["segments"]] == ["left", "right", "left"]
+    assert [word["speaker"] for word in to_fields(both)["words"]] == ["left"] * 2 + ["right"] * 2 + ["left"] * 2
+    assert "speaker" not in to_fields(left)["words"][0]
+    assert to_tsv(both).splitlines()[3] == "2.000\t2.400\tset\t0.9000\tright"
+    assert to_tsv(left).splitlines()[0] == "start\tend\tword\tconfidence"
+    tiers = re.findall(r'name = "(.*)"', to_textgrid(both))
+    assert tiers == ["left - sentences", "left - words", "right - sentences", "right - words"]
+
+
+def said(text: str, start: float, sure: bool = True) -> Transcript:
+    words = tuple(Word(word, start + n / 2, start + n / 2 + 0.4, 0.9) for n, word in enumerate(text.split()))
+    return Transcript("a.mp4", text, words, 0.9, "m", sure)

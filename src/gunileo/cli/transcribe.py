@@ -75,7 +75,8 @@ def transcribe(
     "not sure:" before it; the exit code doesn't tell.
 
     With -o or -f also writes DIR/NAME.json, .srt, ...; clips of a folder keep their place below it. With --face all
-    the names are NAME.left.json, NAME.right.json, ... where there are several faces. A file that can't be read is
+    the names are NAME.left.json, NAME.right.json, ... where there are several faces, and NAME.json has what all of
+    them say in order of time. A file that can't be read is
     reported on standard error, the others are done, and the exit code is 1.
 
     Of a long video each sentence is printed as it is read. If it is damaged, or Ctrl-C stops the work, what was read
@@ -131,20 +132,24 @@ class _Work:
             return self._do(replace(job, path=path, name=str(job)), title, bar)
 
     def _do(self, job: Job, title: str, bar: Bar) -> bool:
+        from gunileo.output.transcript import together
+
         film = fitting(self.output / f"{job.stem}.mp4")
         if self.burn and job.path.exists() and film.exists() and film.samefile(job.path):
             raise GunileoError(f"{job}: would be written over; name another folder with -o")
         faces = self._faces(job, title, bar)
-        read = []
+        read: dict[str, Spoken] = {}
         for name, face in faces.items():
             try:
-                read.append(self._read(job, name, face, bar, f"{title} {name}".rstrip()))
+                read[name] = self._read(job, name, face, bar, f"{title} {name}".rstrip())
             except GunileoError as error:
                 if len(faces) == 1:
                     raise
                 complain(error, f"{error} (the face named {name})")
+        if len(faces) > 1 and read:
+            self._write(job, "", together({name: spoken.transcript for name, spoken in read.items()}))
         if self.burn and read:
-            self._burn(job, film, read, bar, f"{title}, drawing")
+            self._burn(job, film, list(read.values()), bar, f"{title}, drawing")
         return len(read) < len(faces)
 
     def _faces(self, job: Job, title: str, bar: Bar) -> Mapping[str, Face]:

@@ -154,6 +154,8 @@ def _subtitles(path: Path | str) -> Label:
             text = _NOISE.sub(" ", re.sub(r"\{[^}]*\}", " ", line))
             if text.strip().lower().startswith("not sure:"):
                 raise CorpusError(f"{path}: {line.strip()[:60]!r} is a guess; write what the clip says")
+            if _FIELD.match(text):
+                raise CorpusError(f"{path}: {line.strip()[:60]!r} names who speaks; keep only what the clip says")
             said.append(text)
     if not cues:
         raise CorpusError(f"{path} has no cue; write what the clip says")

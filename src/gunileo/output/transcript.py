@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Word:
-    """One word: when it was said, in seconds from the start of the video, and how sure the reader is, 0-1."""
+    """One word: when it was said, in seconds from the start of the video, and how sure the reader is, 0-1.
+
+    ``speaker`` names the face that said it, where those of several are in one transcript.
+    """
 
     word: str
     start: float
     end: float
     confidence: float
+    speaker: str = ""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One sentence of a long video: when its first word starts and its last ends, in seconds, and how sure it is."""
+    """One sentence of a long video: when its first word starts and its last ends, in seconds, and how sure it is.
+
+    ``speaker`` is as a word's.
+    """
 
     text: str
     start: float
     end: float
     confidence: float
     sure: bool
+    speaker: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,3 +68,33 @@ def joined(file: str, model: str, read: Sequence[Transcript], duration: float | 
         segments,
         duration,
     )
+
+
+def together(read: Mapping[str, Transcript]) -> Transcript:
+    """One transcript of all that several faces of a video say, by their names: sentences and words in order of time,
+    each with its ``speaker``. ``ValueError`` if there are none."""
+    if not read:
+        raise ValueError("no transcripts to put together")
+    segments, words = list[Segment](), list[Word]()
+    for speaker, one in read.items():
+        segments += [replace(segment, speaker=speaker) for segment in spoken_segments(one)]
+        words += [replace(word, speaker=speaker) for word in one.words]
+    segments.sort(key=lambda segment: segment.start)
+    words.sort(key=lambda word: word.start)
+    first = next(iter(read.values()))
+    return replace(
+        first,
+        text="\n".join(segment.text for segment in segments),
+        words=tuple(words),
+        confidence=min(one.confidence for one in read.values()),
+        sure=all(one.sure for one in read.values()),
+        segments=tuple(segments),
+    )
+
+
+def spoken_segments(transcript: Transcript) -> Sequence[Segment]:
+    """The sentences of a transcript, also of one that is a single sentence."""
+    if transcript.segments or not transcript.words:
+        return transcript.segments
+    start, end = transcript.words[0].start, transcript.words[-1].end
+    return [Segment(transcript.text, start, end, transcript.confidence, transcript.sure)]

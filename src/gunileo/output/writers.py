@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gunileo.output.transcript import Segment, Transcript
+from gunileo.output.transcript import Segment, Transcript, spoken_segments
 from gunileo.util.files import fitting, write_whole
 
 Interval = tuple[float, float, str]  # seconds from, to, and the text
 
 
 def marked(said: Transcript | Segment) -> str:
-    """The text; a guess begins with ``not sure:``, so that none takes it for a reading."""
-    return said.text if said.sure else f"not sure: {said.text}".rstrip()
+    """The text; a guess begins with ``not sure:``, so that none takes it for a reading. Where there are several
+    speakers, the name of the one comes before it."""
+    text = said.text if said.sure else f"not sure: {said.text}".rstrip()
+    speaker = said.speaker if isinstance(said, Segment) else ""
+    return f"{speaker}: {text}" if speaker else text
 
 
 def to_txt(transcript: Transcript) -> str:
@@ -30,7 +33,8 @@ def to_txt(transcript: Transcript) -> str:
 
 def to_json(transcript: Transcript) -> str:
     """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure",
-    "duration"}``, and for a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``.
+    "duration"}``, and for a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``. Where
+    there are several speakers, words and segments have a ``"speaker"``, too.
 
     Times are rounded to milliseconds, confidences to four places.
     """
@@ -43,6 +47,8 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
     fields["confidence"] = round(transcript.confidence, 4)
     for part in (*fields["words"], *fields["segments"]):
         part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
+        if not part["speaker"]:
+            del part["speaker"]
     if not transcript.segments:
         del fields["segments"]
     if transcript.duration is None:
@@ -56,44 +62,53 @@ def to_srt(transcript: Transcript) -> str:
     """SubRip: numbered cues with ``not sure:`` before a guess."""
     cues = (
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{marked(cue)}\n"
-        for number, cue in enumerate(_cues(transcript), 1)
+        for number, cue in enumerate(spoken_segments(transcript), 1)
     )
     return "\n".join(cues)
 
 
 def to_vtt(transcript: Transcript) -> str:
     """WebVTT, as browsers show it; the same cues as ``to_srt``."""
-    cues = (f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(cue)}\n" for cue in _cues(transcript))
+    cues = (
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(cue)}\n"
+        for cue in spoken_segments(transcript)
+    )
     return "WEBVTT\n" + "".join(cues)
 
 
 def to_tsv(transcript: Transcript) -> str:
-    """A table with a line a word: ``start``, ``end`` in seconds, ``word``, ``confidence``; its head names them."""
-    rows = (f"{word.start:.3f}\t{word.end:.3f}\t{word.word}\t{word.confidence:.4f}\n" for word in transcript.words)
-    return "start\tend\tword\tconfidence\n" + "".join(rows)
+    """A table with a line a word: ``start``, ``end`` in seconds, ``word``, ``confidence``; its head names them.
+
+    Where there are several speakers, ``speaker`` comes last.
+    """
+    several = any(word.speaker for word in transcript.words)
+    rows = (
+        f"{word.start:.3f}\t{word.end:.3f}\t{word.word}\t{word.confidence:.4f}{several * chr(9)}{word.speaker}\n"
+        for word in transcript.words
+    )
+    return f"start\tend\tword\tconfidence{several * chr(9)}{several * 'speaker'}\n" + "".join(rows)
 
 
 def to_textgrid(transcript: Transcript) -> str:
-    """A TextGrid with two tiers, ``sentences`` and ``words``, from 0 to the end of the video.
+    """A TextGrid with two tiers, ``sentences`` and ``words``, from 0 to the end of the video; of several
+    speakers each has two, such as ``left - words``.
 
     Where that isn't known, it is the end of the last word.
     """
-    sentences = [(cue.start, cue.end, marked(cue)) for cue in _cues(transcript)]
-    words = [(word.start, word.end, word.word) for word in transcript.words]
-    spoken = max((interval[1] for interval in (*sentences, *words)), default=0.0)
+    cues = spoken_segments(transcript)
+    tiers: list[tuple[str, list[Interval]]] = []
+    for speaker in dict.fromkeys([cue.speaker for cue in cues]) or [""]:
+        whose = f"{speaker} - " if speaker else ""
+        said = [(cue.start, cue.end, marked(replace(cue, speaker=""))) for cue in cues if cue.speaker == speaker]
+        words = [(word.start, word.end, word.word) for word in transcript.words if word.speaker == speaker]
+        tiers += [(f"{whose}sentences", said), (f"{whose}words", words)]
+    spoken = max((interval[1] for _, intervals in tiers for interval in intervals), default=0.0)
     end = max(spoken, transcript.duration or 0.0) or 1.0  # Praat has no empty time
     head = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end:.6f}"]
-    lines = [*head, "tiers? <exists>", "size = 2", "item []:"]
-    for number, (name, intervals) in enumerate((("sentences", sentences), ("words", words)), 1):
+    lines = [*head, "tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, (name, intervals) in enumerate(tiers, 1):
         lines += [f"    item [{number}]:", *(f"        {line}" for line in _tier(name, intervals, end))]
     return "\n".join(lines) + "\n"
-
-
-def _cues(transcript: Transcript) -> Sequence[Segment]:
-    if transcript.segments or not transcript.words:
-        return transcript.segments
-    start, end = transcript.words[0].start, transcript.words[-1].end
-    return [Segment(transcript.text, start, end, transcript.confidence, transcript.sure)]
 
 
 def _clock(seconds: float, point: str) -> str:
