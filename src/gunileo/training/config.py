@@ -32,6 +32,7 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     shape_augmentation: ShapeAugmentation = field(default_factory=ShapeAugmentation)
     shape_batch: int = 64  # clips of shapes alone in a batch
+    crop_repeats: int = 3  # times that clips with crops are drawn in an epoch in which each shape comes once
     shapes_alone: float = 0.3  # share of the clips with crops that are given as shapes alone
     visual_rate: float = 1.0  # of the learning rate, for the convolutions over pixels
     seed: int = 0
@@ -51,7 +52,7 @@ def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
     if isinstance(architecture, ShapeConfig):
         return TrainingConfig(
             shapes=True,
-            epochs=20,
+            epochs=8,
             learning_rate=2e-3,
             word_weight=1.0,
             curriculum=0.0,

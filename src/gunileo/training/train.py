@@ -34,10 +34,10 @@ from gunileo.training import memory, parallel
 from gunileo.training.alignment import Times, pseudo_align
 from gunileo.training.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.training.config import TrainingConfig
-from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, collate
+from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, Shapes, collate
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
-from gunileo.training.shape_augmentation import Silences, relative
+from gunileo.training.shape_augmentation import Silences
 from gunileo.training.weights import heads, load_weights, save_model
 from gunileo.util.files import write_whole
 from gunileo.util.interrupt import ctrl_c_sets
@@ -219,7 +219,10 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
-        self.silences = silences(cache, training) if settings.shapes else None
+        self.shapes = Shapes(cache)
+        if settings.shapes:  # here once, not in each epoch's loaders again
+            self.shapes.load([*training, *validation])
+        self.silences = silences(self.shapes, training) if settings.shapes else None
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         if settings.self_conditioning and not (self.words or settings.init):
             raise GunileoError(
@@ -271,7 +274,7 @@ class Training(lightning.LightningModule):
             frozenset(np.flatnonzero(alone).tolist()),
             (settings.seed, epoch),
         )
-        return Clips(self.cache, part, self.words, changes)
+        return Clips(self.cache, part, self.words, changes, self.shapes)
 
     def _part(self, random: np.random.Generator) -> list[CachedUtterance]:
         """The utterances of an epoch; of shapes, each once beside those with crops, whose speakers are evened out."""
@@ -280,7 +283,8 @@ class Training(lightning.LightningModule):
         if not self.settings.shapes:
             return list(self.train_part)
         crops = [utterance for utterance in self.train_part if utterance.has_crops]
-        return [utterance for utterance in self.train_part if not utterance.has_crops] + evened(crops, random)
+        shapes = [utterance for utterance in self.train_part if not utterance.has_crops]
+        return shapes + [one for _ in range(self.settings.crop_repeats) for one in evened(crops, random)]
 
     def _batches(self, clips: Clips, own: Callable[[list[int]], list[int]] = list) -> LikeWithLike:
         return LikeWithLike(clips, self.settings.batch_size, self.settings.shape_batch, own)
@@ -300,7 +304,7 @@ class Training(lightning.LightningModule):
         return self._loader(clips, self._batches(clips, parallel.own))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        clips = Clips(self.cache, self.val_part, self.words)
+        clips = Clips(self.cache, self.val_part, self.words, shapes=self.shapes)
         return self._loader(clips, list(self._test_batches().values()))
 
     def _test_batches(self) -> dict[int, list[int]]:
@@ -421,14 +425,14 @@ def evened(utterances: Sequence[CachedUtterance], random: np.random.Generator) -
     return drawn
 
 
-def silences(cache: Cache, utterances: Sequence[CachedUtterance]) -> Silences:
+def silences(shapes: Shapes, utterances: Sequence[CachedUtterance]) -> Silences:
     """What is known of mouths before and after sentences, from the clips that have crops and word times."""
     clips = []
     for utterance in utterances:
         if utterance.has_crops and utterance.words:
             start, end = round(utterance.words[0].start * FPS), round(utterance.words[-1].end * FPS)
             if 0 <= start < end <= utterance.frames:
-                clips.append((relative(cache.measures(utterance)), start, end))
+                clips.append((shapes(utterance), start, end))
     return Silences(clips)
 
 
