@@ -53,7 +53,7 @@ def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
         return TrainingConfig(
             shapes=True,
             epochs=8,
-            learning_rate=2e-3,
+            learning_rate=1.5e-3,
             word_weight=1.0,
             curriculum=0.0,
             spans_at_end=0.1,

@@ -185,12 +185,14 @@ def _calibrate(fit: Training, onnx: Path) -> None:
     from gunileo.training.export import describe_calibration
 
     reader = load_model(onnx)
+    held = [utterance for utterance in fit.val_part if utterance.has_crops]
     with nullcontext() if fit.progress else progress("calibrating") as bar:  # one bar at a time
-        calibrations = calibrate(reader, fit.cache, fit.val_part, bar)
-    times = learn(reader, fit.cache, fit.val_part)
+        calibrations = calibrate(reader, fit.cache, held, bar)
+    times = learn(reader, fit.cache, held)
     if fit.settings.init and (initial := Path(fit.settings.init).with_suffix(".onnx")).exists():
         first = load_model(initial)
-        calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
+        if first.shapes == reader.shapes:  # else only its convolutions were taken
+            calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
     describe_calibration(onnx, calibrations, times)
 
 
