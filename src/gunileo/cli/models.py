@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from gunileo.errors import GunileoError
+
+if TYPE_CHECKING:
+    from gunileo.inference.registry import ModelInfo
 
 
 def models() -> None:
