@@ -153,7 +153,7 @@ def limit(scores: Sequence[float]) -> float:
 
 
 def trusted(scored: Sequence[tuple[Sample, float]]) -> float:
-    """The lowest score so that of the words in all clips from it on ``TRUSTED`` are right; over all, if there is none."""
+    """The lowest score from which on ``TRUSTED`` of all clips' words are right; if there is none, one over all."""
     threshold, right, words = max(score for _, score in scored) + 1, 0, 0
     for one, score in sorted(scored, key=lambda pair: -pair[1]):
         right, words = right + sum(ok for _, ok in one.words), words + max(one.said, len(one.words))
