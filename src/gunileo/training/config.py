@@ -37,7 +37,7 @@ class TrainingConfig:
     visual_rate: float = 1.0  # of the learning rate, for the convolutions over pixels
     seed: int = 0
     init: str = ""  # weights to initialise from, past the curriculum; original: none
-    samples: int = 0  # in an epoch, of the speaker with the fewest clips (``train.balanced``); each clip once if 0
+    samples: int = 0  # in an epoch, of the speaker with the fewest clips (``sampling.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions keep their first weights
     fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
     pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0
