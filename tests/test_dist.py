@@ -66,7 +66,7 @@ def test_the_sdist_holds_what_a_release_needs(dist: Path) -> None:
 
 
 def test_the_wheel_runs_in_a_fresh_environment(dist: Path, tmp_path: Path) -> None:
-    """Its dependencies are the ones installed here, lent by a path, so that a few hundred megabytes stay where they are.
+    """Its dependencies are the ones installed here, lent by a path: they are a few hundred megabytes.
 
     A path in a .pth file comes after the environment's own packages, and .pth files there are not read, so that the
     installed gunileo is the wheel's.
