@@ -18,6 +18,7 @@ from gunileo.evaluation.calibrate import calibrate, samples
 from gunileo.inference.confidence import (
     APPEARANCES,
     FEWEST,
+    TRUSTED,
     NEGATIVES,
     OTHER_NEGATIVES,
     Calibration,
@@ -139,11 +140,11 @@ def test_broken_json(change: dict[str, object]) -> None:
 
 
 def made_up(count: int, seed: int = 0) -> list[Sample]:
-    """Clips that are read with 90 % right words, posteriors that are far too sure, and negatives beside them."""
+    """Clips that are read with 95 % right words, posteriors that are far too sure, and negatives beside them."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
-        right = rng.random(6) < 0.9
+        right = rng.random(6) < 0.95
         words = tuple((0.999 if ok else float(rng.choice([0.999, 0.6])), bool(ok)) for ok in right)
         found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, 6, "clip"))
         found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "negative"))
@@ -178,6 +179,20 @@ def test_the_threshold_rejects_one_good_clip_in_a_hundred_and_no_more() -> None:
     scores = [calibration.score(one.features) for one in found if one.good]
     assert calibration.good == len(scores)
     assert sum(score < calibration.threshold for score in scores) == 1
+
+
+def test_the_threshold_keeps_readings_right_where_many_clips_are_read_badly() -> None:
+    rng = np.random.default_rng(2)
+    found = made_up(60)
+    for _ in range(60):  # of a face that was never seen: features between both, half of the words right
+        right = rng.random(6) < 0.5
+        words = tuple((0.9, bool(ok)) for ok in right)
+        found.append(Sample(rng.normal([-1.5, -1.5], 0.6), 0.9, False, words, 6, "clip"))
+    calibration = fit(found)
+    assert calibration is not None
+    sure = [one for one in found if one.kind == "clip" and calibration.score(one.features) >= calibration.threshold]
+    assert np.mean([ok for one in sure for _, ok in one.words]) >= TRUSTED
+    assert sum(one.good for one in sure) > sum(one.good for one in found) / 2
 
 
 def test_read_well_is_five_of_six_words_said_and_read() -> None:

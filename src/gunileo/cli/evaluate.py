@@ -51,6 +51,9 @@ def evaluate(
         here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
         if missing := set(names) - here:
             typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
+    if blind := sum(not utterance.has_crops for utterance in utterances):
+        typer.echo(f"{blind} clips are passed over: of these, only the mouth's shape is known")
+        utterances = [utterance for utterance in utterances if utterance.has_crops]
     with progress("reading") as bar:
         evaluation = run(reader, opened, utterances, bar, rules)
     typer.echo(evaluation.to_text(), nl=False)
