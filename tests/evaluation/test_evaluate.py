@@ -104,7 +104,7 @@ def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache)
     assert [(clip.id, clip.speaker, clip.said) for clip in evaluation.clips] == [(u.id, "s1", u.text) for u in chosen]
     for one, utterance in zip(evaluation.clips, chosen, strict=True):
         for how in ("greedy", "grammar"):
-            expected = reader.transcribe_crops(cache.load(utterance), "", how)
+            expected = reader.transcribe_clip(cache.load(utterance), "", how)
             found = one.read[how]
             assert (found.text, found.words, found.confidence, found.sure) == (
                 *(expected.text, expected.words, expected.confidence, expected.sure),
