@@ -27,7 +27,7 @@ from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.train import train
 from gunileo.training.weights import Network, load_weights, save_model
 from gunileo.vision.mouth import read_mouth
-from gunileo.vision.video import VideoError
+from gunileo.vision.video import MAX_STILL, VideoError, read_frames
 
 CLIP = clip_of(np.zeros((8, 100, 150), np.uint8))
 
@@ -187,7 +187,7 @@ def test_a_picture_of_gigabytes_is_not_decoded(tmp_path: Path) -> None:
         frame = av.VideoFrame(8000, 8000, "gray")
         frame.pts = 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
-    with pytest.raises(VideoError, match=r"big\.mov: its pictures are damaged, or larger than 8K; convert it"):
+    with pytest.raises(VideoError, match=r"big\.mov: its pictures \(png\) can't be decoded: damaged, larger than 8K"):
         read_mouth(path)
 
 
@@ -195,8 +195,7 @@ def test_time_stamps_that_jump_make_no_hours_of_copies(tmp_path: Path) -> None:
     times = np.arange(12) / 25
     times[6:] += 300
     clips.write_timed(tmp_path / "a.mkv", clips.talking()[0][:12], times)
-    with pytest.raises(VideoError, match=r"a\.mkv: one picture stands for 300 seconds, as damaged time stamps say"):
-        read_mouth(tmp_path / "a.mkv")
+    assert len(list(read_frames(tmp_path / "a.mkv"))) == 5 + MAX_STILL + 6
 
 
 def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
@@ -212,8 +211,7 @@ def test_pictures_that_stand_for_ages_make_no_hours_of_copies(tmp_path: Path) ->
     scale = content.index(b"strh") + 28  # seconds of a picture are scale / rate
     content[scale : scale + 4] = (100_000_000).to_bytes(4, "little")
     path.write_bytes(content)
-    with pytest.raises(VideoError, match=r"a\.avi: one picture stands for \d+ seconds, as damaged time stamps say"):
-        read_mouth(path)
+    assert len(list(read_frames(path))) == 12 * MAX_STILL
 
 
 def test_names_in_no_encoding_do_not_matter(tmp_path: Path) -> None:

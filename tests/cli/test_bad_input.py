@@ -360,7 +360,7 @@ def test_a_full_disk_takes_no_half_transcript(run: Run, disk: Path, good_clip: P
     (disk / "filler").write_bytes(bytes(free))
     line = ("transcribe", good_clip, "--model", model, "--decode", "greedy", "-f", "txt,json", "-o", disk / "out")
     code, out, err = run(*line)
-    assert (code, out) == (1, "")
+    assert (code, len(out.splitlines())) == (1, 1)  # what was read isn't lost
     assert_one_line(err, r"out/good\.\w+: can't be written \(No space left on device\); free some space or choose")
     code, _, err = run("transcribe", good_clip, "--model", model, "--burn", "-o", disk / "out")
     assert code == 1

@@ -59,7 +59,7 @@ def test_transcribe_writes_the_formats_asked_for(run, model: str, tmp_path: Path
     assert (tmp_path / "out" / "bbaf2n.txt").read_text() == out
     written = json.loads((tmp_path / "out" / "bbaf2n.json").read_text())
     assert (written["file"], written["text"] + "\n", written["model"]) == (str(clip), out, model)
-    assert list(written) == ["file", "text", "words", "confidence", "model", "sure"]
+    assert list(written) == ["file", "text", "words", "confidence", "model", "sure", "duration"]
 
 
 def test_transcribe_folder_pattern_and_double(run, model: str, tmp_path: Path) -> None:
@@ -74,6 +74,35 @@ def test_transcribe_folder_pattern_and_double(run, model: str, tmp_path: Path) -
     assert (tmp_path / "out" / "a" / "x.json").exists()
     assert (tmp_path / "out" / "b" / "x.json").exists()
     assert len(run("transcribe", f"{tmp_path}/*/x.mp4", "--model", model)[1].splitlines()) == 2
+
+
+def test_transcribe_reads_a_pipe_an_address_and_numbered_pictures(run, model: str, tmp_path: Path) -> None:
+    clip = clips.good(tmp_path / "talk.mp4", 30)
+    said = run("transcribe", clip, "--model", model)[1]
+    assert run("transcribe", clip.as_uri(), "--model", model)[:2] == (0, said)
+    for line in (["-"], ["-", "--burn", "-f", "srt", "-o", "out"], ["-", "--face", "all"]):
+        command = [sys.executable, "-m", "gunileo", "transcribe", *line, "--model", model]
+        with clip.open("rb") as pipe:
+            read = subprocess.run(command, stdin=pipe, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert (read.stdout, read.stderr) == (said, "")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdin.mp4", "stdin.srt"}
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, frame in enumerate(clips.talking()[0][:30]):
+        cv2.imwrite(str(folder / f"f_{number:02d}.png"), np.ascontiguousarray(frame[..., ::-1]))
+    for line in ([folder / "f_%02d.png"], [folder, "--fps", "25"]):
+        code, out, err = run("transcribe", *line, "--model", model, "-o", tmp_path / "read")
+        assert (code, len(out.splitlines()), err) == (0, 1, "")
+    assert {path.name for path in (tmp_path / "read").iterdir()} == {"f.json", "pictures.json"}
+    code, out, err = run("transcribe", folder, "--model", model)
+    assert (code, out) == (1, "")
+    assert "or --fps for a folder of pictures" in err
+    code, out, err = run("transcribe", "http://localhost:9/a.mp4", "--model", model)
+    assert (code, err) == (
+        1,
+        "http://localhost:9/a.mp4: an address on a network; download the video, then give its file\n",
+    )
 
 
 def test_transcribe_never_overwrites_one_clip_by_another(run, model: str, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.output import burn as module
 from gunileo.output.burn import Spoken, burn
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.files import FileError
+from gunileo.vision.canvas import Canvas
 from gunileo.vision.video import FPS, Frame
 
 Pixels = NDArray[np.uint8]
@@ -192,16 +192,16 @@ def test_few_frames_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     clips.write_timed(tmp_path / "a.mp4", grey(), np.arange(75) / FPS)
     alive: weakref.WeakSet[Picture] = weakref.WeakSet()
     most = 0
-    real = module.upright
+    real = Canvas.__call__
 
-    def counted(frame: av.VideoFrame, rotation: int) -> Frame:
+    def counted(canvas: Canvas, frame: av.VideoFrame) -> Frame:
         nonlocal most
-        pixels = real(frame, rotation).view(Picture)
+        pixels = real(canvas, frame).view(Picture)
         alive.add(pixels)
         most = max(most, len(alive))
         return pixels
 
-    monkeypatch.setattr(module, "upright", counted)
+    monkeypatch.setattr(Canvas, "__call__", counted)
     burn(tmp_path / "a.mp4", tmp_path / "b.mp4", [spoken()])
     assert 0 < most <= 3
 

@@ -127,6 +127,20 @@ def test_tsv_is_a_table_of_words(written: dict[str, Path]) -> None:
     assert (rows[1]["start"], rows[1]["end"], rows[1]["confidence"]) == ("0.480", "0.680", "0.5000")
 
 
+def test_a_textgrid_is_as_long_as_its_video_and_json_tells_how_long() -> None:
+    known = replace(READ, duration=3.0)
+    assert "xmax = 3.000000" in WRITERS["TextGrid"](known).splitlines()
+    assert WRITERS["TextGrid"](known).count("xmax = 3.000000") == 5  # the file, two tiers, the rest of each
+    assert "xmax = 0.680000" in WRITERS["TextGrid"](READ).splitlines()
+    assert json.loads(to_json(known))["duration"] == 3.0
+
+
+def test_a_name_that_no_file_system_takes_is_cut(tmp_path: Path) -> None:
+    (path,) = write_transcript(READ, tmp_path / ("ä" * 126), ["TextGrid"])
+    assert path.name == "ä" * 123 + ".TextGrid"
+    assert path.is_file()
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_clip_without_words_can_be_written(name: str) -> None:
     nothing = Transcript("x", "", (), 0.0, "m", sure=False)

@@ -103,10 +103,11 @@ def live(
 def _opened(source: str | None, number: int, fast: bool) -> Iterator[Iterator[Taken]]:
     """The frames of a file, or of a camera, 25 a second."""
     from gunileo.vision.camera import Camera, evenly, timed
-    from gunileo.vision.video import read_frames, read_pipe
+    from gunileo.vision.pipe import is_pipe
+    from gunileo.vision.video import read_frames
 
     if source is not None:  # a pipe has a pace of its own
-        yield timed(read_pipe(), in_time=False) if source == "-" else timed(read_frames(source), in_time=not fast)
+        yield timed(read_frames(source), in_time=not fast and not is_pipe(source))
         return
     with Camera(number) as camera:
         if sys.stderr.isatty():

@@ -102,15 +102,36 @@ class Job:
 
     path: Path
     stem: Path  # of the files to write, below the output folder
+    name: str = ""  # of the file in messages and transcripts; its path if left out
+
+    def __str__(self) -> str:
+        return self.name or str(self.path)
 
 
-def find_jobs(arguments: Sequence[str]) -> tuple[list[Job], bool]:
-    """The videos that files, folders and patterns name, each once, and whether an argument named none."""
+def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Job], bool]:
+    """The videos that files, folders and patterns name, each once, and whether an argument named none.
+
+    With ``numbered``, a folder is one video of the numbered pictures in it.
+    """
     from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+    from gunileo.vision.film import VideoError, local
+    from gunileo.vision.numbered import is_pattern, stem_of
 
     jobs: dict[Path, Job] = {}
     failed = False
-    for argument in arguments:
+    for given in arguments:
+        try:
+            argument = local(given)
+        except VideoError as error:
+            complain(error)
+            failed = True
+            continue
+        if argument == "-":
+            jobs.setdefault(Path("-"), Job(Path("-"), Path("stdin")))
+            continue
+        if is_pattern(argument) or (numbered and Path(argument).is_dir()):
+            jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
+            continue
         matches = (
             [argument] if Path(argument).exists() or not has_magic(argument) else sorted(glob(argument, recursive=True))
         )
@@ -120,10 +141,11 @@ def find_jobs(arguments: Sequence[str]) -> tuple[list[Job], bool]:
                 inside = find_files(path, VIDEO_SUFFIXES)
                 found += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
             else:
-                found.append(Job(path, Path(path.stem)))
+                found.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
         if not found:
             failed = True
-            complain(f"{argument}: no videos there; give video files ({' '.join(sorted(VIDEO_SUFFIXES))})")
+            kinds = " ".join(sorted(VIDEO_SUFFIXES))
+            complain(f"{argument}: no videos there; give video files ({kinds}), or --fps for a folder of pictures")
         for job in found:
             jobs.setdefault(job.path, job)
     return list(jobs.values()), failed

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, Self
 
 from gunileo.decoding.ctc import DecodeError, How
 from gunileo.decoding.grammar import Grammar
-from gunileo.output.transcript import Transcript
+from gunileo.output.transcript import Transcript, Word
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
+from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, Frame, VideoError
 
 
@@ -42,8 +43,8 @@ class Live:
     def __init__(
         self, reader: SentenceReader, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
     ):
-        self._reader, self._decode, self._grammar = reader, decode, grammar
         self._mouths, self._segmenter = MouthTracker(face), Segmenter()
+        self._speech = _Speech(reader, "live", decode, grammar, Timeline())
         self.mouth: Crops | None = None
 
     def push(self, frame: Frame) -> list[Transcript]:
@@ -68,50 +69,89 @@ class Live:
         return self._segmenter.push(mouth)
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
-        return list(spoken(spans, self._reader, "live", self._decode, self._grammar))
+        return list(self._speech.read(spans))
 
 
 def sentences(
-    mouths: Iterable[Mouth | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
+    mouths: Iterable[Mouth | None],
+    reader: SentenceReader,
+    file: str,
+    decode: How,
+    grammar: Grammar | None,
+    timeline: Timeline | None = None,
 ) -> Iterator[Transcript]:
     """What is said in a stream of mouths, None for each frame without a face: a sentence at a time.
 
-    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``mouths`` raises, after the last
-    sentence.
+    Times are those of ``timeline``. Raises ``MouthError``, naming ``file``, if there is a face in none of them; what
+    ``mouths`` raises, after the last sentence.
     """
-    segmenter = Segmenter()
+    segmenter, speech = Segmenter(), _Speech(reader, file, decode, grammar, timeline or Timeline())
     total = found = 0
     broken = None
     try:
         for mouth in mouths:
             total += 1
             found += mouth is not None
-            yield from spoken([segmenter.push(mouth)], reader, file, decode, grammar)
+            yield from speech.read([segmenter.push(mouth)])
     except VideoError as error:
         broken = error
-    yield from spoken([segmenter.close()], reader, file, decode, grammar)
+    yield from speech.read([segmenter.close()])
     if broken:
         raise broken
     if not found:
         raise MouthError(f"{file}: {unreadable(total, found)}")
 
 
-def spoken(
-    spans: Iterable[Span | None], reader: SentenceReader, file: str, decode: How, grammar: Grammar | None
-) -> Iterator[Transcript]:
-    """The spans in which words are read, with times in the stream; a mouth also moves without a word.
+def moved(words: Sequence[Word], seconds: Callable[[float], float]) -> tuple[Word, ...]:
+    """Words with each time as ``seconds`` makes it."""
+    return tuple(replace(word, start=seconds(word.start), end=seconds(word.end)) for word in words)
 
-    Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
+
+class _Speech:
+    """Reads the sentences of a stream one after the other."""
+
+    def __init__(
+        self, reader: SentenceReader, file: str, decode: How, grammar: Grammar | None, timeline: Timeline
+    ) -> None:
+        self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
+        self._timeline = timeline
+        self._end = 0.0  # of the last word, in seconds of the stream
+
+    def read(self, spans: Iterable[Span | None]) -> Iterator[Transcript]:
+        """The spans in which words are read, with their times; a mouth also moves without a word.
+
+        Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
+        """
+        for span in spans:
+            if span is None:
+                continue
+            with suppress(DecodeError):  # too short for any sentence of the grammar
+                whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
+                teller = self._reader if whole else self._reader.untimed()
+                read = teller.transcribe_clip(span.clip, self._file, self._decode, self._grammar)
+                offset = span.start / FPS
+                words = moved(read.words, lambda time, offset=offset: time + offset)  # type: ignore[misc]
+                own = [word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last]
+                if own:
+                    own = _after(self._end, own)
+                    self._end = own[-1].end
+                    timed = moved(own, self._timeline.seconds)
+                    yield replace(read, text=" ".join(word.word for word in own), words=timed)
+
+
+def _after(end: float, words: list[Word]) -> list[Word]:
+    """Words of which none starts before ``end``, in their order: those that do get what time is left before the rest.
+
+    Two sentences without a rest between them share some frames, and each may place words there.
     """
-    for span in spans:
-        if span is None:
-            continue
-        with suppress(DecodeError):  # too short for any sentence of the grammar
-            whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
-            teller = reader if whole else reader.untimed()
-            read = teller.transcribe_clip(span.clip, file, decode, grammar)
-            offset = span.start / FPS
-            words = [replace(word, start=word.start + offset, end=word.end + offset) for word in read.words]
-            own = tuple(word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last)
-            if own:
-                yield replace(read, text=" ".join(word.word for word in own), words=own)
+    early = sum(word.start < end for word in words)
+    if not early:
+        return words
+    first = words[0].start
+    until = max(words[early - 1].end, words[early].start if early < len(words) else end)
+    if until <= end:
+        until = end + early / FPS
+    share = (until - end) / max(until - first, 1 / FPS)
+    squeezed = [(end + (word.start - first) * share, end + (word.end - first) * share) for word in words[:early]]
+    told = [replace(word, start=a, end=b) for word, (a, b) in zip(words, squeezed, strict=False)]
+    return told + _after(told[-1].end, words[early:]) if early < len(words) else told

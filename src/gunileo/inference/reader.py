@@ -20,15 +20,16 @@ from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats, How, vi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import registry, templates, timing
 from gunileo.inference.confidence import Calibrations, confidence_features, from_json, negative_log_likelihood
-from gunileo.inference.live import Live, sentences
+from gunileo.inference.live import Live, moved, sentences
 from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.cores import usable_cores
 from gunileo.vision.crop import HEIGHT, WIDTH, normalise
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, unreadable
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, stretches, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
+from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, ahead, read_frames
 
 onnxruntime.disable_telemetry_events()
@@ -58,7 +59,8 @@ class Reader:
     ) -> Transcript:
         """Read the lips in a video file.
 
-        A video of up to ten seconds is one sentence; a longer one is read as ``stream`` does, and all its sentences
+        A video of up to ten seconds is one sentence, said where there is a face; one that is longer, or in which the
+        face is lost for over half a second, is read as ``stream`` does, and all its sentences
         are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
         of a taught model's commands the nearest), "greedy" or "beam" (whatever the network spells), or a decoder such
         as ``Lexicon.decode``. ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a
@@ -70,7 +72,9 @@ class Reader:
         ``grammar`` that is given.
         """
         _decoder(decode, grammar)  # before minutes of face tracking
-        return self.transcribe_stream(mouth_stream(ahead(read_frames(path)), face), str(path), decode, grammar)
+        timeline = Timeline()
+        stream = mouth_stream(ahead(read_frames(path, timeline)), face)
+        return self.transcribe_stream(stream, str(path), decode, grammar, timeline=timeline)
 
     def transcribe_stream(
         self,
@@ -79,22 +83,30 @@ class Reader:
         decode: How = "grammar",
         grammar: Grammar | None = None,
         on_segment: Callable[[Transcript], None] = lambda _: None,
+        timeline: Timeline | None = None,
     ) -> Transcript:
         """As ``transcribe``, from what ``mouth_stream`` makes of the frames of ``file``.
 
-        ``on_segment`` is called with each sentence of a long video as it is read.
+        ``on_segment`` is called with each sentence of a long video as it is read. ``timeline`` is the one that
+        ``read_frames`` was given.
         """
+        timeline = timeline or Timeline()
         first = list(islice(stream, LONGEST + 1))
-        mouths = [mouth for mouth in first if mouth is not None]
-        if len(first) > LONGEST:
-            read = []
-            for sentence in sentences(chain(first, stream), self, file, decode, grammar):
-                read.append(sentence)
+        found = sum(mouth is not None for mouth in first)
+        seen = stretches(first)
+        if len(first) <= LONGEST and len(seen) == 1:
+            start, mouths = seen[0]
+            read = self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
+            words = moved(read.words, lambda time: timeline.seconds(time + start / FPS))
+            return replace(read, words=words, duration=timeline.duration)
+        segments: list[Transcript] = []
+        if seen or len(first) > LONGEST:
+            for sentence in sentences(chain(first, stream), self, file, decode, grammar, timeline):
+                segments.append(sentence)
                 on_segment(sentence)
-            return joined(file, self.name, read)
-        if complaint := unreadable(len(first), len(mouths)):
+        if not segments and len(first) <= LONGEST and (complaint := unreadable(len(first), found)):
             raise MouthError(f"{file}: {complaint}")
-        return self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
+        return joined(file, self.name, segments, timeline.duration)
 
     def stream(self, path: Path | str, decode: How = "grammar", grammar: Grammar | None = None) -> Iterator[Transcript]:
         """Read a video file of any length, a sentence at a time as each is read; no more than one is held.
@@ -106,7 +118,9 @@ class Reader:
         read, and ``MouthError`` if there is no face in all of it.
         """
         _decoder(decode, grammar)
-        return sentences(mouth_stream(ahead(read_frames(path))), self, str(path), decode, grammar)
+        timeline = Timeline()
+        stream = mouth_stream(ahead(read_frames(path, timeline)))
+        return sentences(stream, self, str(path), decode, grammar, timeline)
 
     def live(self, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest") -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -14,8 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 from gunileo.output.transcript import Transcript, Word
 from gunileo.util.files import FileError, whole
 from gunileo.util.progress import Bar
+from gunileo.vision.canvas import Canvas
 from gunileo.vision.face import Array
-from gunileo.vision.video import FPS, MAX_SIDE, Frame, ticks, time_stamp, upright
+from gunileo.vision.film import Film, opened
+from gunileo.vision.timeline import Timeline
+from gunileo.vision.video import FPS, MAX_SIDE, Frame
 
 _READ, _NOW, _GUESS = (255, 255, 255), (255, 214, 10), (255, 140, 60)  # colours: said, being said, not sure
 _STAYS = 1.0  # seconds that a sentence is shown after its end, if no other comes
@@ -27,21 +31,23 @@ class Spoken:
 
     transcript: Transcript
     outlines: Sequence[Array | None]
+    timeline: Timeline = field(default_factory=Timeline)  # of these frames
 
 
-def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None = None) -> bool:
+def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None = None, rate: float = FPS) -> bool:
     """Write ``source`` to ``target``, an .mp4, with what was read from each of its faces, given from left to right.
 
-    Size, frame rate and time stamps stay, a turned video is upright; one frame is held at a time. Each face has its
-    share of the width for its words. ``bar`` is told seconds. Returns whether all sound came along; sound that is
+    Size, frame rate and time stamps stay, a turned or mirrored video is upright, pixels are square as in
+    ``read_frames``; one frame is held at a time. Each face has its share of the width for its words. ``bar`` is told
+    seconds; ``rate`` is of numbered pictures. Returns whether all sound came along; sound that is
     damaged ends there. Raises ``FileError`` if ``target`` can't be written.
     """
     try:
         with (
             whole(target) as part,
-            av.open(str(source)) as pictures,
-            av.open(str(source)) as sounds,
-            av.open(str(part), "w", format="mp4") as film,
+            opened(source, rate) as pictures,
+            _sounds(source) as sounds,
+            av.open(f"file:{part}", "w", format="mp4") as film,
         ):
             return _copy(pictures, sounds, film, spoken, bar)
     except av.FFmpegError as error:
@@ -50,31 +56,30 @@ def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None =
 
 
 def _copy(
-    pictures: av.container.InputContainer,
-    sounds: av.container.InputContainer,
+    pictures: Film,
+    sounds: av.container.InputContainer | None,
     film: av.container.OutputContainer,
     spoken: Sequence[Spoken],
     bar: Bar | None,
 ) -> bool:
-    video = pictures.streams.video[0]
-    clock, sound = video.time_base, _Sound(sounds, film)
-    assert clock is not None  # a stream that is open has one
+    base, sound, canvas = pictures.time_base, _Sound(sounds, film), Canvas(pictures.ratio)
     stream: av.VideoStream | None = None
-    start, following, last = 0, 0, -1
-    for frame in pictures.decode(video):
-        frame.pts = time_stamp(frame, pictures.format.name, following)
-        following = frame.pts + ticks(frame, video)
-        pixels = upright(frame.reformat(format="rgb24", threads=1), frame.rotation)
+    zero, last = 0, -1
+    for frame in pictures.frames:
+        assert frame.pts is not None  # as a film's frames have it
         if stream is None:
-            start, painter = frame.pts, _Painter(pixels, spoken)
-            stream = _stream(film, video, frame, pixels)
-            sound.start = frame.time or 0.0
-        if frame.pts - start <= last:
+            sound.start = min(pictures.start, float(frame.pts * base))
+            zero = round(sound.start / base)
+        if frame.pts - zero <= last:
             continue
-        last = frame.pts - start
-        at = float(last * clock)
+        last = frame.pts - zero
+        at = float(last * base)
+        pixels = canvas(frame)
+        if stream is None:
+            painter, stream = _Painter(pixels, spoken), _stream(film, pictures, pixels)
+            stream.codec_context.sample_aspect_ratio = canvas.ratio
         drawn = av.VideoFrame.from_ndarray(painter.paint(pixels, at), format="rgb24")
-        drawn.pts, drawn.time_base = last, clock
+        drawn.pts, drawn.time_base = last, base
         film.mux(stream.encode(drawn))
         sound.mux_until(at)
         if bar:
@@ -85,30 +90,35 @@ def _copy(
     return sound.whole
 
 
-def _stream(
-    film: av.container.OutputContainer, video: av.VideoStream, frame: av.VideoFrame, pixels: Frame
-) -> av.VideoStream:
-    """A stream like ``video``, upright, its sides made even as H.264's must be."""
-    stream = film.add_stream("libx264", rate=video.average_rate or FPS, options={"crf": "18", "preset": "veryfast"})
+@contextmanager
+def _sounds(source: Path) -> Iterator[av.container.InputContainer | None]:
+    """The file again for its sound; None of numbered pictures, which have none."""
+    if source.is_file():
+        with av.open(f"file:{source}") as container:
+            yield container
+    else:
+        yield None
+
+
+def _stream(film: av.container.OutputContainer, pictures: Film, pixels: Frame) -> av.VideoStream:
+    """A stream like that of ``pictures``, upright, its sides made even as H.264's must be."""
+    stream = film.add_stream("libx264", rate=pictures.rate, options={"crf": "18", "preset": "veryfast"})
     stream.height, stream.width = (side + side % 2 for side in pixels.shape[:2])
     stream.pix_fmt = "yuv420p"
-    if video.time_base:
-        stream.time_base = stream.codec_context.time_base = video.time_base
-    if ratio := video.sample_aspect_ratio:
-        stream.codec_context.sample_aspect_ratio = 1 / ratio if frame.rotation % 180 else ratio
+    stream.time_base = stream.codec_context.time_base = pictures.time_base
     return stream
 
 
 class _Sound:
     """The sound of a file, if it has any, on its way into another as AAC, which MP4 players can play."""
 
-    def __init__(self, source: av.container.InputContainer, film: av.container.OutputContainer) -> None:
-        self.start = 0.0  # when the picture starts, in seconds of the source
+    def __init__(self, source: av.container.InputContainer | None, film: av.container.OutputContainer) -> None:
+        self.start = 0.0  # of the film, in seconds of the source
         self.whole = True
         self._film = film
         self._stream: av.AudioStream | None = None
         self._next: av.AudioFrame | None = None
-        if source.streams.audio:
+        if source and source.streams.audio:
             track = source.streams.audio[0]
             layout = "mono" if track.channels == 1 else "stereo"
             self._stream = film.add_stream("aac", rate=48000, layout=layout)  # AAC hasn't every rate
@@ -116,7 +126,7 @@ class _Sound:
             self._next = self._decoded()
 
     def mux_until(self, time: float) -> None:
-        """Write what is heard up to ``time``, seconds from the picture's start."""
+        """Write what is heard up to ``time``, seconds from the film's start."""
         while self._stream and self._next and (self._next.time or 0.0) - self.start <= time:
             frame = self._next
             if frame.pts is not None and frame.time_base:
@@ -161,7 +171,8 @@ class _Painter:
         for one, texts, starts in zip(self._spoken, self._texts, self._starts, strict=True):
             begun = bisect_right(starts, at)
             text = texts[begun - 1] if begun and at <= texts[begun - 1].end + _STAYS else None
-            outline = one.outlines[min(round(FPS * at), len(one.outlines) - 1)] if one.outlines else None
+            number = one.timeline.frame(at)
+            outline = one.outlines[min(number, len(one.outlines) - 1)] if one.outlines and number >= 0 else None
             if outline is not None:
                 colour = _READ if text is None else _NOW if text.sure else _GUESS
                 corners = [(float(x), float(y)) for x, y in outline * self._scale]

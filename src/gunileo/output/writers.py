@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gunileo.output.transcript import Segment, Transcript
-from gunileo.util.files import write_whole
+from gunileo.util.files import fitting, write_whole
 
 Interval = tuple[float, float, str]  # seconds from, to, and the text
 
@@ -29,8 +29,8 @@ def to_txt(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript) -> str:
-    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure"}``, and for
-    a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``.
+    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure",
+    "duration"}``, and for a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``.
 
     Times are rounded to milliseconds, confidences to four places.
     """
@@ -45,6 +45,10 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
         part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
     if not transcript.segments:
         del fields["segments"]
+    if transcript.duration is None:
+        del fields["duration"]
+    else:
+        fields["duration"] = round(transcript.duration, 3)
     return fields
 
 
@@ -70,10 +74,14 @@ def to_tsv(transcript: Transcript) -> str:
 
 
 def to_textgrid(transcript: Transcript) -> str:
-    """A TextGrid with two tiers, ``sentences`` and ``words``, from 0 to the end of the last word."""
+    """A TextGrid with two tiers, ``sentences`` and ``words``, from 0 to the end of the video.
+
+    Where that isn't known, it is the end of the last word.
+    """
     sentences = [(cue.start, cue.end, marked(cue)) for cue in _cues(transcript)]
     words = [(word.start, word.end, word.word) for word in transcript.words]
-    end = max((interval[1] for interval in (*sentences, *words)), default=1.0)  # Praat has no empty time
+    spoken = max((interval[1] for interval in (*sentences, *words)), default=0.0)
+    end = max(spoken, transcript.duration or 0.0) or 1.0  # Praat has no empty time
     head = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end:.6f}"]
     lines = [*head, "tiers? <exists>", "size = 2", "item []:"]
     for number, (name, intervals) in enumerate((("sentences", sentences), ("words", words)), 1):
@@ -144,7 +152,7 @@ def write_transcript(transcript: Transcript, stem: Path, formats: Sequence[str])
     A file appears whole or not at all: it is written beside its place and renamed into it.
     Raises ``FileError`` when the place can't be written to.
     """
-    paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
+    paths = [fitting(stem.with_name(f"{stem.name}.{name}")) for name in formats]
     for name, path in zip(formats, paths, strict=True):
         write_whole(path, WRITERS[name](transcript))
     return paths

@@ -234,6 +234,7 @@ def _answers() -> dict[str, Any]:
                 "model": {"type": "string"},
                 "sure": {"type": "boolean"},
                 "segments": {"type": "array", "items": {"type": "object"}},
+                "duration": {"type": "number"},
             },
         }
     }

@@ -19,9 +19,11 @@ from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript
 from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
+from gunileo.vision.film import film_stream
 from gunileo.vision.image import to_png
 from gunileo.vision.mouth import Mouth, MouthClip, mouth_stream
 from gunileo.vision.speech_activity import LONGEST
+from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video
 
 # FFmpeg's names of the formats that are read. It knows more, some of which are lists of other files to open.
@@ -65,22 +67,27 @@ def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: T
     with named(path, name):
         crops = _Watched(limits, tell, check(path, limits))
         reader = reader_of(model)
-        stream = crops.watch(mouth_stream(ahead(read_frames(path))))
-        transcript = reader.transcribe_stream(stream, name, decode)
+        timeline = Timeline()
+        stream = crops.watch(mouth_stream(ahead(read_frames(path, timeline))))
+        transcript = reader.transcribe_stream(stream, name, decode, timeline=timeline)
     best = _alternatives(reader, crops.first) if decode == "grammar" and crops.count <= LONGEST else ()
     return Reading(transcript, best, crops.strip(), crops.count / FPS)
 
 
 def preview(path: Path, name: str, target: Path, limits: Limits, tell: Tell) -> None:
-    """Write the video at ``path`` as one that browsers play, H.264; a ``Worker``'s work. Raises ``VideoError``."""
+    """Write the video at ``path`` as one that browsers play, H.264, with its times; a ``Worker``'s work.
+
+    Raises ``VideoError``.
+    """
+    timeline = Timeline()
 
     def frames(expected: int | None) -> Iterator[Frame]:
-        for number, frame in enumerate(ahead(read_frames(path))):
+        for number, frame in enumerate(ahead(read_frames(path, timeline))):
             _told(number, expected, limits, tell)
             yield frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # H.264 has only even sides
 
     with named(path, name):
-        write_video(target, frames(check(path, limits)))
+        write_video(target, frames(check(path, limits)), timeline=timeline)
 
 
 def check(path: Path, limits: Limits) -> int | None:
@@ -90,7 +97,7 @@ def check(path: Path, limits: Limits) -> int | None:
     """
     try:
         with av.open(str(path), options={"format_whitelist": _FORMATS}) as container:
-            stream = next(iter(container.streams.video), None)
+            stream = film_stream(container)
             if stream and stream.width * stream.height > limits.pixels:
                 raise VideoError(f"{path}: {stream.width}x{stream.height} pixels; {MAX_SIDE} a side are plenty")
             seconds = container.duration / av.time_base if container.duration else None

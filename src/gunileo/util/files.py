@@ -15,10 +15,22 @@ class FileError(GunileoError):
     """A place that can't be written to."""
 
 
+_LONGEST = 255  # bytes of a name in all usual file systems
+
+
+def fitting(path: Path) -> Path:
+    """The same path, its name cut before the suffix if it is longer than a file system takes."""
+    excess = len(os.fsencode(path.name)) - _LONGEST
+    if excess <= 0:
+        return path
+    stem = os.fsencode(path.name[: -len(path.suffix)] if path.suffix else path.name)
+    return path.with_name(stem[:-excess].decode("utf-8", "ignore") + path.suffix)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """As ``whole``, but an ``OSError`` comes as it is, for callers that know better what to say."""
-    part = path.with_name(f".{path.name}.part")
+    part = fitting(path.with_name(f".{path.name}.part"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield part

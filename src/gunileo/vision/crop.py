@@ -24,6 +24,10 @@ _REACH = 1.15  # width of the crop / distance of the eyes' outer corners: about 
 _SMOOTHING = np.array([[0.7], [0.7], [2.0], [4.0], [8.0], [8.0]])
 _WEIGHTS = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / _SMOOTHING) ** 2)  # [6, 25]
 
+# Steps from a frame to the next that are a cut: x and y in distances of the eyes, radians, logarithm of the scale. A
+# head that is shaken hard moves by half of these.
+_CUT = np.array((0.3, 0.3, 0.2, 0.08))
+
 Crops = NDArray[np.uint8]  # [frames, 100, 150]
 
 
@@ -54,6 +58,15 @@ def pose_of(landmarks: Array) -> Array:
     right_by, down_by = (mouth_x - x) / scale, (mouth_y - y) / scale
     across, along = cos(angle) * right_by + sin(angle) * down_by, cos(angle) * down_by - sin(angle) * right_by
     return np.array([x, y, angle, log(scale), across, along], np.float32)
+
+
+def is_cut(before: Array, after: Array, frames: int) -> bool:
+    """Whether a face is in another shot, by its poses [6] so many frames apart: it is somewhere else, of another size
+    or turned as no head moves."""
+    steps = np.abs(after - before)[:4] / frames
+    steps[2] = abs(np.remainder(after[2] - before[2] + np.pi, 2 * np.pi) - np.pi) / frames
+    steps[:2] /= np.exp(before[3]) * WIDTH / _REACH  # distances of the eyes
+    return bool((steps > _CUT).any())
 
 
 def smoothed(poses: Array, at: int) -> Array:

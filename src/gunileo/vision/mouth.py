@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, outline, pose_of, smoothed
+from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
 from gunileo.vision.face import Array, Face, FaceTracker
 from gunileo.vision.mouth_shape import features, measure
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
@@ -107,6 +107,18 @@ def unreadable(total: int, found: int) -> str:
         share = f"face found in {found} of {total} frames ({found / total:.0%})" if found else "no face found"
         return f"{share}; film one face from the front, in good light, without breaks over half a second"
     return ""
+
+
+def stretches(mouths: Sequence[Mouth | None]) -> list[tuple[int, list[Mouth]]]:
+    """The frames that follow each other with a face in each, where there are five at least: the first's number, and
+    their mouths."""
+    found: list[tuple[int, list[Mouth]]] = []
+    for number, mouth in enumerate(mouths):
+        if mouth is not None:
+            if number == 0 or mouths[number - 1] is None:
+                found.append((number, []))
+            found[-1][1].append(mouth)
+    return [(start, own) for start, own in found if len(own) >= MIN_FRAMES]
 
 
 def mouth_stream(
@@ -204,6 +216,11 @@ class _Path:
             self.broken = self._gap > _MAX_GAP
             return self._settled(0) + self._lost() if self.broken else []
         found = np.concatenate([pose_of(landmarks), measure(landmarks)])
+        cut: list[Mouth | None] = []
+        if self._found and is_cut(self._found[-1][:POSE], found[:POSE], self._gap + 1):
+            self._found.extend([self._found[-1]] * self._gap)
+            cut, self._gap = self._settled(0), 0
+            self._found, self._behind = [], 0
         if self._found:
             last = self._found[-1]
             # Angles go on from the last one, so that a turn past 180 degrees is no jump.
@@ -214,7 +231,7 @@ class _Path:
             self._found.extend([found] * self._gap)
         self._found.append(found)
         self._gap = 0
-        return self._settled(RADIUS)
+        return cut + self._settled(RADIUS)
 
     def close(self) -> list[Mouth | None]:
         """The rest, as no more frames will come."""

@@ -1,0 +1,76 @@
+"""Numbered pictures as a film: a pattern such as ``frame_%03d.png``, or a folder of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import av
+
+_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
+_PATTERN = re.compile(r"(.*?)%(0?)(\d*)d(.*)", re.DOTALL)
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for numbered pictures, as ``frame_%03d.png`` does, and for no file."""
+    path = Path(name)
+    return bool(_PATTERN.fullmatch(path.name)) and path.suffix.lower() in _SUFFIXES and not path.exists()
+
+
+def stem_of(name: str) -> str:
+    """A name for what is read from a pattern or a folder."""
+    path = Path(name)
+    if not is_pattern(name):
+        return path.absolute().name or "pictures"
+    return path.stem[: path.stem.index("%")].rstrip("_-. ") or path.absolute().parent.name or "pictures"
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Pictures by their numbers, from 0 on. Where a number is missing, the picture before it stands longer."""
+
+    pictures: tuple[tuple[int, Path], ...]
+
+    @classmethod
+    def found(cls, name: str) -> Self | None:
+        """The pictures that a pattern or a folder names, None if it names none."""
+        path = Path(name)
+        if is_pattern(name):
+            before, zero, width, after = _PATTERN.fullmatch(path.name).groups()  # type: ignore[union-attr]
+            digits = rf"\d{{{int(width)},}}" if zero and width else r"\d+"
+            wanted = re.compile(re.escape(before.replace("%%", "%")) + f"({digits})" + re.escape(after))
+            folder = path.parent
+        elif path.is_dir():
+            wanted, folder = re.compile(r".*?(\d+)\D*"), path
+        else:
+            return None
+        found: dict[int, Path] = {}
+        for picture in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if picture.suffix.lower() in _SUFFIXES and not picture.name.startswith("."):
+                match = wanted.fullmatch(picture.name if is_pattern(name) else picture.stem)
+                if match:
+                    found.setdefault(int(match[1]), picture)
+        if not found:
+            return None
+        first = min(found)
+        step = math.gcd(*(number - first for number in found)) or 1
+        return cls(tuple(((number - first) // step, found[number]) for number in sorted(found)))
+
+    def times(self, rate: float) -> tuple[Fraction, Fraction]:
+        """Time base and rate."""
+        exact = Fraction(rate).limit_denominator(1001)
+        return 1 / exact, exact
+
+    @staticmethod
+    def decoded(path: Path, options: dict[str, str]) -> Iterator[av.VideoFrame]:
+        """The picture in a file; none if it holds no picture."""
+        with av.open(f"file:{path}", "r", options={**options, "pattern_type": "none"}) as container:
+            if container.streams.video and container.streams.video[0].codec_context:
+                container.streams.video[0].codec_context.options = options
+                yield from islice(container.decode(video=0), 1)

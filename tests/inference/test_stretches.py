@@ -1,0 +1,126 @@
+"""Where in a video a sentence is said: after titles, between cuts, in continuous speech, on the player's clock."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import clips
+import numpy as np
+import pytest
+
+from gunileo.inference.live import sentences
+from gunileo.inference.reader import Reader, load_model
+from gunileo.output.transcript import Transcript, Word
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream
+from gunileo.vision.mouth_shape import MEASURES
+from gunileo.vision.timeline import Timeline
+from gunileo.vision.video import FPS, read_frames, write_video
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return load_model()
+
+
+@pytest.mark.parametrize("titles", [1, 8])
+def test_titles_before_a_face_are_passed_over_in_short_and_long_clips(
+    reader: Reader, tmp_path: Path, titles: int
+) -> None:
+    talk = clips.talking()[0]
+    write_video(tmp_path / "plain.mp4", talk)
+    write_video(tmp_path / "titled.mp4", [*([np.full_like(talk[0], 30)] * titles * FPS), *talk])
+    plain, titled = reader.transcribe(tmp_path / "plain.mp4"), reader.transcribe(tmp_path / "titled.mp4")
+    assert len(titled.words) == len(plain.words)
+    assert titled.duration == pytest.approx(titles + 3)
+    starts = [word.start for word in titled.words]
+    assert starts == pytest.approx([word.start + titles for word in plain.words], abs=0.25)
+
+
+def test_a_face_that_is_gone_for_a_while_leaves_two_sentences(reader: Reader, tmp_path: Path) -> None:
+    read = reader.transcribe(clips.face_gone(tmp_path / "gone.mp4", 35, 52), decode="greedy")
+    assert all(word.end <= 35 / FPS or word.start >= 51 / FPS for word in read.words)
+
+
+def test_a_clip_whose_face_is_hardly_seen_is_an_error(reader: Reader, tmp_path: Path) -> None:
+    talk = clips.talking()[0].copy()
+    talk[2:] = 0
+    write_video(tmp_path / "a.mp4", talk)
+    with pytest.raises(MouthError, match=r"a\.mp4: face found in \d+ of 75 frames"):
+        reader.transcribe(tmp_path / "a.mp4")
+
+
+class Claiming:
+    """Reads six words in any clip, from its first frame to its last."""
+
+    name = "claiming"
+
+    def untimed(self) -> "Claiming":
+        return self
+
+    def transcribe_clip(self, clip: MouthClip, file: str, *_: object) -> Transcript:
+        ends = np.linspace(0, len(clip) / FPS, 7)
+        words = tuple(Word(f"w{at}", float(a), float(b), 1.0) for at, (a, b) in enumerate(pairwise(ends)))
+        return Transcript(file, " ".join(word.word for word in words), words, 1.0, self.name)
+
+
+def talk(frames: int) -> list[Mouth]:
+    """A mouth that moves for two seconds, and rests for half a second, again and again."""
+    face = np.linspace(60, 200, 100).astype(np.uint8)[:, None] + np.zeros((frames, 100, 150), np.uint8)
+    for number, frame in enumerate(face):
+        half = round(4 + 14 * abs(np.sin(number / 1.6))) if number % 63 < 50 else 4
+        frame[60 - half : 60 + half, 45:105] = 15
+    return [Mouth(frame, np.zeros(MEASURES, np.float32)) for frame in face]
+
+
+def test_sentences_without_a_rest_between_them_come_in_order_without_overlap() -> None:
+    read = list(sentences(talk(1000), Claiming(), "x", "greedy", None))  # type: ignore[arg-type]
+    assert len(read) > 8
+    words = [word for one in read for word in one.words]
+    assert all(word.start < word.end for word in words)
+    assert all(before.end <= after.start + 1e-9 for before, after in pairwise(words))
+    assert words[-1].end <= 1000 / FPS + 0.5
+
+
+def test_words_have_their_times_on_the_players_clock(reader: Reader, tmp_path: Path) -> None:
+    frames = clips.talking()[0]
+    write_video(tmp_path / "plain.mp4", frames)
+    plain = reader.transcribe(tmp_path / "plain.mp4")
+    hold, times = 60.0, [*np.arange(75) / 25, *(np.arange(75) / 25 + 60.0)]
+    clips.write_timed(tmp_path / "held.mp4", [*frames, *frames], times)
+    held = reader.transcribe(tmp_path / "held.mp4")
+    assert [len(one.text.split()) for one in held.segments] == [len(plain.words)] * 2
+    assert held.segments[0].start == pytest.approx(plain.words[0].start, abs=0.25)
+    assert held.segments[1].start == pytest.approx(hold + plain.words[0].start, abs=0.25)
+    assert held.duration == pytest.approx(63, abs=0.01)
+    streamed = list(reader.stream(tmp_path / "held.mp4"))
+    assert [one.words for one in streamed] == [held.words[:6], held.words[6:]]
+
+
+def test_a_jump_zoom_is_a_cut_over_which_nothing_is_smoothed() -> None:
+    import cv2
+
+    frames = list(clips.talking()[0])
+    height, width = frames[0].shape[:2]
+    zoom = np.array([[1.4, 0, -0.2 * width], [0, 1.4, -0.2 * height]])
+    frames[37:] = [cv2.warpAffine(frame, zoom, (width, height)) for frame in frames[37:]]
+    outlines: list[np.ndarray | None] = []
+    mouths = list(mouth_stream(frames, watch=outlines.append))
+    assert len(mouths) == len(outlines) == 75
+    widths = [float(np.linalg.norm(outline[1] - outline[0])) for outline in outlines if outline is not None]
+    assert widths[34:37] == pytest.approx([np.mean(widths[20:30])] * 3, rel=0.03)
+    assert widths[39:42] == pytest.approx([np.mean(widths[45:55])] * 3, rel=0.03)
+    assert widths[39] / widths[36] == pytest.approx(1.4, rel=0.05)
+
+
+def test_the_players_clock_and_back() -> None:
+    timeline = Timeline()
+    assert (timeline.seconds(1.5), timeline.frame(1.5)) == (1.5, 38)
+    timeline.begin(0, 2.0)
+    timeline.begin(100, 30.0)
+    assert [timeline.seconds(at) for at in (0.0, 1.0, 4.0, 5.0)] == pytest.approx([2.0, 3.0, 30.0, 31.0])
+    assert [timeline.frame(at) for at in (1.0, 2.0, 3.0, 30.0, 31.0)] == [-25, 0, 25, 100, 125]
+
+
+def test_frames_of_a_plain_file_start_at_nought(tmp_path: Path) -> None:
+    timeline = Timeline()
+    assert len(list(read_frames(clips.good(tmp_path / "a.mp4", 10), timeline))) == 10
+    assert (timeline.seconds(0.2), timeline.duration) == (0.2, pytest.approx(0.4))

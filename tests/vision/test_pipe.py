@@ -1,0 +1,103 @@
+"""Films from pipes and from numbered pictures."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+import clips
+import numpy as np
+import pytest
+from PIL import Image
+
+from gunileo.vision.pipe import kept
+from gunileo.vision.timeline import Timeline
+from gunileo.vision.video import VideoError, length, read_frames
+
+pipes = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
+
+
+@contextmanager
+def fifo(folder: Path, data: bytes) -> Iterator[Path]:
+    """A named pipe through which bytes come."""
+    path = folder / "fifo"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            path.write_bytes(data)
+
+    thread = Thread(target=write)
+    thread.start()
+    yield path
+    thread.join(60)
+
+
+@pipes
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".mpg", ".avi", ".mp4"])
+def test_a_pipe_is_read_like_its_file(tmp_path: Path, suffix: str) -> None:
+    file = clips.coded(tmp_path / f"a{suffix}", 30)
+    with fifo(tmp_path, file.read_bytes()) as path:
+        assert length(path) == 0
+        for one, other in zip(read_frames(path), read_frames(file), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pipes
+@pytest.mark.parametrize(("data", "reason"), [(b"", "nothing came through the pipe"), (b"a" * 9999, "not a video")])
+def test_what_is_wrong_with_a_pipe_is_said(tmp_path: Path, data: bytes, reason: str) -> None:
+    with fifo(tmp_path, data) as path, pytest.raises(VideoError, match=rf"fifo: {reason}"):
+        next(read_frames(path))
+
+
+@pipes
+def test_a_pipe_is_kept_to_be_read_twice(tmp_path: Path) -> None:
+    file = clips.good(tmp_path / "a.mp4", 10)
+    with fifo(tmp_path, file.read_bytes()) as path, kept(path) as copy:
+        assert len(list(read_frames(copy))) == len(list(read_frames(copy))) == 10
+    assert not copy.exists()
+    with kept(file) as same:
+        assert same == file
+
+
+def pictures(folder: Path, numbers: list[int], name: str = "frame_{:03d}.png") -> Path:
+    folder.mkdir()
+    for index, number in enumerate(numbers):
+        Image.fromarray(clips.clock(index)).save(folder / name.format(number))
+    return folder
+
+
+def clocks(source: Path | str, rate: float = 25) -> list[int]:
+    return [clips.read_clock(frame) for frame in read_frames(source, rate=rate)]
+
+
+def test_numbered_pictures_by_pattern_or_folder(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", list(range(1, 21)))
+    (folder / "notes.txt").write_text("x")
+    assert clocks(folder / "frame_%03d.png") == clocks(folder) == list(range(20))
+    assert clocks(str(folder / "frame_%d.png")) == list(range(20))
+    many = pictures(tmp_path / "b", list(range(8, 13)), "{}.png")  # 10 comes after 9
+    assert clocks(many) == list(range(5))
+
+
+def test_numbered_pictures_of_another_rate(tmp_path: Path) -> None:
+    folder, timeline = pictures(tmp_path / "a", list(range(30))), Timeline()
+    assert len(list(read_frames(folder, timeline, rate=50))) == 15
+    assert timeline.duration == pytest.approx(0.6)
+    assert len(clocks(folder, rate=12.5)) == 60
+
+
+def test_a_missing_number_leaves_its_time(tmp_path: Path) -> None:
+    assert clocks(pictures(tmp_path / "a", [0, 1, 2, 5, 6])) == [0, 1, 2, 2, 2, 3, 4]
+    assert clocks(pictures(tmp_path / "b", [10, 20, 30, 40])) == [0, 1, 2, 3]
+
+
+def test_what_is_wrong_with_pictures_is_said(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"no_%d\.png: no such file"):
+        next(read_frames(tmp_path / "no_%d.png"))
+    folder = pictures(tmp_path / "a", [0, 1, 2])
+    (folder / "frame_001.png").write_text("no picture")
+    with pytest.raises(VideoError, match=r"frame_001\.png: not a video|frame_001\.png: no"):
+        list(read_frames(folder))
