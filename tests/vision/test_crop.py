@@ -68,7 +68,7 @@ def test_talk_moves_the_crop_less_than_the_mouth() -> None:
 
 
 def test_a_hand_held_clip_gives_the_crops_of_a_steady_one() -> None:
-    """Of a talking clip whose picture is moved, what the crop shows moves by less than a pixel but for the worst frame."""
+    """What the crop of a talking clip shows moves by less than a pixel when the picture is moved, but in one frame."""
     talk = clips.talking()[0]
     moved = [
         cv2.warpAffine(frame, np.array([[1, 0, x], [0, 1, y]]), frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
