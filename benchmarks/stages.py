@@ -92,9 +92,9 @@ def timed(spent: Spent, name: str) -> Iterator[None]:
 def counted(spent: Spent, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, its time added to ``spent``."""
 
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: Any, **named: Any) -> Any:
         with timed(spent, name):
-            return call(*arguments)
+            return call(*arguments, **named)
 
     return run
 

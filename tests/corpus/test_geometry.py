@@ -44,7 +44,7 @@ def test_measures_there_and_back(tmp_path: Path) -> None:
             one.measures[known, points.stop :], expected[known, points.stop :], rtol=0.02, atol=0.5
         )
         apart = features(one.measures[known]) - features(expected[known])
-        assert np.abs(apart).max() < 0.1, "what a network hears is the same but for the rounding"
+        assert np.abs(apart).max() < 0.2, "what a network hears is the same but for the rounding"
 
 
 def test_words_have_their_times(tmp_path: Path) -> None:

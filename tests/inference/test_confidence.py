@@ -18,9 +18,9 @@ from gunileo.evaluation.calibrate import calibrate, samples
 from gunileo.inference.confidence import (
     APPEARANCES,
     FEWEST,
-    TRUSTED,
     NEGATIVES,
     OTHER_NEGATIVES,
+    TRUSTED,
     Calibration,
     Sample,
     confidence_features,

@@ -142,7 +142,8 @@ def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(sh
     export_model("labial-wide", tmp_path / "labial-wide.onnx")
     np.save(tmp_path / "crops.npy", clip.crops)
     page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
-    code = page.split("```python\n")[1].split("```")[0]
+    cut, code = (part.split("```")[0] for part in page.split("```python\n")[1:3])
+    assert 'np.save("crops.npy", gunileo.read_mouth("clip.mp4").crops)' in cut
     assert "gunileo" not in code.replace("gunileo_classes", "")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "bin blue at f two now\n"

@@ -14,9 +14,8 @@ from gunileo.corpus.geometry import speaker_shapes
 from gunileo.vision.mouth import read_mouth
 from gunileo.vision.mouth_shape import FEATURES, MEASURES, NAMES, POINTS, features, scaled, smooth
 
-A_SPEAKER = 4  # clips, of those that are there as videos and as geometry
-CLIPS = 40
-LEAST = {"upper lip": 0.9}  # of correlations in the median: it moves by less than the mesh's noise
+A_SPEAKER = 4  # clips at most, of those that are there as videos and as geometry
+CLIPS = 40  # at least
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +129,7 @@ def pairs(shared: Path) -> list[tuple[Path, Path]]:
             own = found.setdefault(video.parent.name, [])
             if len(own) < A_SPEAKER and archive.exists() and video.stem in codes(archive):
                 own.append((video, archive))
-    by_turns = [own[at] for at in range(A_SPEAKER) for own in found.values() if at < len(own)]
-    return by_turns[:CLIPS]
+    return [pair for own in found.values() for pair in own]
 
 
 def codes(archive: Path) -> set[str]:
@@ -163,9 +161,8 @@ def test_the_same_sentence_by_video_and_by_published_geometry(shared: Path) -> N
         known = np.flatnonzero(np.isfinite(other[: len(mine), 0]))
         one, two = features(mine[known]), features(other[known])
         rows.append([np.corrcoef(one[:, at], two[:, at])[0, 1] for at in range(FEATURES)])
-    assert len(rows) > 0.9 * CLIPS
+    assert len(rows) >= CLIPS
     median = np.median(rows, 0)
     for name, value in zip(NAMES, median, strict=True):
         print(f"{name:14}{value:.3f}")
-    for name, value in zip(NAMES, median, strict=True):
-        assert value >= LEAST.get(name, 0.93), name
+    assert (median >= 0.93).all(), dict(zip(NAMES, median.round(3), strict=True))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed
+from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed, with_crops
 from gunileo.inference.registry import DEFAULT
 
 _Split = Annotated[
@@ -44,7 +44,9 @@ def evaluate(
 
     rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
-    utterances = opened.utterances
+    utterances = with_crops(opened)
+    if shapes := len(opened.utterances) - len(utterances):
+        typer.echo(f"{shapes} left out, of which only the mouth's shape is known")
     if split:
         names = listed(split)
         utterances = chosen(utterances, names)
