@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lowest lock sbom
+.PHONY: demo test check docs dist lowest lock sbom
 
 demo: .venv/ready  ## the main job on a made-up talking face: prepare, train, test, read
 	$(BIN)/gunileo demo
@@ -15,6 +15,12 @@ check: .venv/ready  ## style, types, and which package imports which
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/ready  ## the docs site, in site/; a broken link or name ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dist: .venv/ready  ## the wheel and the sdist, in dist/
+	$(BIN)/python -m build
 
 lowest:  ## the quick tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	$(PYTHON) -m venv .lowest

@@ -99,10 +99,10 @@ def cross_validate(reader: Reader, cache: Cache, clips: Sequence[CachedUtterance
     learnt, others = [], []
     with progress("reading") as bar:
         for number, clip in enumerate(clips, 1):
-            crops = cache.load(clip)
-            learnt.append(samples(reader, crops, clip.text))
+            mouths = cache.load(clip)
+            learnt.append(samples(reader, mouths, clip.text))
             changes = {"clips": lambda same: same, **NEGATIVES, **OTHER_NEGATIVES}
-            others.append({kind: reader.log_probabilities(change(crops)) for kind, change in changes.items()})
+            others.append({kind: reader.log_probabilities(change(mouths)) for kind, change in changes.items()})
             bar(number, len(clips))
     part = np.random.default_rng(0).permutation(len(clips)) % PARTS
     for held in range(PARTS):

@@ -265,6 +265,7 @@ def plain_loop(cache: Cache) -> float:
     def step() -> None:
         batch = collate([clips[number] for number in islice(waiting, BATCH)])
         x = batch.crops
+        assert x is not None
         for block in model.convolutions:
             assert isinstance(block, torch.nn.Sequential)
             conv, norm, pool, relu = block

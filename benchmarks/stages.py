@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
@@ -33,9 +31,10 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("face models", face._Model, "__call__"),
     ("from the mesh to landmarks", face.FaceTracker, "_landmarks"),
     ("next crop", face, "face_box"),
-    ("pose of the mouth", mouth, "_pose"),
-    ("smooth the poses", mouth, "_smooth"),
-    ("crop the mouth", mouth, "_crop"),
+    ("pose of the mouth", mouth, "pose_of"),
+    ("measures of its shape", mouth, "measure"),
+    ("smooth the poses", mouth, "smoothed"),
+    ("crop the mouth", mouth, "crop_at"),
 )
 
 
@@ -73,9 +72,9 @@ def stages(clip: Path, reader: Reader) -> Spent:
     with ExitStack() as patches, timed(spent, "other"):
         for name, owner, attribute in PARTS:
             patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
-        crops = np.stack(list(mouth.clip_mouths(frames)))
+        mouths = mouth.MouthClip.of(list(mouth.clip_mouths(frames)))
     with timed(spent, "network"):
-        logp = reader.log_probabilities(crops)
+        logp = reader.log_probabilities(mouths)
     with timed(spent, "words, confidence, sure"):
         reader.decode(logp)
     return spent
@@ -93,9 +92,9 @@ def timed(spent: Spent, name: str) -> Iterator[None]:
 def counted(spent: Spent, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, its time added to ``spent``."""
 
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: Any, **named: Any) -> Any:
         with timed(spent, name):
-            return call(*arguments)
+            return call(*arguments, **named)
 
     return run
 

@@ -35,6 +35,8 @@ from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.templates import Match, apart, distances, marks, ranked
 from gunileo.vision.crop import Crops
+from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_shape import Array
 from gunileo.vision.video import FPS
 
 COUNTS = (1, 2, 3)
@@ -44,11 +46,11 @@ CHOSEN_BY = {"s4": {*SLOTS[0], *SLOTS[1]}}  # speaker, and the words that the de
 
 @dataclass(frozen=True)
 class Cut:
-    """One recording: what is said in it, its clip, uint8 [T, 100, 150], and the network's outputs."""
+    """One recording: what is said in it, the clip that it is from, its mouths, and the network's outputs."""
 
     text: str
     clip: str
-    crops: Crops
+    mouths: MouthClip
     features: NDArray[np.float32]
     log_probabilities: NDArray[np.float32]
 
@@ -108,13 +110,13 @@ def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[
                     yield f"{speaker}, {kind}{'*' if by else ''}", found
 
 
-def cuts(reader: Reader, crops: Crops, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
+def cuts(reader: Reader, mouths: MouthClip, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
     """A clip's words, ``count`` at a time and no frame twice, cut out before the network gets them."""
     words = CHOSEN_BY.get(clip.speaker, set())
     for first in range(0, len(clip.words) - count + 1, count):
         said = clip.words[first : first + count]
         start, end = round(said[0].start * FPS), round(said[-1].end * FPS)
-        part = crops[start : max(end, start + 3)]
+        part = mouths[start : max(end, start + 3)]
         among = [word.word in words for word in said]
         if len(part) and all(among) == any(among):
             text = " ".join(word.word for word in said)
@@ -250,7 +252,7 @@ def train_rows(groups: Sequence[Group], model: str) -> None:
         for recordings in COUNTS:
             for draw in draws(group, recordings, 1):
                 reader = trained(group, draw, model)
-                encoded = [reader.features(cut.crops) for cut in group.cuts]
+                encoded = [reader.features(cut.mouths) for cut in group.cuts]
                 grammar = Grammar.from_sentences(draw.commands)
                 after = between(encoded)
                 score = {"before": 0, "after": 0, "spelled": 0}
@@ -258,7 +260,7 @@ def train_rows(groups: Sequence[Group], model: str) -> None:
                     cut = group.cuts[recording]
                     score["before"] += match(group, group.between, draw.examples, recording)[0].text == cut.text
                     score["after"] += match(group, after, draw.examples, recording)[0].text == cut.text
-                    score["spelled"] += spelled(reader.log_probabilities(cut.crops), grammar) == cut.text
+                    score["spelled"] += spelled(reader.log_probabilities(cut.mouths), grammar) == cut.text
                 cells = " | ".join(f"{right / len(draw.tested):.1%}" for right in score.values())
                 print(f"| {group.name} | {recordings} | {len(draw.tested)} | {cells} |", flush=True)
 
@@ -270,8 +272,11 @@ class _Held(Cache):
         self.path = Path()
         self.cuts = cuts
 
-    def load(self, utterance: CachedUtterance) -> Crops:
-        return self.cuts[int(utterance.id)].crops
+    def crops(self, utterance: CachedUtterance) -> Crops:
+        return self.cuts[int(utterance.id)].mouths.crops
+
+    def measures(self, utterance: CachedUtterance) -> Array:
+        return self.cuts[int(utterance.id)].mouths.measures
 
 
 def trained(group: Group, draw: Draw, model: str) -> Reader:
@@ -280,7 +285,7 @@ def trained(group: Group, draw: Draw, model: str) -> Reader:
     from gunileo.training.train import train
 
     cuts = group.cuts
-    taught = [CachedUtterance(str(i), "", len(cuts[i].crops), cuts[i].text, (), "") for i in draw.examples]
+    taught = [CachedUtterance(str(i), "", len(cuts[i].mouths), cuts[i].text, (), f"{i}.png") for i in draw.examples]
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         settings = teaching(model, len(taught))
         return load_model(train(_Held(cuts), taught, taught[:1], Path(folder) / "run", settings).parent)

@@ -17,7 +17,7 @@ from av._core import library_meta
 from gunileo.inference.registry import available_models
 
 ALWAYS = "always"
-EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "dev")
+EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "docs", "dev")
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "licences.md"
 
@@ -86,7 +86,7 @@ def main() -> None:
         "| file | licence | attribution |",
         "|---|---|---|",
         *models,
-        "| face models | Apache-2.0 | Google, MediaPipe 0.10.21; see [NOTICE](../NOTICE) |",
+        "| face models | Apache-2.0 | Google, MediaPipe 0.10.21; see NOTICE in the repository |",
         "",
         f"PyAV's package holds FFmpeg, whose licence it gives as {library_meta['libavcodec']['license']}.",
         "",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gunileo.cli.main import main as gunileo
 from gunileo.corpus.synthetic import Interval, speak
-from gunileo.vision.mouth import clip_mouths
+from gunileo.vision.mouth import MouthClip, clip_mouths
 from gunileo.vision.video import FPS, read_frames, write_video
 
 UNITS = 1000  # of GRID's alignments in a frame
@@ -36,7 +36,7 @@ def main() -> None:
 
 def seen(frames: NDArray[np.uint8], segments: list[Interval], target: Path) -> None:
     """Draw a face and its mouth crop for each word."""
-    crops = np.stack(list(clip_mouths(frames)))
+    crops = MouthClip.of(list(clip_mouths(frames))).crops
     words = [segment for segment in segments if segment.word not in ("sil", "sp")]
     figure = Figure(figsize=(9, 2.5), layout="constrained")
     for (face, mouth), segment in zip(figure.subplots(2, len(words)).T, words, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from mouths import clip_of
 
 import gunileo
 from gunileo.corpus.cache import Cache, CacheError
@@ -21,13 +22,14 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.training.checkpoint import state_of
 from gunileo.training.config import TrainingConfig
-from gunileo.training.weights import load_weights, save_model
 from gunileo.training.model import LabialCNN, ModelConfig
+from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.train import train
+from gunileo.training.weights import Network, load_weights, save_model
 from gunileo.vision.mouth import read_mouth
 from gunileo.vision.video import MAX_STILL, VideoError, read_frames
 
-REGIONS = np.zeros((8, 100, 150), np.uint8)
+CLIP = clip_of(np.zeros((8, 100, 150), np.uint8))
 
 
 class Harm:
@@ -81,12 +83,12 @@ def test_no_module_unpickles() -> None:
         assert all("weights_only=True" in call for call in re.findall(r"torch\.load\(.*", text)), module
 
 
-def configured(path: Path, **change: object) -> Path:
+def configured(path: Path, model: Network, **change: object) -> Path:
     """A weights file whose configuration says something else than its weights."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    save_model(LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=4)), path)
+    save_model(model, path)
     with safe_open(path, "pt") as file:
         config = json.loads(file.metadata()["config"]) | change
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -111,9 +113,33 @@ def configured(path: Path, **change: object) -> Path:
         {"unknown": 1},
     ],
 )
-def test_weights_with_another_configuration(tmp_path: Path, change: dict[str, object]) -> None:
+def test_weights_of_crops_with_another_configuration(tmp_path: Path, change: dict[str, object]) -> None:
+    small = ModelConfig(channels=(2, 3, 4), hidden=4)
     with pytest.raises(GunileoError, match=r"a\.safetensors: no LabialCNN weights \(.*\); give a file") as error:
-        load_weights(configured(tmp_path / "a.safetensors", **change))
+        load_weights(configured(tmp_path / "a.safetensors", LabialCNN(small), **change))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 10**12},
+        {"width": -1},
+        {"width": "4"},
+        {"kernel": 10**9},
+        {"before": 5},
+        {"after": ["x"]},
+        {"channels": [2, 3]},
+        {"words": []},
+        {"dropout": 7},
+        {"architecture": "labial-else"},
+        {"unknown": 1},
+    ],
+)
+def test_weights_of_shapes_with_another_configuration(tmp_path: Path, change: dict[str, object]) -> None:
+    small = ShapeConfig(channels=(2, 3, 4), width=4, before=(1,), after=(1,), words=("bin",))
+    with pytest.raises(GunileoError, match=r"a\.safetensors: no LabialCNN weights \(.*\); give a file") as error:
+        load_weights(configured(tmp_path / "a.safetensors", LabialShape(small), **change))
     assert "\n" not in str(error.value)
 
 
@@ -131,7 +157,7 @@ def test_a_model_of_another_shape(model: str, tmp_path: Path) -> None:
     content.graph.output[0].name = content.graph.node[-1].output[0] = "something"
     onnx.save(content, tmp_path / "a.onnx")
     with pytest.raises(ModelError, match=r"a\.onnx: the model can't be run \(.*\); train or export it again"):
-        load_model(tmp_path / "a.onnx").log_probabilities(REGIONS)
+        load_model(tmp_path / "a.onnx").log_probabilities(CLIP)
     content = onnx.load(model)
     kept = content.graph.node[-1].output[0]
     content.graph.node[-1].output[0] = "inner"
@@ -139,7 +165,7 @@ def test_a_model_of_another_shape(model: str, tmp_path: Path) -> None:
     del content.graph.output[0].type.tensor_type.shape.dim[:]
     onnx.save(content, tmp_path / "b.onnx")
     with pytest.raises(ModelError, match=r"b\.onnx: the model answers \(37, 8\); train or export it again"):
-        load_model(tmp_path / "b.onnx").log_probabilities(REGIONS)
+        load_model(tmp_path / "b.onnx").log_probabilities(CLIP)
 
 
 @pytest.mark.parametrize(

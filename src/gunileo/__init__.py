@@ -95,6 +95,7 @@ __all__ = [
     "Live",
     "Match",
     "ModelInfo",
+    "MouthClip",
     "Reader",
     "Segment",
     "TrainingConfig",
@@ -113,7 +114,7 @@ __all__ = [
     "make_corpus",
     "nbest",
     "prepare",
-    "read_crops",
+    "read_mouth",
     "train",
     "write_transcript",
 ]

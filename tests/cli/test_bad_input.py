@@ -118,11 +118,11 @@ def test_prepare_skips_each_bad_clip_and_keeps_the_others(run: Run, shelf: Path,
     for name, line in zip(sorted(BAD), sorted(lines), strict=True):
         assert re.match(rf"{Path(name).stem} +{re.escape(str(shelf / name))}: {BAD[name]}", line), line
     names = [Path(name).stem for name in GOOD]
-    assert files(tmp_path / "cache") == {*CACHE, *(f"{name}.png" for name in names)}
+    assert files(tmp_path / "cache") == {*CACHE, *(f"{name}.{kind}" for name in names for kind in ("png", "npy"))}
     assert files(shelf) == before
 
     opened = Cache(cache)
-    found = {utterance.id: opened.load(utterance) for utterance in opened.utterances}
+    found = {utterance.id: opened.crops(utterance) for utterance in opened.utterances}
     assert {name: len(crops) for name, crops in found.items()} == {"good": 30, "phone_4k": 8, "two_faces": 30}
     # Of two faces the larger, which is the good clip's; the smaller shows later frames, 8 away.
     assert np.abs(found["two_faces"].astype(np.int16) - found["good"]).mean() < 3
@@ -209,7 +209,7 @@ def assert_skips(run: Run, folder: Path, said: dict[str, str], good: str) -> Non
     for name, line in zip(sorted(said), sorted(lines), strict=True):
         assert f"{name}.mp4" in line
         assert re.search(said[name], line), line
-    assert files(folder / "cache") == {*CACHE, f"{good}.png"}
+    assert files(folder / "cache") == {*CACHE, f"{good}.png", f"{good}.npy"}
     listed = (folder / "cache" / "corpus.txt").read_text()
     assert all(f"{name}.mp4" in listed for name in said)
 
@@ -342,8 +342,12 @@ def test_a_disk_that_gets_full_while_preparing(run: Run, disk: Path, good_clip: 
     assert_one_line(err, f"^{cache}: the disk is full; free some space and run the same command to go on")
     done = Cache(cache).utterances
     assert 0 < len(done) < 5
-    assert files(disk) == {"cache/cache.json", "cache/manifest.jsonl", *(f"cache/{clip.file}" for clip in done)}
-    np.testing.assert_array_equal(Cache(cache).load(done[0]), read_mouth(good_clip))
+    assert files(disk) == {
+        "cache/cache.json",
+        "cache/manifest.jsonl",
+        *(f"cache/{clip.id}.{kind}" for clip in done for kind in ("png", "npy")),
+    }
+    np.testing.assert_array_equal(Cache(cache).crops(done[0]), read_mouth(good_clip).crops)
 
     subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
     code, out, err = run("prepare", corpus, "-o", cache, "--workers", "1")

@@ -230,7 +230,7 @@ def test_sheet_of_cache_and_of_folder(run, cache: Path, tmp_path: Path) -> None:
     assert "6 of 6 clips" in out
     picture = cv2.imread(str(tmp_path / "cache.png"), cv2.IMREAD_GRAYSCALE)
     assert picture.shape == (6 * 118, 8 * 150)
-    first = Cache(cache).load(Cache(cache).utterances[0])[0]
+    first = Cache(cache).crops(Cache(cache).utterances[0])[0]
     np.testing.assert_array_equal(picture[18:118, :150], first)
 
     clips.good(tmp_path / "good.mp4", 30)

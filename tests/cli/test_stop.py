@@ -106,6 +106,7 @@ def test_evaluate(synthetic_cache: Path, tmp_path: Path) -> None:
         for number in range(2000):
             name = f"s1/{number}"
             os.link(synthetic_cache / entry["file"], cache / f"{name}.png")
+            os.link(synthetic_cache / f"{entry['id']}.npy", cache / f"{name}.npy")
             manifest.write(json.dumps({**entry, "id": name, "file": f"{name}.png"}) + "\n")
     begun = time.monotonic()
     _, err = stopped(tmp_path, lambda: time.monotonic() > begun + 3, "evaluate", cache)

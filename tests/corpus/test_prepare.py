@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from gunileo.corpus.cache import Cache, CacheError, Entry, enter
+from gunileo.corpus.cache import Cache, CacheError, Entry, enter, shape_file
 from gunileo.corpus.finders import Utterance, find_grid
 from gunileo.corpus.labels import WordTime
-from gunileo.corpus.prepare import cut_out, prepare
+from gunileo.corpus.prepare import cut_out, open_cache, prepare
 from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_shape import MEASURES
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +52,11 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
+def cut(*utterances: Utterance) -> set[str]:
+    """The files of these utterances in a cache."""
+    return {f"{one.id}.{kind}" for one in utterances for kind in ("png", "npy")}
+
+
 def test_a_cache_gives_back_what_was_cut_out(prepared: Path, utterances: list[Utterance]) -> None:
     cache = Cache(prepared)
     assert {clip.id for clip in cache.utterances} == {utterance.id for utterance in utterances}
@@ -59,9 +65,12 @@ def test_a_cache_gives_back_what_was_cut_out(prepared: Path, utterances: list[Ut
         source = by_id[clip.id]
         assert (clip.speaker, clip.text, clip.words) == (source.speaker, source.text, source.words)
         assert len(clip.words) == 6
-        crops = cache.load(clip)
-        assert (crops.dtype, crops.shape) == (np.uint8, (clip.frames, 100, 150))
-        np.testing.assert_array_equal(crops, read_mouth(source.video))
+        found, expected = cache.load(clip), read_mouth(source.video)
+        assert (found.crops.dtype, found.crops.shape) == (np.uint8, (clip.frames, 100, 150))
+        assert (found.measures.dtype, found.measures.shape) == (np.float32, (clip.frames, MEASURES))
+        np.testing.assert_array_equal(found.crops, expected.crops)
+        np.testing.assert_array_equal(found.measures, expected.measures)
+        assert clip.has_crops
 
 
 def test_a_cached_clip_is_a_picture_of_ten_crops_a_row(prepared: Path) -> None:
@@ -70,14 +79,14 @@ def test_a_cached_clip_is_a_picture_of_ten_crops_a_row(prepared: Path) -> None:
     picture = cv2.imread(str(prepared / clip.file), cv2.IMREAD_UNCHANGED)
     assert picture is not None
     assert picture.shape == (800, 1500)  # 75 crops: seven full rows and a half
-    crops = cache.load(clip)
+    crops = cache.crops(clip)
     np.testing.assert_array_equal(picture[300:400, 150:300], crops[31])
     assert not picture[700:, 750:].any()
 
 
 def test_a_cache_holds_what_it_says_and_nothing_else(prepared: Path, utterances: list[Utterance]) -> None:
-    assert files(prepared) == {"cache.json", "manifest.jsonl", *(f"{clip.id}.png" for clip in utterances)}
-    assert json.loads((prepared / "cache.json").read_text()) == {"version": 1, "fps": 25, "height": 100, "width": 150}
+    assert files(prepared) == {"cache.json", "manifest.jsonl", *cut(*utterances)}
+    assert json.loads((prepared / "cache.json").read_text()) == {"version": 2, "fps": 25, "height": 100, "width": 150}
     lines = [json.loads(line) for line in (prepared / "manifest.jsonl").read_text().splitlines()]
     line = next(line for line in lines if line["id"] == utterances[0].id)
     video = utterances[0].video
@@ -116,7 +125,16 @@ def test_a_lost_picture_is_made_again(cache: Path, utterances: list[Utterance]) 
     (cache / clip.file).unlink()
     report = prepare(utterances, cache, workers=1)
     assert (report.done, report.kept) == (1, 1)
-    assert Cache(cache).load(clip).shape == (75, 100, 150)
+    assert len(Cache(cache).load(clip)) == 75
+
+
+def test_a_lost_or_empty_shape_is_made_again(cache: Path, utterances: list[Utterance]) -> None:
+    first, second = Cache(cache).utterances
+    shape_file(cache, first.id).unlink()
+    shape_file(cache, second.id).write_bytes(b"")
+    report = prepare(utterances, cache, workers=1)
+    assert (report.done, report.kept) == (2, 0)
+    assert Cache(cache).measures(first).shape == Cache(cache).measures(second).shape == (75, MEASURES)
 
 
 def test_a_mended_label_needs_no_new_cut(cache: Path, utterances: list[Utterance]) -> None:
@@ -137,7 +155,7 @@ def test_a_video_that_went_bad_leaves_the_cache(cache: Path, utterances: list[Ut
     assert name == bad.id
     assert str(bad.video) in reason
     assert [clip.id for clip in Cache(cache).utterances] == [utterances[1].id]
-    assert f"{bad.id}.png" not in files(cache)
+    assert not cut(bad) & files(cache)
 
 
 def test_a_moved_corpus_is_still_the_same(cache: Path, utterances: list[Utterance], tmp_path: Path) -> None:
@@ -156,7 +174,7 @@ def test_bad_clips_are_reported_and_passed(tmp_path: Path, utterances: list[Utte
     for clip in [*bad, gone]:
         assert str(clip.video) in reasons[clip.id]
         assert "\n" not in reasons[clip.id]
-    assert files(tmp_path / "cache") == {"cache.json", "manifest.jsonl", f"{utterances[0].id}.png"}
+    assert files(tmp_path / "cache") == {"cache.json", "manifest.jsonl", *cut(utterances[0])}
 
 
 class Deadly(PosixPath):
@@ -198,7 +216,7 @@ def test_a_clip_that_was_being_cut_when_the_disk_got_full_is_kept(tmp_path: Path
     with pytest.raises(CacheError, match="the disk is full"):
         prepare([utterances[1], short], cache, workers=2)
     assert [clip.id for clip in Cache(cache).utterances] == [utterances[1].id]
-    assert files(cache) == {"cache.json", "manifest.jsonl", f"{utterances[1].id}.png"}
+    assert files(cache) == {"cache.json", "manifest.jsonl", *cut(utterances[1])}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
@@ -226,10 +244,15 @@ def test_an_id_that_is_there_twice_is_taken_once(cache: Path, utterances: list[U
 
 
 def test_a_cache_of_another_version_is_refused(cache: Path, utterances: list[Utterance]) -> None:
-    (cache / "cache.json").write_text('{"version": 2, "fps": 25, "height": 100, "width": 150}')
-    for use in (lambda: Cache(cache), lambda: prepare(utterances, cache)):
-        with pytest.raises(CacheError, match=r"another version .* prepare the corpus again into a new folder"):
-            use()
+    before = files(cache)
+    for version in (1, 3):  # the first had no shapes
+        (cache / "cache.json").write_text(f'{{"version": {version}, "fps": 25, "height": 100, "width": 150}}')
+        for use in (lambda: Cache(cache), lambda: prepare(utterances, cache), lambda: open_cache(cache)):
+            message = rf"{cache} is a cache of another version .*'version': {version}.* prepare the corpus again into"
+            with pytest.raises(CacheError, match=message) as error:
+                use()
+            assert "\n" not in str(error.value)
+    assert files(cache) == before
 
 
 def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path, utterances: list[Utterance]) -> None:
@@ -268,6 +291,28 @@ def test_a_damaged_picture_is_named(cache: Path) -> None:
         opened.load(replace(first, frames=5))
 
 
+@pytest.mark.parametrize("fault", ["cut", "gone", "longer", "of another type", "pickled", "empty"])
+def test_a_damaged_shape_is_named(cache: Path, fault: str) -> None:
+    opened = Cache(cache)
+    clip = opened.utterances[0]
+    path = shape_file(cache, clip.id)
+    measures = opened.measures(clip)
+    if fault == "cut":
+        path.write_bytes(path.read_bytes()[:200])
+    elif fault == "gone":
+        path.unlink()
+    elif fault == "empty":
+        path.write_bytes(b"")
+    elif fault == "pickled":
+        np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+    else:
+        np.save(path, measures[:-1] if fault == "longer" else measures.astype(np.float64))
+    for read in (opened.load, opened.measures):
+        with pytest.raises(CacheError, match=rf"{clip.id}\.npy is missing or damaged; delete it and run the same"):
+            read(clip)
+    assert opened.crops(clip).shape == (75, 100, 150), "the picture is still whole"
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see which processes are left")
 def test_a_killed_run_leaves_no_process_and_goes_on(synthetic_corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
@@ -285,7 +330,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on(synthetic_corpus: Path, tmp_
     report = prepare(find_grid(synthetic_corpus).utterances, cache, workers=2)
     assert report.kept >= 1
     assert (report.done + report.kept, report.skipped) == (6, [])
-    assert len(files(cache)) == 6 + 2
+    assert len(files(cache)) == 2 * 6 + 2
 
 
 def runs(process: str) -> bool:

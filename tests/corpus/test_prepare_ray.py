@@ -33,7 +33,10 @@ def cluster() -> object:
 
 def content(cache: Path) -> dict[str, object]:
     entries = {json.loads(line)["id"]: json.loads(line) for line in (cache / "manifest.jsonl").read_text().splitlines()}
-    return {"entries": entries, "pictures": {path.name: path.read_bytes() for path in cache.rglob("*.png")}}
+    return {
+        "entries": entries,
+        "files": {path.name: path.read_bytes() for kind in ("png", "npy") for path in cache.rglob(f"*.{kind}")},
+    }
 
 
 def workers() -> list[int]:

@@ -102,7 +102,7 @@ def test_corpus_refuses_a_sentence_twice_and_what_is_no_sentence(tmp_path: Path)
 
 def test_face_models_follow_the_face_and_see_the_mouth_open(synthetic_corpus: Path) -> None:
     for video in sorted(synthetic_corpus.glob("s*/*.mp4")):
-        crops = read_mouth(video)
+        crops = read_mouth(video).crops
         assert crops.shape == (75, 100, 150)
         # The mouth is in the middle: that is where the clip changes most.
         change = crops.astype(float).std(0)

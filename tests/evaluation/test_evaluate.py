@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from readings import SAID, clip, read
 
-from gunileo.corpus.cache import Cache
+from gunileo.corpus.cache import Cache, shape_file
 from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import prepare
@@ -104,7 +105,7 @@ def test_every_clip_is_read_as_transcribe_reads_it(reader: Reader, cache: Cache)
     assert [(clip.id, clip.speaker, clip.said) for clip in evaluation.clips] == [(u.id, "s1", u.text) for u in chosen]
     for one, utterance in zip(evaluation.clips, chosen, strict=True):
         for how in ("greedy", "grammar"):
-            expected = reader.transcribe_crops(cache.load(utterance), "", how)
+            expected = reader.transcribe_clip(cache.load(utterance), "", how)
             found = one.read[how]
             assert (found.text, found.words, found.confidence, found.sure) == (
                 *(expected.text, expected.words, expected.confidence, expected.sure),
@@ -144,6 +145,7 @@ def test_clip_too_short_for_the_grammar_counts_as_unread(reader: Reader, cache: 
     path = cache.path / short.file
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(path), picture[:200])
+    np.save(shape_file(cache.path, short.id), cache.measures(short)[:15])
     manifest = cache.path / "manifest.jsonl"
     manifest.write_text(manifest.read_text().replace('"frames": 75', '"frames": 15'))
     utterance = next(u for u in Cache(cache.path).utterances if u.id == short.id)

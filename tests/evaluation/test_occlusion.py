@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from mouths import clip_of
 from onnx import TensorProto, helper, numpy_helper
 
 from gunileo.corpus.grid import CLASSES, SLOTS, encode
@@ -15,7 +16,8 @@ from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.occlusion import COLUMNS, ROWS, saliency
 from gunileo.inference.reader import Reader, load_model
-from gunileo.vision.crop import Crops, HEIGHT, WIDTH
+from gunileo.vision.crop import HEIGHT, WIDTH
+from gunileo.vision.mouth import MouthClip
 
 SENTENCE = "bin blue at f two now"
 LETTER = 3  # the place that the network has to look for
@@ -77,11 +79,11 @@ def reader(tmp_path: Path) -> Reader:
     return looking(tmp_path / "looking.onnx")
 
 
-def clip() -> Crops:
+def clip() -> MouthClip:
     """A dark clip of three seconds with both lights on."""
     crops = np.full((75, HEIGHT, WIDTH), 20, np.uint8)
     crops[PRO] = crops[CONTRA] = 220
-    return crops
+    return clip_of(crops)
 
 
 def test_the_pieces_that_decided_are_found(reader: Reader) -> None:

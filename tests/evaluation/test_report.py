@@ -171,7 +171,7 @@ def test_a_bad_place_is_told_in_one_line(run, synthetic_cache: Path, model: str,
 
 
 def test_names_are_escaped_and_errors_marked(results: Results, cache: Cache, tmp_path: Path) -> None:
-    crops = {name: cache.load(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
+    crops = {name: cache.crops(cache.utterances[0]) for name in ("s1/a<b", "s2/b", "s2/c")}
     content = json.loads(json.dumps(asdict(results)))
     (tmp_path / "index.html").write_text(page(content, crops), encoding="utf-8")
     (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
@@ -194,7 +194,7 @@ def test_names_are_escaped_and_errors_marked(results: Results, cache: Cache, tmp
 
 
 def test_a_page_of_other_sentences_says_that_the_grammar_is_not_theirs(results: Results, cache: Cache) -> None:
-    crops = dict.fromkeys(("a/x", "s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+    crops = dict.fromkeys(("a/x", "s1/a<b", "s2/b", "s2/c"), cache.crops(cache.utterances[0]))
     texts = [
         Parsed(page(json.loads(json.dumps(asdict(one))), crops)).text
         for one in (counted([clip("a/x", "good morning", "good morning", SAID[0])]), results)
@@ -218,7 +218,7 @@ def test_the_page_tells_what_is_calibrated(
     results: Results, cache: Cache, calibrated: list[str], told: list[str]
 ) -> None:
     content = json.loads(json.dumps({**asdict(results), "calibrated": calibrated}))
-    crops = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.load(cache.utterances[0]))
+    crops = dict.fromkeys(("s1/a<b", "s2/b", "s2/c"), cache.crops(cache.utterances[0]))
     text = Parsed(page(content, crops)).text
     assert [line in text for line in told] == [True] * len(told)
     assert text.count("Read by ") == len(told)

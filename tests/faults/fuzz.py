@@ -158,6 +158,8 @@ def _models(place: Path) -> Kind:
     from gunileo.training.export import export_onnx
     from gunileo.training.model import LabialCNN, ModelConfig
     from gunileo.training.weights import load_weights, save_model
+    from gunileo.vision.mouth import MouthClip
+    from gunileo.vision.mouth_shape import MEASURES
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -165,12 +167,12 @@ def _models(place: Path) -> Kind:
     save_model(tiny, place / "tiny.safetensors")
     export_onnx(tiny, place / "tiny.onnx")
     torch.save({"state_dict": tiny.state_dict(), "epoch": 1, "loops": {"fit": [1, 2.5, "x"]}}, place / "tiny.ckpt")
-    crops = np.zeros((8, 100, 150), np.uint8)
+    clip = MouthClip(np.zeros((8, 100, 150), np.uint8), np.zeros((8, MEASURES), np.float32))
 
     def read(path: Path) -> object:
         if path.suffix != ".onnx":
             return {".safetensors": load_weights, ".ckpt": state_of}[path.suffix](path)
-        return load_model(path).transcribe_crops(crops, str(path), "greedy")
+        return load_model(path).transcribe_clip(clip, str(path), "greedy")
 
     names = [f"tiny{suffix}" for suffix in (".safetensors", ".ckpt", ".onnx")]
     return Kind([(name, (place / name).read_bytes()) for name in names], read, False)

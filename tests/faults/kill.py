@@ -314,8 +314,8 @@ def small_run(folder: Path) -> Path:
     import torch
 
     from gunileo.training.export import export_onnx
-    from gunileo.training.weights import save_model
     from gunileo.training.model import LabialCNN, ModelConfig
+    from gunileo.training.weights import save_model
 
     folder.mkdir()
     torch.manual_seed(0)

@@ -13,7 +13,8 @@ from gunileo.inference.live import sentences
 from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.output.writers import to_json, to_txt
-from gunileo.vision.mouth import MouthError, mouth_stream
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream
+from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.video import FPS, Frame, VideoError, read_frames, write_video
 
 
@@ -74,10 +75,10 @@ def test_a_sentence_is_read_on_demand(reader: Reader, frames: list[Frame]) -> No
 def test_a_stretch_without_a_face_is_passed_over(reader: Reader, frames: list[Frame]) -> None:
     away = [np.full_like(frames[0], 90)] * 100
     quarter = len(frames) // 4
-    crops = list(mouth_stream([*away, *frames[:quarter], *away, *frames[quarter : 2 * quarter]]))
-    assert len(crops) == 200 + 2 * quarter
-    assert 200 - 2 * FPS < sum(crop is None for crop in crops) <= 200
-    read = list(sentences(crops, reader, "x", "grammar", None))
+    mouths = list(mouth_stream([*away, *frames[:quarter], *away, *frames[quarter : 2 * quarter]]))
+    assert len(mouths) == 200 + 2 * quarter
+    assert 200 - 2 * FPS < sum(mouth is None for mouth in mouths) <= 200
+    read = list(sentences(mouths, reader, "x", "grammar", None))
     assert len(read) == 2
     assert 4 < read[0].words[0].start < 4 + quarter / FPS
     assert read[1].words[0].start > 8 + quarter / FPS
@@ -92,8 +93,8 @@ class Counting:
     def untimed(self) -> "Counting":
         return self
 
-    def transcribe_crops(self, crops: np.ndarray, file: str, *_: object) -> Transcript:
-        numbers = crops[:, 0, 0].astype(int) + 256 * crops[:, 0, 1].astype(int)
+    def transcribe_clip(self, clip: MouthClip, file: str, *_: object) -> Transcript:
+        numbers = clip.crops[:, 0, 0].astype(int) + 256 * clip.crops[:, 0, 1].astype(int)
         starts = [at for at, number in enumerate(numbers) if number % 10 == 0 and at + 8 <= len(numbers)]
         words = tuple(Word(str(numbers[at] // 10), at / FPS, (at + 8) / FPS, 1.0) for at in starts)
         return Transcript(file, " ".join(word.word for word in words), words, 1.0, self.name)
@@ -105,7 +106,8 @@ def test_where_talk_is_cut_no_word_is_lost_or_twice() -> None:
         half = round(4 + 14 * abs(np.sin(number / 1.6)))
         frame[60 - half : 60 + half, 45:105] = 15
         frame[0, :2] = number % 256, number // 256
-    read = list(sentences(iter(frames), Counting(), "x", "greedy", None))  # type: ignore[arg-type]
+    mouths = (Mouth(frame, np.zeros(MEASURES, np.float32)) for frame in frames)
+    read = list(sentences(mouths, Counting(), "x", "greedy", None))  # type: ignore[arg-type]
     assert len(read) > 4
     assert [int(word.word) for one in read for word in one.words] == list(range(100))
     assert all(round(word.start * FPS) == 10 * int(word.word) for one in read for word in one.words)

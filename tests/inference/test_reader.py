@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from mouths import clip_of, noise
 
 from gunileo.corpus.cache import Cache
 from gunileo.corpus.grid import SLOTS
@@ -73,10 +74,10 @@ def shelf(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_log_probabilities_are_the_networks(network: LabialCNN, model_file: Path) -> None:
-    crops = np.random.default_rng(0).integers(0, 256, (31, 100, 150), dtype=np.uint8)
-    output = load_model(model_file).log_probabilities(crops)
+    clip = noise(31)
+    output = load_model(model_file).log_probabilities(clip)
     with torch.no_grad():
-        expected = rounded(network)(torch.from_numpy(normalise(crops))[None])
+        expected = rounded(network)(torch.from_numpy(normalise(clip.crops))[None])
     assert output.dtype == np.float32
     np.testing.assert_allclose(output, expected.numpy(), atol=1e-4)
 
@@ -100,11 +101,11 @@ def test_too_short_for_the_grammar_names_the_file(model_file: Path, tmp_path: Pa
 
 def test_the_grammar_makes_no_one_sentence_of_a_long_video(model_file: Path) -> None:
     reader = load_model(model_file)
-    crops = np.zeros((251, 100, 150), np.uint8)
+    clip = clip_of(np.zeros((251, 100, 150), np.uint8))
     with pytest.raises(DecodeError, match=r"hour\.mp4: 10 s long.*cut the video"):
-        reader.transcribe_crops(crops, "hour.mp4")
-    assert reader.transcribe_crops(crops[:250], "clip.mp4").text.count(" ") == 5
-    assert reader.transcribe_crops(crops, "hour.mp4", "greedy").file == "hour.mp4"
+        reader.transcribe_clip(clip, "hour.mp4")
+    assert reader.transcribe_clip(clip[:250], "clip.mp4").text.count(" ") == 5
+    assert reader.transcribe_clip(clip, "hour.mp4", "greedy").file == "hour.mp4"
 
 
 def test_an_unknown_way_to_decode_is_told_before_the_video_is_read(model_file: Path) -> None:
@@ -123,17 +124,17 @@ def test_a_grammar_is_never_left_aside(model_file: Path) -> None:
 
 def test_another_grammar_and_another_decoder(model_file: Path) -> None:
     reader = load_model(model_file)
-    crops = np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    clip = noise(40)
     commands = Grammar.from_text("turn (on|off) the light")
-    assert reader.transcribe_crops(crops, "x.mp4", grammar=commands).text.startswith("turn o")
-    assert reader.transcribe_crops(crops[:20], "x.mp4", grammar=commands).words[2].word == "the"
+    assert reader.transcribe_clip(clip, "x.mp4", grammar=commands).text.startswith("turn o")
+    assert reader.transcribe_clip(clip[:20], "x.mp4", grammar=commands).words[2].word == "the"
     with pytest.raises(DecodeError, match=r"x\.mp4: 10 frames are too few .* takes 17"):
-        reader.transcribe_crops(crops[:10], "x.mp4", grammar=commands)
+        reader.transcribe_clip(clip[:10], "x.mp4", grammar=commands)
 
     def decoder(logp: np.ndarray) -> Decoded:
         return Decoded(f"{len(logp)} frames", (), 0.5)
 
-    transcript = reader.transcribe_crops(crops, "x.mp4", decoder)
+    transcript = reader.transcribe_clip(clip, "x.mp4", decoder)
     assert (transcript.text, transcript.confidence) == ("40 frames", 0.5)
 
 
@@ -144,7 +145,7 @@ def test_a_model_of_broken_weights_is_named(tmp_path: Path) -> None:
     export_onnx(broken, tmp_path / "broken.onnx")
     reader = load_model(tmp_path / "broken.onnx")
     with pytest.raises(ModelError, match=r"broken\.onnx: the model's output is not a number"):
-        reader.log_probabilities(np.zeros((30, 100, 150), np.uint8))
+        reader.log_probabilities(clip_of(np.zeros((30, 100, 150), np.uint8)))
 
 
 def test_bad_clips_raise_what_the_docstring_says(model_file: Path, tmp_path: Path) -> None:
@@ -217,14 +218,14 @@ def test_model_for_another_input_or_other_classes(model_file: Path, tmp_path: Pa
 
 
 def test_timing_travels_with_the_model_and_moves_words(model_file: Path, tmp_path: Path) -> None:
-    plain, crops = load_model(model_file), np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    plain, clip = load_model(model_file), noise(40)
     path = tmp_path / "late.onnx"
     path.write_bytes(model_file.read_bytes())
     describe_calibration(path, {}, Timing((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.0))
     describe_calibration(path, {}, Timing((0.0, 0.0, 0.0), (0.08, 0.0, 0.0), 1.0))
     reader = load_model(path)
     assert reader.timing == Timing((0.0, 0.0, 0.0), (0.08, 0.0, 0.0), 1.0)
-    raw, moved = (one.transcribe_crops(crops, "a.mp4").words for one in (plain, reader))
+    raw, moved = (one.transcribe_clip(clip, "a.mp4").words for one in (plain, reader))
     assert moved[0].start == raw[0].start
     assert moved[-1].end == pytest.approx(min(raw[-1].end + 0.08, 40 / 25))
     describe_calibration(path, {})
@@ -248,9 +249,9 @@ def test_words_stand_where_the_network_names_them(synthetic_cache: Path) -> None
 
 
 def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path, tmp_path: Path) -> None:
-    plain, crops = load_model(model_file), np.random.default_rng(0).integers(0, 256, (40, 100, 150), dtype=np.uint8)
+    plain, clip = load_model(model_file), noise(40)
     assert plain.calibrations == {}
-    raw = plain.transcribe_crops(crops, "a.mp4")
+    raw = plain.transcribe_clip(clip, "a.mp4")
     assert raw.sure
     wary = Calibration((50.0, 0.0, 0.0), (0.0, 1.0, 0.0), (-3.0, 0.0, 0.0), threshold=1e6, good=50)
     path = tmp_path / "wary.onnx"
@@ -259,12 +260,12 @@ def test_calibration_travels_with_the_model(network: LabialCNN, model_file: Path
     describe_calibration(path, {"grammar": wary, "greedy": replace(wary, threshold=-1e6)})
     reader = load_model(path)
     assert reader.calibrations == {"grammar": wary, "greedy": replace(wary, threshold=-1e6)}
-    read = reader.transcribe_crops(crops, "a.mp4")
+    read = reader.transcribe_clip(clip, "a.mp4")
     assert (read.text, read.sure) == (raw.text, False)
     assert read.confidence == pytest.approx(1 / (1 + np.exp(3)))
     assert [word.confidence for word in read.words] == pytest.approx([w.confidence for w in raw.words], abs=1e-3)
-    logp = reader.log_probabilities(crops)
-    np.testing.assert_array_equal(logp, plain.log_probabilities(crops))
+    logp = reader.log_probabilities(clip)
+    np.testing.assert_array_equal(logp, plain.log_probabilities(clip))
     assert reader.decode(logp, "greedy").sure
     assert reader.decode(logp, lambda logp: Decoded("bin", (Word("bin", 0, 1, 0.4),), 0.4)).words[0].confidence == 0.4
     assert not reader.decode(logp, lambda logp: Decoded("", (), 0.4)).sure

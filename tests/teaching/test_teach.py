@@ -25,8 +25,7 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, forget, recordings_folder, teach, tidy
 from gunileo.util.files import FileError, alone
-from gunileo.vision.crop import Crops
-from gunileo.vision.mouth import MouthError, clip_mouths, read_mouth
+from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, read_mouth
 from gunileo.vision.video import write_video
 
 COMMANDS = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says
@@ -95,17 +94,17 @@ def test_a_command_is_recognised_from_its_first_recording_on(kitchen: Enrolment,
 
 
 def test_another_face_and_light_says_the_same(kitchen: Enrolment) -> None:
-    crops = crops_of("lwws9a", seed=3, speaker=2)
-    assert load_model("kitchen").recognise(crops).text == "lights off"
+    clip = clip_of("lwws9a", seed=3, speaker=2)
+    assert load_model("kitchen").recognise(clip).text == "lights off"
 
 
 @pytest.mark.parametrize("code", ["srwu6p", "swbi3s", "bgit8p"])
 def test_other_sentences_are_none_of_these(code: str, kitchen: Enrolment) -> None:
-    assert not load_model("kitchen").recognise(crops_of(code, seed=1)).sure
+    assert not load_model("kitchen").recognise(clip_of(code, seed=1)).sure
 
 
-def crops_of(code: str, seed: int, speaker: int = 1) -> Crops:
-    return np.stack(list(clip_mouths(iter(speak(code, seed, speaker)[0]))))
+def clip_of(code: str, seed: int, speaker: int = 1) -> MouthClip:
+    return MouthClip.of(list(clip_mouths(speak(code, seed, speaker)[0])))
 
 
 def test_a_stream_of_commands_is_read_one_after_the_other(
@@ -160,10 +159,10 @@ def test_taught_again_with_another_recording_only_that_is_cut_out(own: Path, rec
     assert registry.taught("kitchen") == enrolment.model
     assert enrolment.model.recordings["lights on"] == 2
     cut = own / "crops" / "kitchen"
-    assert len(list(cut.glob("*.png"))) == 5
+    assert len(list(cut.glob("*.png"))) == len(list(cut.glob("*.npy"))) == 5
     (more / "second.mp4").unlink()
     teach(more, "kitchen")
-    assert len(list(cut.glob("*.png"))) == 4, "nothing of a deleted recording is kept"
+    assert len(list(cut.glob("*.png"))) == len(list(cut.glob("*.npy"))) == 4, "nothing of a deleted recording is kept"
     assert (enrolment.model.right, enrolment.model.tested) == (2, 2)
     assert {what for what, _, _ in seen} == {"finding mouths", "comparing recordings"}
     assert seen[-1][1:] == (4, 4)
@@ -317,8 +316,8 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
     from gunileo.training import fine_tune
     from gunileo.training.export import export_onnx
-    from gunileo.training.weights import save_model
     from gunileo.training.model import LabialCNN, ModelConfig
+    from gunileo.training.weights import save_model
 
     torch.manual_seed(0)
     network = LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=8))

@@ -9,9 +9,9 @@ import torch
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.training.alignment import pseudo_align
 from gunileo.training.config import TrainingConfig
-from gunileo.training.weights import save_model
 from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import Training, train
+from gunileo.training.weights import save_model
 
 QUICK = {"epochs": 3, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}
 
@@ -83,7 +83,7 @@ def test_clips_are_concatenated_at_pseudo_alignments_but_never_cut_by_them(
     assert not fit.clips(0).timed
     fit.times = pseudo_align(fit.model, cache, fit.train_part)
     assert sum(map(len, fit.clips(1).timed.values())) == 4
-    assert not fit.clips(1).spans, "the schedule counts on as many batches as before"
+    assert not fit.clips(1).draws.spans, "the schedule counts on as many batches as before"
 
 
 def test_a_run_hears_them_and_a_resumed_one_remembers(settings: TrainingConfig, cache: Cache, tmp_path: Path) -> None:

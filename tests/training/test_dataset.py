@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mouths import face, measured
 
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.grid import BLANK, WORDS, encode
@@ -22,8 +23,10 @@ from gunileo.training.augmentation import (
     perturb_speed,
     word_span,
 )
-from gunileo.training.dataset import NO_WORD, Clips, Sample, SpansApart, collate, frame_words
+from gunileo.training.dataset import NO_WORD, Clips, Draws, LikeWithLike, Sample, collate, frame_words
+from gunileo.training.shape_augmentation import ShapeAugmentation, Silences, relative
 from gunileo.vision.crop import normalise
+from gunileo.vision.mouth_shape import FEATURES
 
 
 class Unread:
@@ -32,9 +35,15 @@ class Unread:
     def __init__(self) -> None:
         self.reads = 0
 
-    def load(self, utterance: CachedUtterance) -> np.ndarray:
+    def crops(self, utterance: CachedUtterance) -> np.ndarray:
         self.reads += 1
         return np.random.default_rng(0).integers(0, 255, (utterance.frames, 100, 150), np.uint8)
+
+    def measures(self, utterance: CachedUtterance) -> np.ndarray:
+        found = measured(face(utterance.frames))
+        if not utterance.has_crops:  # of words alone
+            found[:10] = found[10 + 5 * len(utterance.words) :] = np.nan
+        return found
 
 
 def spoken(text: str = "bin blue at f two now", frames: int = 75) -> CachedUtterance:
@@ -54,10 +63,12 @@ def test_building_and_slicing_read_nothing() -> None:
 
 def test_a_slice_keeps_its_spans() -> None:
     cache = Unread()
-    clips = Clips(cache, [spoken()] * 9, WORDS, Augmentation(), frozenset({1, 6, 8}))  # type: ignore[arg-type]
-    assert clips[5:9].spans == {1, 3}
-    assert clips[::-2].spans == {0, 1}
-    assert torch.equal(clips[-1].crops, clips[8].crops)
+    draws = Draws(Augmentation(), spans=frozenset({1, 6, 8}), shapes=frozenset({2, 8}))
+    clips = Clips(cache, [spoken()] * 9, WORDS, draws)  # type: ignore[arg-type]
+    assert (clips[5:9].draws.spans, clips[5:9].draws.shapes) == ({1, 3}, {3})
+    assert (clips[::-2].draws.spans, clips[::-2].draws.shapes) == ({0, 1}, {0, 3})
+    assert clips[-1].crops is clips[8].crops is None
+    assert torch.equal(clips[-1].shape, clips[8].shape)
 
 
 def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
@@ -66,7 +77,10 @@ def test_items_of_a_real_cache(synthetic_cache: Path) -> None:
     for utterance, sample in zip(cache.utterances, clips, strict=True):
         assert sample.text == utterance.text
         assert sample.crops.shape == (1, utterance.frames, 100, 150)
-        assert torch.equal(sample.crops[0], torch.from_numpy(normalise(cache.load(utterance))))
+        clip = cache.load(utterance)
+        assert torch.equal(sample.crops[0], torch.from_numpy(normalise(clip.crops)))
+        torch.testing.assert_close(sample.shape, torch.from_numpy(clip.shape()), atol=1e-5, rtol=0)
+        assert sample.seen.tolist() == [1, 1]
         assert sample.classes.tolist() == encode(utterance.text)
         assert BLANK not in sample.classes
         said = [WORDS[i - 1] for i in sample.words.unique_consecutive().tolist() if i > 0]
@@ -142,12 +156,15 @@ def test_an_item_is_concatenated_of_clips_of_its_speaker_alone() -> None:
     cache = Unread()
     mine, yours = spoken(), replace(spoken("lay red by a one soon"), id="s2/y", speaker="s2")
     augmentation = Augmentation(concatenation=1.0, switch=1.0, speed=0, time_jitter=0)
-    apart = Clips(cache, [mine, yours], WORDS, augmentation)  # type: ignore[arg-type]
+    apart = Clips(cache, [mine, yours], WORDS, Draws(augmentation))  # type: ignore[arg-type]
     assert [apart[0].text, apart[1].text] == [mine.text, yours.text]
-    together = Clips(cache, [mine, replace(yours, speaker="s1")], WORDS, augmentation)  # type: ignore[arg-type]
-    texts = {together[:][0].text for together.seed in ((0, epoch) for epoch in range(20))}
+    together = Clips(cache, [mine, replace(yours, speaker="s1")], WORDS, Draws(augmentation))  # type: ignore[arg-type]
+    texts = {
+        Clips(cache, together.utterances, WORDS, Draws(augmentation, seed=(0, epoch)))[0].text  # type: ignore[arg-type]
+        for epoch in range(20)
+    }
     assert len(texts) > 10
-    whole = Clips(cache, [mine], WORDS, replace(augmentation, concatenation=0))  # type: ignore[arg-type]
+    whole = Clips(cache, [mine], WORDS, Draws(replace(augmentation, concatenation=0)))  # type: ignore[arg-type]
     assert whole[0].text == mine.text
 
 
@@ -239,10 +256,11 @@ def test_light_is_the_same_plane_for_all_frames() -> None:
 
 def test_the_same_seed_gives_the_same_sample_and_another_epoch_another() -> None:
     def draw(epoch: int) -> Sample:
-        spans = frozenset({0})
-        return Clips(Unread(), [spoken()], WORDS, Augmentation(), spans, (3, epoch))[0]  # type: ignore[arg-type]
+        draws = Draws(Augmentation(), spans=frozenset({0}), seed=(3, epoch))
+        return Clips(Unread(), [spoken()], WORDS, draws)[0]  # type: ignore[arg-type]
 
     assert torch.equal(draw(1).crops, draw(1).crops)
+    assert torch.equal(draw(1).shape, draw(1).shape)
     assert draw(1).crops.shape != draw(2).crops.shape or not torch.equal(draw(1).crops, draw(2).crops)
 
 
@@ -251,6 +269,8 @@ def test_batches_are_padded_and_carry_true_lengths() -> None:
     utterances = [spoken("bin blue", 30), spoken("lay green at", 50)]
     batch = collate([Clips(cache, utterances, WORDS)[i] for i in range(2)])  # type: ignore[arg-type]
     assert batch.crops.shape == (2, 1, 50, 100, 150)
+    assert batch.shape.shape == (2, 50, FEATURES)
+    assert not batch.shape[0, 30:].any()
     assert batch.lengths.tolist() == [30, 50]
     assert not batch.crops[0, :, 30:].any()
     assert (batch.words[0, 30:] == NO_WORD).all(), "padding reaches no loss"
@@ -261,10 +281,91 @@ def test_batches_are_padded_and_carry_true_lengths() -> None:
 
 def test_spans_and_sentences_are_not_mixed_and_none_is_lost() -> None:
     spans = frozenset(range(0, 50, 3))
-    clips = Clips(Unread(), [spoken()] * 50, WORDS, Augmentation(), spans, (0, 1))  # type: ignore[arg-type]
-    sampler = SpansApart(clips, 8)
+    clips = Clips(Unread(), [spoken()] * 50, WORDS, Draws(Augmentation(), spans=spans, seed=(0, 1)))  # type: ignore[arg-type]
+    sampler = LikeWithLike(clips, 8)
     batches = list(sampler)
     assert len(batches) == len(sampler)
     assert sorted(index for batch in batches for index in batch) == list(range(50))
     assert all(len({index in spans for index in batch}) == 1 for batch in batches)
     assert batches == list(sampler), "the same epoch has the same order"
+
+
+def known_by_shape(text: str = "bin blue at f two now", frames: int = 75) -> CachedUtterance:
+    return replace(spoken(text, frames), id="s2/y", speaker="s2", file="")
+
+
+def test_a_clip_of_words_alone_gets_silence_around_them() -> None:
+    silences = Silences([(np.random.default_rng(0).normal(size=(40, FEATURES)).astype(np.float32), 15, 25)])
+    lengths = set()
+    for epoch in range(10):
+        draws = Draws(Augmentation(), silences=silences, seed=(0, epoch))
+        sample = Clips(Unread(), [known_by_shape()], WORDS, draws)[0]  # type: ignore[arg-type]
+        assert sample.crops is None
+        assert sample.seen.tolist() == [0, 1]
+        assert torch.isfinite(sample.shape).all()
+        assert sample.shape.shape == (len(sample.words), FEATURES)
+        assert sample.words[0] == sample.words[-1] == 0, "silence"
+        said = [WORDS[i - 1] for i in sample.words.unique_consecutive().tolist() if i > 0]
+        assert " ".join(said) == sample.text == "bin blue at f two now"
+        lengths.add(len(sample.words))
+    assert len(lengths) > 3, "silences are drawn"
+
+
+def test_a_span_of_a_clip_of_words_alone_holds_its_ends() -> None:
+    draws = Draws(Augmentation(), ShapeAugmentation(), spans=frozenset({0}), seed=(0, 0))
+    sample = Clips(Unread(), [known_by_shape()], WORDS, draws)[0]  # type: ignore[arg-type]
+    assert torch.isfinite(sample.shape).all()
+    assert len(sample.words) < 75 - 10
+
+
+def test_without_draws_silence_around_words_is_the_same_each_time() -> None:
+    clips = Clips(Unread(), [known_by_shape()], WORDS)  # type: ignore[arg-type]
+    assert torch.equal(clips[0].shape, clips[0].shape)
+    whole = torch.from_numpy(relative(Unread().measures(known_by_shape())))[10:40]
+    start = int((clips[0].words > 0).nonzero()[0])
+    torch.testing.assert_close(clips[0].shape[start : start + 30].diff(dim=0), whole.diff(dim=0), atol=1e-4, rtol=0)
+
+
+def test_the_shape_is_left_out_beside_crops_now_and_then_and_never_alone() -> None:
+    augmentation = Augmentation(without_shape=0.5)
+    seen = {True: set(), False: set()}
+    for epoch in range(20):
+        draws = Draws(augmentation, shapes=frozenset({1}), seed=(0, epoch))
+        for index, clip in enumerate(Clips(Unread(), [spoken(), spoken()], WORDS, draws)):  # type: ignore[arg-type]
+            assert (clip.crops is None) == (index == 1)
+            seen[index == 1].add(tuple(clip.seen.tolist()))
+    assert seen == {False: {(1, 0), (1, 1)}, True: {(0, 1)}}
+
+
+def test_clips_with_crops_and_without_are_in_batches_of_their_own() -> None:
+    alone = frozenset(range(0, 30, 4))
+    utterances = [spoken()] * 30 + [known_by_shape()] * 40
+    clips = Clips(Unread(), utterances, WORDS, Draws(Augmentation(), shapes=alone, seed=(0, 1)))  # type: ignore[arg-type]
+    sampler = LikeWithLike(clips, 4, 16)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    assert sorted(index for batch in batches for index in batch) == list(range(70))
+    for batch in batches:
+        assert len({clips.with_crops(index) for index in batch}) == 1
+        assert len(batch) <= (4 if clips.with_crops(batch[0]) else 16)
+    assert sum(len(batch) == 16 for batch in batches) == 3  # of 48
+    assert [list(batch) for batch in LikeWithLike(clips, 4, 16, own=lambda batch: batch[::2])] == [
+        b[::2] for b in batches
+    ]
+
+
+def test_batches_of_shapes_alone_have_no_crops() -> None:
+    clips = Clips(Unread(), [known_by_shape("bin blue"), known_by_shape()], WORDS)  # type: ignore[arg-type]
+    batch = collate([clips[0], clips[1]])
+    assert batch.crops is None
+    assert batch.seen.tolist() == [[0, 1], [0, 1]]
+    assert batch.shape.shape == (2, int(batch.lengths.max()), FEATURES)
+    assert batch.to(torch.device("cpu")).crops is None
+
+
+def test_a_speakers_shapes_are_concatenated_with_shapes_alone() -> None:
+    augmentation = Augmentation(concatenation=1.0, switch=1.0, speed=0, time_jitter=0)
+    seen, heard = spoken(), replace(known_by_shape("lay red by a one soon"), speaker="s1")
+    for epoch in range(5):
+        clips = Clips(Unread(), [seen, heard], WORDS, Draws(augmentation, seed=(0, epoch)))  # type: ignore[arg-type]
+        assert [clip.text for clip in clips] == [seen.text, heard.text]

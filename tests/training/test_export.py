@@ -19,8 +19,8 @@ from gunileo.inference.reader import load_model
 from gunileo.inference.registry import weights_of
 from gunileo.training import export
 from gunileo.training.export import export_model, export_onnx, rounded
-from gunileo.training.weights import load_weights, parameters
 from gunileo.training.model import LabialCNN, ModelConfig
+from gunileo.training.weights import load_weights, parameters
 from gunileo.util.files import FileError
 from gunileo.vision.crop import normalise
 from gunileo.vision.mouth import read_mouth
@@ -61,7 +61,7 @@ def test_same_output_as_pytorch(model: LabialCNN, onnx_file: Path, clips: int, f
     output, *others = session.run(None, {"regions": crops.numpy()})
     with torch.no_grad():
         exact, original = rounded(model)(crops), model(crops)
-        expected = rounded(model).recur(rounded(model).convolve(crops))
+        expected = rounded(model).recur(rounded(model).visual(crops))
     assert [one.name for one in session.get_outputs()][1:] == ["features", "words"][: len(others)]
     np.testing.assert_allclose(others[0], expected.features.numpy(), atol=1e-4)
     assert (len(others) == 2) == (expected.words is not None) == model.config.self_conditioning
@@ -138,18 +138,19 @@ def test_a_shipped_model_exports_with_its_card_and_what_reading_needs(tmp_path: 
 
 
 def test_a_real_clip_reads_the_same_in_pytorch_and_by_the_example_in_the_docs(shared: Path, tmp_path: Path) -> None:
-    crops = read_mouth(shared / "grid" / "s1" / "bbaf2n.mpg")
+    clip = read_mouth(shared / "grid" / "s1" / "bbaf2n.mpg")
     export_model("labial-wide", tmp_path / "labial-wide.onnx")
-    np.save(tmp_path / "crops.npy", crops)
+    np.save(tmp_path / "crops.npy", clip.crops)
     page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
-    code = page.split("```python\n")[1].split("```")[0]
+    cut, code = (part.split("```")[0] for part in page.split("```python\n")[1:3])
+    assert 'np.save("crops.npy", gunileo.read_mouth("clip.mp4").crops)' in cut
     assert "gunileo" not in code.replace("gunileo_classes", "")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "bin blue at f two now\n"
     network = load_weights(weights_of("labial-wide"))
     with torch.no_grad():
-        exact = network(torch.from_numpy(normalise(crops))[None]).numpy()
-    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(crops), exact, atol=1e-3)
+        exact = network(torch.from_numpy(normalise(clip.crops))[None]).numpy()
+    np.testing.assert_allclose(load_model(tmp_path / "labial-wide.onnx").log_probabilities(clip), exact, atol=1e-3)
 
 
 @pytest.mark.parametrize("difference", [0.1, float("nan")])

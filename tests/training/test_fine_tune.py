@@ -24,9 +24,9 @@ from gunileo.training.config import TrainingConfig
 from gunileo.training.export import describe_calibration, export_onnx, rounded
 from gunileo.training.fine_tune import settings_from, teaching
 from gunileo.training.initialise import initialise
-from gunileo.training.weights import load_weights, save_model
 from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import Training, balanced, train
+from gunileo.training.weights import load_weights, save_model
 
 ARCHITECTURE = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))
 LETTER = 3  # a class
@@ -246,7 +246,7 @@ def test_a_clip_is_read_by_the_network_that_knows_it_or_that_it_goes_better_with
     network: LabialCNN, synthetic_cache: Path, tmp_path: Path, swapped: bool
 ) -> None:
     cache = Cache(synthetic_cache)
-    crops = cache.load(cache.utterances[0])
+    clip = cache.load(cache.utterances[0])
     readers = []
     for name, bias in (("certain", 20.0), ("undecided", 4.0)):
         network.classes.bias.data[LETTER] = bias
@@ -258,14 +258,14 @@ def test_a_clip_is_read_by_the_network_that_knows_it_or_that_it_goes_better_with
     export_onnx(network, tmp_path / "silent.onnx")
     silent = replace(load_model(tmp_path / "silent.onnx"), calibrations=NEVER_SURE)
     for mute in (replace(silent, fallback=certain), replace(certain, fallback=silent)):
-        assert mute.read(crops, "greedy") == certain.read(crops, "greedy"), "nothing is never the better reading"
+        assert mute.read(clip, "greedy") == certain.read(clip, "greedy"), "nothing is never the better reading"
     for how, fits in (("greedy", certain), ("grammar", undecided)):  # of one letter, no sentence can be made
-        assert both.best_prediction(crops, how).reader.checksum == fits.checksum
-        assert both.read(crops, how) == fits.read(crops, how)
-        assert both.transcribe_crops(crops, "clip", how).text == fits.read(crops, how).text
+        assert both.best_prediction(clip, how).reader.checksum == fits.checksum
+        assert both.read(clip, how) == fits.read(clip, how)
+        assert both.transcribe_clip(clip, "clip", how).text == fits.read(clip, how).text
         assert both.fallback is not None
         known = replace(both, fallback=replace(both.fallback, calibrations=ALWAYS_SURE))
-        assert known.read(crops, how) == known.fallback.read(crops, how), "it knows the speaker"
+        assert known.read(clip, how) == known.fallback.read(clip, how), "it knows the speaker"
 
 
 def test_too_few_clips_for_a_calibration_keep_the_shipped_ones(
@@ -293,9 +293,9 @@ def test_an_epoch_has_its_samples_all_as_hard_as_they_get(shelf: Path, synthetic
     fit = Training(Cache(synthetic_cache), clips[2:4], clips[:2], tmp_path, settings)
     first, second = fit.clips(0), fit.clips(1)
     assert len(first) == len(second) == 100
-    assert first.augmentation == settings.augmentation
-    assert len(first.spans) / 100 == pytest.approx(settings.spans_at_end, abs=0.15)
-    assert first.spans != second.spans
+    assert first.draws.augmentation == settings.augmentation
+    assert len(first.draws.spans) / 100 == pytest.approx(settings.spans_at_end, abs=0.15)
+    assert first.draws.spans != second.draws.spans
 
 
 def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: Path) -> None:

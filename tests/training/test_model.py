@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 
 from gunileo.errors import GunileoError
-from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, save_model
 from gunileo.training.model import LabialCNN, ModelConfig
+from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, save_model
 
 SMALL = ModelConfig(channels=(2, 3, 4), hidden=8, normalise=True, words=("bin", "lay"), feature_dropout=0.3)
 

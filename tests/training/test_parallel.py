@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gunileo.training.weights import load_weights
 from gunileo.training.parallel import own_batches
+from gunileo.training.weights import load_weights
 
 SCRIPT = """
 import sys

@@ -20,9 +20,9 @@ from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.training.config import TrainingConfig
 from gunileo.training.history import record
-from gunileo.training.weights import load_weights
 from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.train import Training, train
+from gunileo.training.weights import load_weights
 from gunileo.vision.crop import normalise
 
 TINY = TrainingConfig(epochs=2, batch_size=2, channels=(2, 2, 2), precision="32-true", workers=0, device="cpu")
@@ -69,10 +69,10 @@ def test_losses_are_positive_and_fall(finished: Path) -> None:
 
 def test_onnx_and_weights_are_the_same_network(finished: Path, synthetic_cache: Path) -> None:
     cache = Cache(synthetic_cache)
-    crops = cache.load(cache.utterances[0])
-    read = load_model(finished).log_probabilities(crops)
+    clip = cache.load(cache.utterances[0])
+    read = load_model(finished).log_probabilities(clip)
     with torch.inference_mode():
-        expected = load_weights(finished / "model.safetensors")(torch.from_numpy(normalise(crops))[None]).numpy()
+        expected = load_weights(finished / "model.safetensors")(torch.from_numpy(normalise(clip.crops))[None]).numpy()
     assert np.abs(read - expected).max() < 1e-2, "weights are rounded to float16 in the ONNX file"
 
 
@@ -137,7 +137,7 @@ def test_a_run_that_stays_blank_says_so(synthetic_cache: Path, tmp_path: Path, m
             super().__init__(config)
             self.classes.bias.data[BLANK] = 50
 
-    monkeypatch.setattr("gunileo.training.train.LabialCNN", Blank)
+    monkeypatch.setattr("gunileo.training.initialise.LabialCNN", Blank)
     cache = Cache(synthetic_cache)
     settings = replace(TINY, learning_rate=1e-12)
     with pytest.raises(GunileoError, match="still blank"):
@@ -159,13 +159,13 @@ def test_the_curriculum_goes_from_words_to_sentences(synthetic_cache: Path, tmp_
     cache = Cache(synthetic_cache)
     settings = replace(TINY, epochs=10, spans_at_end=0.2)
     fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, settings)
-    shares = [len(fit.clips(epoch).spans) / len(fit.clips(epoch)) for epoch in range(10)]
+    shares = [len(fit.clips(epoch).draws.spans) / len(fit.clips(epoch)) for epoch in range(10)]
     assert shares[0] == 1
     assert shares[5:] == pytest.approx([0.2] * 5, abs=0.05)
     assert all(a >= b - 0.05 for a, b in pairwise(shares))
     fit = Training(cache, cache.utterances * 200, cache.utterances, tmp_path, replace(settings, curriculum=0))
-    assert len(fit.clips(0).spans) / len(fit.clips(0)) == pytest.approx(0.2, abs=0.05)
-    assert fit.clips(0).augmentation == settings.augmentation
+    assert len(fit.clips(0).draws.spans) / len(fit.clips(0)) == pytest.approx(0.2, abs=0.05)
+    assert fit.clips(0).draws.augmentation == settings.augmentation
 
 
 def test_a_layout_with_feedback_names_the_clips_words(synthetic_cache: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gunileo.corpus.synthetic import speak
 from gunileo.inference.reader import load_model
 from gunileo.vision.face import Face
 from gunileo.vision.faces import find_faces
-from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream
+from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, mouth_stream
 from gunileo.vision.video import VideoError, read_frames, write_video
 
 Pixels = NDArray[np.uint8]
@@ -35,8 +35,7 @@ def both(speakers: tuple[Pixels, Pixels], tmp_path_factory: pytest.TempPathFacto
 
 
 def crops(frames: Iterable[Pixels], face: Face = "largest") -> Pixels:
-    found = [mouth.crop for mouth in mouth_stream(iter(frames), face) if mouth is not None]
-    return np.stack(found)
+    return MouthClip.of([mouth for mouth in mouth_stream(iter(frames), face) if mouth is not None]).crops
 
 
 def difference(a: Pixels, b: Pixels) -> float:
@@ -100,7 +99,7 @@ def test_a_face_that_comes_late_is_waited_for(speakers: tuple[Pixels, Pixels]) -
     late[:20, :, 360:] = 0
     place = find_faces(late, "late.mp4")["right"]
     found = list(mouth_stream(late, place))
-    assert [crop is None for crop in found] == [True] * 20 + [False] * 30
+    assert [mouth is None for mouth in found] == [True] * 20 + [False] * 30
 
 
 def test_faces_of_a_damaged_video_are_those_before_the_damage(speakers: tuple[Pixels, Pixels]) -> None:

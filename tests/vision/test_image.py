@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.vision.image import PictureError, from_png, grey, part, to_jpeg, to_png, warped
 from gunileo.vision.crop import crop_at
+from gunileo.vision.image import PictureError, from_png, grey, part, to_jpeg, to_png, warped
 
 Pixels = NDArray[np.uint8]
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -13,14 +13,14 @@ import clips
 import cv2
 import numpy as np
 import pytest
-from crops import every_frame
 from numpy.typing import NDArray
 
 from gunileo.util.quiet import quiet
 from gunileo.vision import mouth
-from gunileo.vision.face import LIPS, FaceTracker
 from gunileo.vision.crop import contact_sheet, normalise
-from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream, read_mouth
+from gunileo.vision.face import LIPS, FaceTracker
+from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, mouth_stream, read_mouth
+from gunileo.vision.mouth_shape import FEATURES, MEASURES
 from gunileo.vision.video import read_frames
 
 Pixels = NDArray[np.uint8]
@@ -28,7 +28,7 @@ SIDES = (360, 288)  # of the talking clip, width first
 
 
 def cut(frames: Iterable[Pixels]) -> Pixels:
-    return np.stack(list(clip_mouths(frames)))
+    return MouthClip.of(list(clip_mouths(frames))).crops
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,18 @@ def test_one_grey_crop_a_frame(crops: Pixels) -> None:
     assert crops.std() > 20
 
 
+def test_a_clip_is_cut_and_joined_like_its_frames(talk: Pixels) -> None:
+    clip = MouthClip.of(list(clip_mouths(talk[:20])))
+    assert (len(clip), clip.measures.dtype, clip.measures.shape) == (20, np.float32, (20, MEASURES))
+    assert np.isfinite(clip.measures).all()
+    assert clip.shape().shape == (20, FEATURES)
+    first, second = clip[:8], clip[np.arange(8, 20)]
+    again = MouthClip.joined([first, second])
+    np.testing.assert_array_equal(again.crops, clip.crops)
+    np.testing.assert_array_equal(again.measures, clip.measures)
+    np.testing.assert_array_equal(clip[::-1].measures[0], clip.measures[19])
+
+
 def test_what_moves_is_in_the_middle(crops: Pixels) -> None:
     assert centre_of_motion(crops) == pytest.approx((74.5, 49.5), abs=5)
 
@@ -100,12 +112,11 @@ def test_a_still_face_stays_still(talk: Pixels) -> None:
 
 def test_a_moving_head_stays_in_the_middle(talk: Pixels, crops: Pixels) -> None:
     moving = [warped([frame], x=-40 + 2 * number)[0] for number, frame in enumerate(talk[:40])]
-    # At either end, where frames to one side are missing, the smoothing lags behind.
-    assert likeness(cut(moving)[9:31], crops[9:31]) > 0.94
+    assert likeness(cut(moving), cut(talk[:40])) > 0.94
 
 
 def streamed(frames: Iterable[Pixels], at_once: int) -> Pixels:
-    return np.stack([crop for crop in mouth_stream(frames, at_once=at_once) if crop is not None])
+    return MouthClip.of([one for one in mouth_stream(frames, at_once=at_once) if one is not None]).crops
 
 
 @pytest.mark.parametrize("at_once", [20, 25, 75])
@@ -121,7 +132,18 @@ def test_a_half_that_began_elsewhere_is_followed_again(talk: Pixels) -> None:
     np.testing.assert_array_equal(streamed(moved, 50), streamed(moved, 1))
 
 
-def between(a: Sequence[NDArray[np.float32] | None], b: Sequence[NDArray[np.float32] | None]) -> float:
+Outlines = list[NDArray[np.float32] | None]
+
+
+def outlined(frames: Iterable[Pixels], at_once: int = 1) -> Outlines:
+    """The outline of each frame's crop, None where there is none."""
+    outlines: Outlines = []
+    mouths = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
+    assert [mouth is None for mouth in mouths] == [outline is None for outline in outlines]
+    return outlines
+
+
+def between(a: Outlines, b: Outlines) -> float:
     """The greatest distance of the centres of two paths, in pixels; both have to miss the same frames."""
     assert [outline is None for outline in a] == [outline is None for outline in b]
     pairs = [(one, other) for one, other in zip(a, b, strict=True) if one is not None and other is not None]
@@ -129,9 +151,7 @@ def between(a: Sequence[NDArray[np.float32] | None], b: Sequence[NDArray[np.floa
 
 
 @pytest.mark.parametrize("length", [75, 30])
-def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    turning = [warped([frame], x=6 * np.sin(number / 6))[0] for number, frame in enumerate(talk[:length])]
-    every = every_frame(turning)[1]
+def test_every_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     looks = 0
     look = FaceTracker._landmarks
 
@@ -141,10 +161,8 @@ def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.Monke
         return look(*arguments)
 
     monkeypatch.setattr(FaceTracker, "_landmarks", counted)
-    second: list[NDArray[np.float32] | None] = []
-    list(mouth_stream(turning, watch=second.append, at_once=1))
-    assert looks == length // 2 + 1  # the last frame is looked at, as none comes after it
-    assert between(second, every) < 0.5
+    assert len(outlined(talk[:length])) == length
+    assert looks == length + 2, "and twice more where it is found, until it is settled"
 
 
 @pytest.mark.parametrize(("start", "end"), [(31, 40), (32, 41), (33, 43), (30, 30)])
@@ -152,18 +170,19 @@ def test_every_second_frame_is_looked_at(talk: Pixels, monkeypatch: pytest.Monke
 def test_a_face_comes_and_goes_in_any_frame(talk: Pixels, start: int, end: int, at_once: int) -> None:
     frames = talk[:74].copy()
     frames[start:end] = 0
-    outlines: list[NDArray[np.float32] | None] = []
-    crops = list(mouth_stream(frames, watch=outlines.append, at_once=at_once))
-    assert len(crops) == len(outlines) == 74
-    assert between(outlines, every_frame(frames)[1]) < 1
+    found, whole = outlined(frames, at_once), outlined(talk[:74])
+    assert len(found) == 74
+    assert between(found, whole) < 3, "the head hardly moves in a gap of ten frames"
+    known = np.delete(np.arange(74), np.s_[start - 5 : end + 5])
+    assert between([found[at] for at in known], [whole[at] for at in known]) < 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 74])
 def test_a_long_break_is_as_long_as_it_is(talk: Pixels, at_once: int) -> None:
     frames = talk[:74].copy()
     frames[31:46] = 0
-    crops = list(mouth_stream(frames, at_once=at_once))
-    assert [crop is None for crop in crops] == [31 <= number < 46 for number in range(74)]
+    mouths = list(mouth_stream(frames, at_once=at_once))
+    assert [mouth is None for mouth in mouths] == [31 <= number < 46 for number in range(74)]
 
 
 def test_a_gap_is_interpolated(talk: Pixels) -> None:
@@ -336,5 +355,5 @@ def test_a_contact_sheet_has_a_row_a_clip(crops: Pixels) -> None:
 @pytest.mark.parametrize("speaker", ["s1", "s4", "s22"])
 def test_real_mouths_are_in_the_middle(shared: Path, speaker: str) -> None:
     found = read_mouth(min((shared / "grid" / speaker).glob("*.m*")))
-    assert found.shape[1:] == (100, 150)
-    assert centre_of_motion(found) == pytest.approx((74.5, 49.5), abs=6)
+    assert found.crops.shape[1:] == (100, 150)
+    assert centre_of_motion(found.crops) == pytest.approx((74.5, 49.5), abs=8)

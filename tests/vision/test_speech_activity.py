@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from gunileo.vision.crop import HEIGHT, WIDTH
+from gunileo.vision.mouth import Mouth
+from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.speech_activity import LONGEST, Segmenter, Span
 
 REST = np.linspace(60, 200, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)
@@ -25,9 +27,16 @@ def moving(count: int) -> list[np.ndarray]:
     return frames
 
 
+def seen(frames: list[np.ndarray | None]) -> list[Mouth | None]:
+    """These crops as mouths, whose measures are their numbers."""
+    return [
+        None if frame is None else Mouth(frame, np.full(MEASURES, at, np.float32)) for at, frame in enumerate(frames)
+    ]
+
+
 def cut(frames: list[np.ndarray | None], segmenter: Segmenter | None = None) -> list[Span]:
     segmenter = segmenter or Segmenter()
-    return [span for span in [*map(segmenter.push, frames), segmenter.close()] if span]
+    return [span for span in [*map(segmenter.push, seen(frames)), segmenter.close()] if span]
 
 
 def test_sentences_come_out_apart_with_rest_around_them() -> None:
@@ -35,20 +44,22 @@ def test_sentences_come_out_apart_with_rest_around_them() -> None:
     assert len(spans) == 2
     for span, (start, end) in zip(spans, [(40, 90), (115, 145)], strict=True):
         assert start - 20 < span.start < start
-        assert end < span.start + len(span.crops) < end + 20
-        assert (span.first, span.last) == (span.start, span.start + len(span.crops))
+        assert end < span.start + len(span.clip) < end + 20
+        assert (span.first, span.last) == (span.start, span.start + len(span.clip))
 
 
 def test_a_span_holds_the_frames_it_says() -> None:
     frames = [*still(30), *moving(40), *still(30)]
     (span,) = cut(frames)
-    np.testing.assert_array_equal(span.crops, frames[span.start : span.start + len(span.crops)])
+    held = range(span.start, span.start + len(span.clip))
+    np.testing.assert_array_equal(span.clip.crops, [frames[at] for at in held])
+    np.testing.assert_array_equal(span.clip.measures[:, 0], held)
 
 
 def test_a_sentence_ends_while_the_stream_goes_on_and_not_later_than_half_a_second() -> None:
     segmenter = Segmenter()
-    assert not any(segmenter.push(frame) for frame in [*still(40), *moving(50)])
-    after = [segmenter.push(frame) is not None for frame in still(40)]
+    assert not any(segmenter.push(mouth) for mouth in seen([*still(40), *moving(50)]))
+    after = [segmenter.push(mouth) is not None for mouth in seen(still(40))]
     assert after.index(True) <= 13
     assert sum(after) == 1
 
@@ -65,14 +76,14 @@ def test_a_noisy_camera_is_no_movement() -> None:
 
 def test_what_was_begun_comes_out_at_the_end() -> None:
     (span,) = cut([*still(30), *moving(30)])
-    assert span.start + len(span.crops) == 60
+    assert span.start + len(span.clip) == 60
 
 
 def test_what_follows_on_demand_begins_anew() -> None:
     segmenter = Segmenter()
     first = cut([*still(20), *moving(40)], segmenter)[0]
     second = cut([*moving(40), *still(20)], segmenter)[0]
-    assert first.start + len(first.crops) == second.start == 60
+    assert first.start + len(first.clip) == second.start == 60
 
 
 def test_the_last_word_after_a_cut_is_not_lost() -> None:
@@ -87,8 +98,8 @@ def test_what_never_rests_is_cut_with_an_overlap_and_each_frame_belongs_to_one_s
     assert len(spans) > 3
     for before, after in pairwise(spans):
         assert before.last == after.first
-        assert after.start < before.last < before.start + len(before.crops), "words at the cut are whole in one"
-    assert all(len(span.crops) <= LONGEST for span in spans)
+        assert after.start < before.last < before.start + len(before.clip), "words at the cut are whole in one"
+    assert all(len(span.clip) <= LONGEST for span in spans)
     assert spans[0].first <= 20
     assert spans[-1].last == 20 + 3 * LONGEST
 
@@ -98,11 +109,11 @@ def test_a_lost_face_ends_a_sentence_and_the_next_keeps_its_place(lost: int) -> 
     gone: list[np.ndarray | None] = [None] * lost
     spans = cut([*still(20), *moving(40), *gone, *moving(40), *still(20)])
     assert [span.start for span in spans] == [spans[0].start, 60 + lost]
-    assert spans[0].start + len(spans[0].crops) == 60
+    assert spans[0].start + len(spans[0].clip) == 60
 
 
 def test_no_more_than_a_sentence_is_held() -> None:
     segmenter = Segmenter()
-    for frame in [*still(1000), *moving(1000)]:
-        segmenter.push(frame)
-        assert len(segmenter._crops) == len(segmenter._levels) <= LONGEST
+    for mouth in seen([*still(1000), *moving(1000)]):
+        segmenter.push(mouth)
+        assert len(segmenter._mouths) == len(segmenter._levels) <= LONGEST

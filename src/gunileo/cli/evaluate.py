@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed
+from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed, with_crops
 from gunileo.inference.registry import DEFAULT
 
 _Split = Annotated[
@@ -44,13 +44,18 @@ def evaluate(
 
     rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
-    utterances = opened.utterances
+    utterances = with_crops(opened)
+    if shapes := len(opened.utterances) - len(utterances):
+        typer.echo(f"{shapes} left out, of which only the mouth's shape is known")
     if split:
         names = listed(split)
         utterances = chosen(utterances, names)
         here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
         if missing := set(names) - here:
             typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
+    if blind := sum(not utterance.has_crops for utterance in utterances):
+        typer.echo(f"{blind} clips are passed over: of these, only the mouth's shape is known")
+        utterances = [utterance for utterance in utterances if utterance.has_crops]
     with progress("reading") as bar:
         evaluation = run(reader, opened, utterances, bar, rules)
     typer.echo(evaluation.to_text(), nl=False)

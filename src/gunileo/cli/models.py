@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from gunileo.errors import GunileoError
+
+if TYPE_CHECKING:
+    from gunileo.inference.registry import ModelInfo
 
 
 def models() -> None:
@@ -27,7 +32,8 @@ def models() -> None:
             f"  word error rate     {info.wer_greedy:.1%} greedy, {info.wer_grammar:.1%} with the grammar\n"
             f"  character error     {info.cer_greedy:.1%} greedy, {info.cer_grammar:.1%} with the grammar\n"
             f"  measured on         {info.measured_on}\n"
-            f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth crops given\n"
+            + unseen(info)
+            + f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth crops given\n"
             f"  trained on          {info.trained_on}\n"
             f"  size                {info.bytes[info.file] / 1e6:.1f} MB\n"
             f"  license             {info.license}\n"
@@ -35,3 +41,11 @@ def models() -> None:
         )
     for model in taught_models():
         typer.echo(model.summary())
+
+
+def unseen(info: ModelInfo) -> str:
+    """A line on speakers that were not trained on, if that was measured."""
+    if info.unseen_wer_greedy is None:
+        return ""
+    rates = f"{info.unseen_wer_greedy:.1%} greedy, {info.unseen_wer_grammar:.1%} with the grammar"
+    return f"  unseen speakers     {rates}, on {info.unseen_on}\n"

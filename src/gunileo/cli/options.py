@@ -15,7 +15,7 @@ import typer
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
-    from gunileo.corpus.cache import Cache
+    from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.decoding.ctc import How
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.vision.crop import Crops
@@ -162,7 +162,7 @@ def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
 
     if (source / "cache.json").is_file():
         cache = filled(source)
-        return [(utterance.id, partial(cache.crops, utterance)) for utterance in cache.utterances]
+        return [(utterance.id, partial(cache.crops, utterance)) for utterance in with_crops(cache)]
     return [(job.stem.as_posix(), partial(crops_of, job.path)) for job in find_jobs([str(source)])[0]]
 
 
@@ -174,6 +174,14 @@ def filled(path: Path) -> Cache:
     if not cache.utterances:
         raise GunileoError(f"{path}: nothing was prepared here; run 'gunileo prepare SOURCE -o {path}'")
     return cache
+
+
+def with_crops(cache: Cache) -> list[CachedUtterance]:
+    """The utterances of which more than the mouth's shape is known, one at least."""
+    found = [utterance for utterance in cache.utterances if utterance.has_crops]
+    if not found:
+        raise GunileoError(f"{cache.path}: holds shapes alone, no mouth to see; prepare videos into it")
+    return found
 
 
 def listed(name: str) -> list[str]:

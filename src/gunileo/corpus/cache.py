@@ -187,8 +187,12 @@ def write_mouth(cache: Path, name: str, clip: MouthClip) -> str:
     file = f"{name}.png"
     with writing(cache):
         write_measures(cache, name, clip.measures)
-        with replacing(cache / file) as part:
-            part.write_bytes(picture_of(clip.crops))
+        try:
+            with replacing(cache / file) as part:
+                part.write_bytes(picture_of(clip.crops))
+        except OSError:
+            shape_file(cache, name).unlink(missing_ok=True)
+            raise
     return file
 
 

@@ -7,6 +7,7 @@ times, words alone. The archives' arrays are told in ``speaker_shapes``.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ _FIRST_WORD = 4  # of ``word_ids``: below are silences
 _COMMANDS, _COLOURS, _PREPOSITIONS, _LETTERS, _DIGITS, _ADVERBS = SLOTS
 _WORDS = (*_COMMANDS, *_COLOURS, *_PREPOSITIONS, *_DIGITS, *_ADVERBS, *_LETTERS)  # in the order of ``word_ids``
 _FRAMES = 3 * FPS  # of GRID's clips
+_SHAPES, _SPANS = 6, 11  # numbers of a frame; words and pauses of an utterance, at most
 
 
 class Shape(NamedTuple):
@@ -50,26 +52,43 @@ def speaker_shapes(path: Path | str) -> Iterator[Shape]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _ARRAYS}
-        first, frames = arrays["first"], arrays["word_frames"].clip(0).sum(1)
-        if not np.array_equal(np.diff(first), frames) or first[-1] != arrays["points"].shape[1]:
+        if not _fit(arrays):
             raise ValueError("its arrays don't fit each other")
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise GunileoError(f"{path}: no mouth geometry, or damaged ({error}); get it again") from error
+    except (OSError, KeyError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise GunileoError(f"{path}: no mouth geometry, or damaged ({reason}); get it again") from error
     for number, code in enumerate(arrays["utterances"].tolist()):
         if (shape := _utterance(arrays, number, code)) is not None:
             yield shape
 
 
+def _fit(arrays: dict[str, NDArray[Any]]) -> bool:
+    """Whether the arrays are of the sizes and types that they are told to have, and of as many frames as the words."""
+    first, count = arrays["first"], len(arrays["utterances"])
+    if first.shape != (count + 1,) or any(arrays[name].dtype.kind not in "iu" for name in _ARRAYS[1:]):
+        return False
+    frames = int(first[-1])
+    sizes = [(count,), (count + 1,), (2 * len(POINTS), frames), (_SHAPES, frames), *[(count, _SPANS)] * 3]
+    if [arrays[name].shape for name in _ARRAYS] != sizes or arrays["utterances"].dtype.kind != "U":
+        return False
+    said = arrays["word_frames"].clip(0).sum(1)
+    return first[0] == 0 and np.array_equal(np.diff(first), said)
+
+
 def _utterance(arrays: dict[str, NDArray[Any]], number: int, code: str) -> Shape | None:
     columns = (arrays[name][number].tolist() for name in ("word_ids", "word_starts", "word_frames"))
     spans = [(word, start, count) for word, start, count in zip(*columns, strict=True) if count > 0]
+    if any(word >= _FIRST_WORD + len(_WORDS) or not 0 <= start <= _FRAMES - count for word, start, count in spans):
+        return None
     words = tuple(
         WordTime(_WORDS[word - _FIRST_WORD], start / FPS, (start + count) / FPS)
         for word, start, count in spans
         if word >= _FIRST_WORD
     )
-    said = " ".join(word.word for word in words)
-    if said != code_to_text(code) or any(start + count > _FRAMES for _, start, count in spans):
+    try:
+        if " ".join(word.word for word in words) != code_to_text(code):
+            return None
+    except ValueError:  # no sentence of GRID's
         return None
     begin, end = arrays["first"][number : number + 2]
     measured = np.full((_FRAMES, MEASURES), np.nan, np.float32)

@@ -14,10 +14,10 @@ import numpy as np
 
 from gunileo.decoding.ctc import FPS, log_likelihood
 from gunileo.decoding.grammar import Grammar
+from gunileo.vision.mouth import MouthClip
 
 if TYPE_CHECKING:
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import MouthClip
 
 ROWS, COLUMNS = 4, 5  # pieces that a crop is covered by, 25x30 pixels each
 _WINDOW = 4  # frames covered together

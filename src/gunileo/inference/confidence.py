@@ -22,6 +22,7 @@ from gunileo.vision.mouth import MouthClip
 from gunileo.vision.mouth_shape import scaled
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip
+TRUSTED = 0.92  # share of the words in sure readings that have to be right, if that takes more rejections
 FEWEST = 20  # good clips to learn from; of fewer, a threshold would be luck
 _GOOD = 0.8  # share of the words that are right where a clip was read well: five of GRID's six
 _FLOOR = 0.01  # nats, under which a feature is as good as it gets
@@ -151,19 +152,30 @@ def limit(scores: Sequence[float]) -> float:
     return sorted(scores)[min(len(scores) - 1, math.ceil(FALSE_REJECTION * len(scores)))]
 
 
+def trusted(scored: Sequence[tuple[Sample, float]]) -> float:
+    """The lowest score from which on ``TRUSTED`` of all clips' words are right; if there is none, one over all."""
+    threshold, right, words = max(score for _, score in scored) + 1, 0, 0
+    for one, score in sorted(scored, key=lambda pair: -pair[1]):
+        right, words = right + sum(ok for _, ok in one.words), words + max(one.said, len(one.words))
+        if right >= TRUSTED * words:
+            threshold = score
+    return threshold
+
+
 def fit(samples: Sequence[Sample]) -> Calibration | None:
     """Learn a calibration; None with fewer than ``FEWEST`` good clips, or no negatives, to learn from.
 
-    Reading or not is learnt from the good clips and the negatives; confidences from all clips, clips in changed
-    appearances and negatives. The negatives weigh as much together as the clips. The threshold is the score under
-    which ``FALSE_REJECTION`` of the good clips lie.
+    Reading or not is learnt from the clips, read well or not, and the negatives; confidences from all clips, clips
+    with changed appearance and negatives. The negatives weigh as much together as the clips. The threshold is the score
+    under which ``FALSE_REJECTION`` of the good clips lie, or the one over which ``TRUSTED`` of the words are right, if
+    that is higher.
     """
     samples = [one for one in samples if one.words]  # an answer without words is never sure, with no model
     good = [one for one in samples if one.good]
     negatives = [one for one in samples if one.kind == "negative"]
     if len(good) < FEWEST or not negatives:
         return None
-    told = [*good, *negatives]
+    told = [one for one in samples if one.kind != "appearance"]
     reading = logistic(
         np.stack([one.features for one in told]), np.array([one.good for one in told], float), _weights(told)
     )
@@ -179,7 +191,8 @@ def fit(samples: Sequence[Sample]) -> Calibration | None:
         np.array([one.right for one in samples], float),
         weights,
     )
-    threshold = limit([score for one, score in zip(samples, scores, strict=True) if one.good])
+    scored = [(one, score) for one, score in zip(samples, scores, strict=True) if one.kind == "clip"]
+    threshold = max(limit([score for one, score in scored if one.good]), trusted(scored))
     return Calibration(_plain(reading), _plain(word), _plain(sentence), threshold, len(good))
 
 

@@ -116,6 +116,8 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
             "measured_on": info.measured_on,
             "wer_greedy": info.wer_greedy,
             "wer_grammar": info.wer_grammar,
+            "unseen_wer_grammar": info.unseen_wer_grammar,
+            "unseen_on": info.unseen_on,
             "bytes": info.bytes[info.file],
             "license": info.license,
         }

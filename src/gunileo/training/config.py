@@ -32,11 +32,12 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     shape_augmentation: ShapeAugmentation = field(default_factory=ShapeAugmentation)
     shape_batch: int = 64  # clips of shapes alone in a batch
+    crop_repeats: int = 3  # times that clips with crops are drawn in an epoch in which each shape comes once
     shapes_alone: float = 0.3  # share of the clips with crops that are given as shapes alone
     visual_rate: float = 1.0  # of the learning rate, for the convolutions over pixels
     seed: int = 0
     init: str = ""  # weights to initialise from, past the curriculum; original: none
-    samples: int = 0  # in an epoch, of the speaker with the fewest clips (``train.balanced``); each clip once if 0
+    samples: int = 0  # in an epoch, of the speaker with the fewest clips (``sampling.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions keep their first weights
     fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
     pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0
@@ -51,8 +52,8 @@ def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
     if isinstance(architecture, ShapeConfig):
         return TrainingConfig(
             shapes=True,
-            epochs=20,
-            learning_rate=2e-3,
+            epochs=8,
+            learning_rate=1.5e-3,
             word_weight=1.0,
             curriculum=0.0,
             spans_at_end=0.1,

@@ -92,6 +92,23 @@ class Draws:
         return replace(self, spans=spans, shapes=shapes)
 
 
+class Shapes:
+    """The shapes' features of a cache's utterances, float32 [T, 12]; those that were loaded stay in memory."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+        self._loaded: dict[str, NDArray[np.float32]] = {}
+
+    def __call__(self, utterance: CachedUtterance) -> NDArray[np.float32]:
+        """Not a number in frames of which nothing is known. Raises ``CacheError`` as ``Cache.measures`` does."""
+        loaded = self._loaded.get(utterance.id)
+        return relative(self.cache.measures(utterance)) if loaded is None else loaded
+
+    def load(self, utterances: Sequence[CachedUtterance]) -> None:
+        """Keep the features of these: 4 KB for each of GRID's clips."""
+        self._loaded |= {utterance.id: self(utterance) for utterance in utterances}
+
+
 class Clips(Dataset[Sample]):
     """The clips of a cache; nothing is read before an item is asked for, and a slice is again lazy.
 
@@ -106,8 +123,10 @@ class Clips(Dataset[Sample]):
         utterances: Sequence[CachedUtterance],
         words: Sequence[str] = (),
         draws: Draws | None = None,
+        shapes: Shapes | None = None,
     ):
         self.cache = cache
+        self.shapes = shapes or Shapes(cache)
         self.utterances = utterances
         self.words = tuple(words)
         self.draws = draws = draws or Draws()
@@ -130,7 +149,7 @@ class Clips(Dataset[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Clips:
         if isinstance(index, slice):
             places = range(len(self))[index]
-            return Clips(self.cache, self.utterances[index], self.words, self.draws.sliced(places))
+            return Clips(self.cache, self.utterances[index], self.words, self.draws.sliced(places), self.shapes)
         if index < 0:
             index += len(self)
         utterance = self.utterances[index]  # IndexError past the end, as iteration expects
@@ -159,7 +178,7 @@ class Clips(Dataset[Sample]):
     def _read(self, pieces: Sequence[Piece], with_crops: bool) -> _Clip:
         spans = [(piece.utterance, slice(piece.start, piece.end)) for piece in pieces]
         crops = np.concatenate([self.cache.crops(one)[span] for one, span in spans]) if with_crops else None
-        shape = np.concatenate([relative(self.cache.measures(one))[span] for one, span in spans])
+        shape = np.concatenate([self.shapes(one)[span] for one, span in spans])
         words = np.concatenate([frame_words(one, self.words)[span] for one, span in spans])
         return _Clip(crops, shape, words)
 

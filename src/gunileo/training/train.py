@@ -34,15 +34,14 @@ from gunileo.training import memory, parallel
 from gunileo.training.alignment import Times, pseudo_align
 from gunileo.training.checkpoint import WholeCheckpoints, state_of, stopped_at
 from gunileo.training.config import TrainingConfig
-from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, collate
+from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, Shapes, collate
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
-from gunileo.training.shape_augmentation import Silences, relative
+from gunileo.training.sampling import balanced, evened, silences
 from gunileo.training.weights import heads, load_weights, save_model
 from gunileo.util.files import write_whole
 from gunileo.util.interrupt import ctrl_c_sets
 from gunileo.util.progress import progress
-from gunileo.vision.video import FPS
 
 
 def train(
@@ -185,12 +184,14 @@ def _calibrate(fit: Training, onnx: Path) -> None:
     from gunileo.training.export import describe_calibration
 
     reader = load_model(onnx)
+    held = [utterance for utterance in fit.val_part if utterance.has_crops]
     with nullcontext() if fit.progress else progress("calibrating") as bar:  # one bar at a time
-        calibrations = calibrate(reader, fit.cache, fit.val_part, bar)
-    times = learn(reader, fit.cache, fit.val_part)
+        calibrations = calibrate(reader, fit.cache, held, bar)
+    times = learn(reader, fit.cache, held)
     if fit.settings.init and (initial := Path(fit.settings.init).with_suffix(".onnx")).exists():
         first = load_model(initial)
-        calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
+        if first.shapes == reader.shapes:  # else only its convolutions were taken
+            calibrations, times = {**first.calibrations, **calibrations}, times or first.timing
     describe_calibration(onnx, calibrations, times)
 
 
@@ -219,7 +220,10 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.cache, self.run, self.settings = cache, run, settings
         self.train_part, self.val_part = training, validation
-        self.silences = silences(cache, training) if settings.shapes else None
+        self.shapes = Shapes(cache)
+        if settings.shapes:  # here once, not in each epoch's loaders again
+            self.shapes.load([*training, *validation])
+        self.silences = silences(self.shapes, training) if settings.shapes else None
         self.words = tuple(sorted({word.word for utterance in training for word in utterance.words}))
         if settings.self_conditioning and not (self.words or settings.init):
             raise GunileoError(
@@ -271,7 +275,7 @@ class Training(lightning.LightningModule):
             frozenset(np.flatnonzero(alone).tolist()),
             (settings.seed, epoch),
         )
-        return Clips(self.cache, part, self.words, changes)
+        return Clips(self.cache, part, self.words, changes, self.shapes)
 
     def _part(self, random: np.random.Generator) -> list[CachedUtterance]:
         """The utterances of an epoch; of shapes, each once beside those with crops, whose speakers are evened out."""
@@ -280,7 +284,8 @@ class Training(lightning.LightningModule):
         if not self.settings.shapes:
             return list(self.train_part)
         crops = [utterance for utterance in self.train_part if utterance.has_crops]
-        return [utterance for utterance in self.train_part if not utterance.has_crops] + evened(crops, random)
+        shapes = [utterance for utterance in self.train_part if not utterance.has_crops]
+        return shapes + [one for _ in range(self.settings.crop_repeats) for one in evened(crops, random)]
 
     def _batches(self, clips: Clips, own: Callable[[list[int]], list[int]] = list) -> LikeWithLike:
         return LikeWithLike(clips, self.settings.batch_size, self.settings.shape_batch, own)
@@ -300,7 +305,7 @@ class Training(lightning.LightningModule):
         return self._loader(clips, self._batches(clips, parallel.own))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        clips = Clips(self.cache, self.val_part, self.words)
+        clips = Clips(self.cache, self.val_part, self.words, shapes=self.shapes)
         return self._loader(clips, list(self._test_batches().values()))
 
     def _test_batches(self) -> dict[int, list[int]]:
@@ -387,49 +392,6 @@ class Training(lightning.LightningModule):
             rows = record(self.run / "metrics.csv", row)
             draw(rows, self.run / "curve.png")
         self.losses, self.tested = [], {}
-
-
-def balanced(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
-    """``count`` utterances of the speaker with the fewest, more of the others; of each one's own, all before one again.
-
-    Speakers count by the 0.3rd power of their clips, as languages do in A. Conneau et al., "Unsupervised cross-lingual
-    representation learning at scale", 2020: thirty times as many clips are drawn three times as often.
-    """
-    speakers = sorted({utterance.speaker for utterance in utterances})
-    clips = [[utterance for utterance in utterances if utterance.speaker == speaker] for speaker in speakers]
-    fewest = min(map(len, clips))
-    drawn: list[CachedUtterance] = []
-    for own in clips:
-        draws = round(count * (len(own) / fewest) ** 0.3)
-        drawn += [own[index] for index in np.resize(random.permutation(len(own)), draws)]
-    return drawn
-
-
-def evened(utterances: Sequence[CachedUtterance], random: np.random.Generator) -> list[CachedUtterance]:
-    """All utterances of the speaker with the most, and more of each other's than there are, again and again.
-
-    Speakers count by the 0.75th power of their clips: one with a thirtieth of the clips is drawn a thirteenth as often.
-    """
-    of_each: dict[str, list[CachedUtterance]] = {}
-    for utterance in utterances:
-        of_each.setdefault(utterance.speaker, []).append(utterance)
-    most = max(map(len, of_each.values()), default=0)
-    drawn: list[CachedUtterance] = []
-    for own in of_each.values():
-        count = round(most * (len(own) / most) ** 0.75)
-        drawn += [own[index] for index in np.resize(random.permutation(len(own)), count)]
-    return drawn
-
-
-def silences(cache: Cache, utterances: Sequence[CachedUtterance]) -> Silences:
-    """What is known of mouths before and after sentences, from the clips that have crops and word times."""
-    clips = []
-    for utterance in utterances:
-        if utterance.has_crops and utterance.words:
-            start, end = round(utterance.words[0].start * FPS), round(utterance.words[-1].end * FPS)
-            if 0 <= start < end <= utterance.frames:
-                clips.append((relative(cache.measures(utterance)), start, end))
-    return Silences(clips)
 
 
 def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]], blank: bool) -> None:

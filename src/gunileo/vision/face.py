@@ -37,6 +37,7 @@ _CROP_SCALE = 1.5  # crop side / face side
 _RUN_UP = 4
 # Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
 _STILL = 1 / 3
+_SETTLING = 2  # further looks at the frame in which a face is found
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -163,13 +164,22 @@ class FaceTracker:
             landmarks = self._landmarks(frame, place.crop) if place.crop else None
             if landmarks is None:
                 found = self._find(frame, place.seen)
-                landmarks = self._landmarks(frame, found) if found else None
+                landmarks = self._settled(frame, found) if found else None
             if landmarks is None:
                 place = _Place(None, place.seen)
             else:
                 seen = face_box(landmarks)
                 place = _Place(_widened(seen), seen)
             yield landmarks, place
+
+    def _settled(self, frame: Frame, crop: Box) -> Array | None:
+        """The landmarks by a crop that comes from landmarks itself, as all further frames' do: another one, as the
+        detector's, moves the lips by a pixel, which would look like a movement when the next frame comes."""
+        landmarks = self._landmarks(frame, crop)
+        for _ in range(_SETTLING):
+            if landmarks is not None:
+                landmarks = self._landmarks(frame, _widened(face_box(landmarks)))
+        return landmarks
 
     def detect(self, frame: Frame) -> list[Box]:
         """Every face in a frame, without overlaps, best first."""

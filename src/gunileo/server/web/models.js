@@ -35,7 +35,9 @@ function facts(model) {
   return {
     "trained on": model.trained_on,
     "words wrong": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
-    expect: "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Speakers it has not seen come out wrong more often than right.",
+    expect: model.unseen_wer_grammar === null
+      ? "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Speakers it has not seen come out wrong more often than right."
+      : `GRID's sentences, such as “bin blue at f two now”, from any face. Of speakers it has not seen, ${rate(model.unseen_wer_grammar)} of the words come out wrong, on ${model.unseen_on}.`,
     size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
     license: model.license,
   };

@@ -1,0 +1,233 @@
+"""README and docs: each command exists with the options that are shown, Python compiles, and the site stands alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+import gunileo
+from gunileo.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+COMMAND: Any = typer.main.get_command(app)
+NOT_RUN = {  # why no test runs or parses these
+    "curl": "needs a server; its routes and answers are in tests/server",
+    "ssh": "needs a second computer",
+    "ray": "needs a cluster",
+    ".": "is the shell's own",
+    "HOST=$(scontrol": "needs SLURM",
+    "pre-commit": "writes into .git",
+    "ruff": "is run by make check",
+    "mypy": "is run by make check",
+    "lint-imports": "is run by make check",
+    "uv": "needs the package index for every system",
+    "pip-audit": "needs the network",
+}
+INLINE = re.compile(r"`((?:gunileo|python|pip install|make|pytest|ray|torchrun|uv) [^`]+)`")
+OUTSIDE = re.compile(r"(?:https?:)?//")
+
+
+class Shown(NamedTuple):
+    """A command line on a page."""
+
+    page: str
+    line: str
+    whole: bool = True  # or a mention in prose, which may leave arguments out
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.line}"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return found
+
+
+def commands() -> Iterator[Shown]:
+    """Every command line in blocks of sh and in prose, without comments, prompts and what the commands print."""
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            prompted = "$ " in block
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.strip() and not line.startswith("#") and (not prompted or line.startswith("$ ")):
+                    yield from split(page.name, line.removeprefix("$ "), True)
+        prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for line in INLINE.findall(" ".join(prose.split())):
+            yield from split(page.name, line, False)
+
+
+def split(page: str, line: str, whole: bool) -> Iterator[Shown]:
+    for part in line.split(" && "):
+        yield Shown(page, " ".join(part.split()), whole)
+
+
+SHOWN = list(dict.fromkeys(commands()))
+
+
+def check_gunileo(words: list[str], whole: bool = True) -> None:
+    """Fail unless a command line parses as it is; or, in prose, if it names a subcommand or an option that isn't."""
+    own = {name for option in COMMAND.params for name in option.opts} | {"--help", "--install-completion"}
+    while words and words[0] in own:
+        words = words[1:]
+    if not words:
+        return
+    assert words[0] in COMMAND.commands, f"no subcommand {words[0]}"
+    subcommand = COMMAND.commands[words[0]]
+    if whole and "--help" not in words:
+        subcommand.make_context(words[0], words[1:])  # parses and converts, and runs nothing
+        return
+    known = {name for option in subcommand.params for name in option.opts} | {"--help"}
+    given = {word for word in words if re.match(r"--?[a-z]", word)}
+    assert given <= known, f"{words[0]} has no {given - known}"
+
+
+def options_of(script: Path) -> set[str]:
+    """The options that a script adds to its parser."""
+    calls = (node for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    adding = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument")
+    return {value for call in adding for arg in call.args if isinstance(arg, ast.Constant) and (value := arg.value)}
+
+
+def check_python(words: list[str]) -> None:
+    if words[0] == "-m":
+        assert words[1] in ("gunileo", "http.server")
+    elif words[0] != "--version":
+        script = ROOT / words[0]
+        assert script.is_file(), f"no {words[0]}"
+        given = {word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
+        assert given <= options_of(script), f"{words[0]} has no {given - options_of(script)}"
+
+
+def check_make(words: list[str]) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for word in words:
+        assert "=" in word or word in targets, f"no target {word}"
+
+
+def check_pip(words: list[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extras in re.findall(r"\.\[([\w,-]+)\]", " ".join(words)):
+        assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+
+def check_pytest(words: list[str]) -> None:
+    assert all((ROOT / word).exists() for word in words)
+
+
+CHECKS = {
+    "python": check_python,
+    "make": check_make,
+    "pip": check_pip,
+    "pytest": check_pytest,
+}
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=str)
+def test_each_command_exists_as_it_is_shown(shown: Shown) -> None:
+    words = shlex.split(shown.line, comments=True)
+    if words[0] == "srun":
+        words = words[1:]
+    if words[0] == "torchrun":
+        words = words[words.index("gunileo") :]
+    if words[0] == "gunileo":
+        check_gunileo(words[1:], shown.whole)
+    elif words[0] in CHECKS:
+        CHECKS[words[0]](words[1:])
+    else:
+        assert words[0] in NOT_RUN
+
+
+def test_the_checks_see_what_is_wrong() -> None:
+    assert len(SHOWN) > 100
+    assert {shown.line.split()[0] for shown in SHOWN} == {*CHECKS, *NOT_RUN, "gunileo", "torchrun", "srun"}
+    for words in (
+        "read a.mp4",
+        "transcribe a.mp4 --decode best",
+        "transcribe -f srt",
+        "transcribe a.mp4 --decoder beam",
+    ):
+        with pytest.raises(Exception, match=r"read|best|[Mm]issing|[Nn]o such option"):
+            check_gunileo(words.split())
+    with pytest.raises(AssertionError, match="--begin"):
+        check_gunileo(["train", "--begin"], whole=False)
+    for check, wrong in ((check_python, "scripts/adapt.py --none"), (check_make, "all"), (check_pip, "install .[no]")):
+        with pytest.raises(AssertionError):
+            check(wrong.split())
+
+
+def test_python_compiles_and_imports_public_names_alone() -> None:
+    count = 0
+    for page in PAGES:
+        for code in blocks(page, "python"):
+            count += 1
+            tree = ast.parse(code, page.name)
+            imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            for node in imported:
+                assert not (node.module or "").startswith("gunileo."), page.name
+                if node.module == "gunileo":
+                    assert {name.name for name in node.names} <= set(gunileo.__all__), page.name
+            whole = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+            assert not [name for name in whole if name.startswith("gunileo.")], page.name
+    assert count > 5
+
+
+def test_the_api_page_lists_every_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: gunileo\.(\w+)$", page, re.MULTILINE)) == sorted(gunileo.__all__)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_links_outside_the_site_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        assert OUTSIDE.match(target) or (ROOT / target).exists(), target
+
+
+class _Loads(HTMLParser):
+    """What a page makes a browser load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        loading = ("src", "srcset", "data", "poster", *(["href"] if tag == "link" else []))
+        self.found += [value or "" for name, value in attrs if name in loading]
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None or find_spec("mkdocstrings") is None, reason='needs the extra "docs"')
+def test_the_site_is_built_and_loads_nothing_from_outside(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert {page.name for page in pages} >= {"index.html", "faq.html", "api.html", "changelog.html"}
+    for page in pages:
+        loads = _Loads(page.read_text(encoding="utf-8")).found
+        assert loads
+        assert not [address for address in loads if OUTSIDE.match(address)], page.name
+    for sheet in tmp_path.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", text), sheet.name
+    assert "transcribe_stream" in (tmp_path / "api.html").read_text(encoding="utf-8")
