@@ -45,7 +45,7 @@ def test_each_subcommand_shows_examples_that_it_takes(run, name: str) -> None:
     ("line", "found"),
     [
         ("gunileo tran", {"transcribe"}),
-        ("gunileo transcribe --model labial", {"labial", "labial-wide"}),
+        ("gunileo transcribe --model labial", {"labial", "labial-shape", "labial-wide"}),
         ("gunileo transcribe --format ", {"txt", "srt", "vtt", "json", "tsv", "TextGrid", "all"}),
         ("gunileo transcribe -f txt,s", {"txt,srt"}),
         ("gunileo transcribe --face ", {"largest", "left", "right", "all"}),

@@ -166,7 +166,7 @@ def test_what_is_no_form_is_refused(client: TestClient, clip: Path) -> None:
 def test_a_model_is_named_and_never_a_path(client: TestClient, clip: Path, model: str) -> None:
     answer = post(client, clip, model=model)
     assert answer.status_code == 422
-    assert "use one of labial-wide, labial" in answer.json()["error"]
+    assert "use one of labial-wide, labial-shape, labial" in answer.json()["error"]
     assert post(client, clip, decode="magic").status_code == 422
 
 
@@ -182,8 +182,8 @@ def test_a_decoder_that_breaks_or_hangs_takes_nothing_with_it(temporary: Path, c
 
 def test_models_and_limits_are_listed(client: TestClient) -> None:
     told = client.get("/v1/models").json()
-    assert told["default"] == "labial-wide"
-    assert [model["name"] for model in told["models"]] == ["labial-wide", "labial"]
+    assert told["default"] == "labial-shape"
+    assert [model["name"] for model in told["models"]] == ["labial-wide", "labial-shape", "labial"]
     assert told["models"][0]["wer_grammar"] < 0.05
     assert told["limits"]["upload"] == SMALL.upload
 
@@ -287,7 +287,7 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
     frames = clips.talking()[0]
     still = [frames[-1]] * 25
     with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
-        assert socket.receive_json() == {"ready": "labial-wide"}
+        assert socket.receive_json() == {"ready": "labial-shape"}
         with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as second:
             assert "come again" in second.receive_json()["error"]
         told = []
@@ -377,7 +377,7 @@ def test_a_command_is_taught_and_its_takes_are_plain_files(
         read = post(client, tmp_path / "lwws9a.mp4", model="mine").json()
         assert (read["text"], read["model"], read["sure"]) == ("stop", "mine", True)
         names = [model["name"] for model in client.get("/v1/models").json()["models"]]
-        assert names == ["labial-wide", "labial", "mine"]
+        assert names == ["labial-wide", "labial-shape", "labial", "mine"]
 
         assert len(client.delete("/v1/taught/mine/recordings/recording-0002").json()["recordings"]) == 1
         assert client.delete("/v1/taught/mine/recordings/recording-0002").status_code == 422

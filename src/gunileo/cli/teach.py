@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gunileo.cli.options import complain
-from gunileo.inference.registry import DEFAULT
+from gunileo.inference.registry import TEACHING_BASE
 
 
 def teach(
@@ -16,7 +16,7 @@ def teach(
     name: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="What to call the model.")],
     base: Annotated[
         str, typer.Option(metavar="MODEL|RUN", help="Shipped model or finished run to build on.")
-    ] = DEFAULT,
+    ] = TEACHING_BASE,
     train: Annotated[
         bool, typer.Option("--train", help="Train the network too, in minutes: it recognises more.")
     ] = False,

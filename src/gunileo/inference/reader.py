@@ -53,7 +53,7 @@ class Reader:
     shapes: bool = field(default=False, repr=False)  # whether it takes the mouth's shape beside the crops
     checksum: str = field(default="", repr=False)  # sha256 of the model file
     templates: Templates | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
-    fallback: Reader | None = field(default=None, repr=False)  # of an adapted model: the one that it was adapted from
+    fallback: Reader | None = field(default=None, repr=False)  # reads what it is sure of
 
     def transcribe(
         self,
@@ -331,14 +331,15 @@ def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
 
 def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
     """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
-    a model that was taught, by its name; what comes first in this order. With an adapted model its fallback is
-    loaded, too.
+    a model that was taught, by its name; what comes first in this order. A model's fallback, if it has one, is loaded,
+    too.
 
     Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
     of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
     """
     if info := registry.shipped(name_or_path):
-        return _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
+        reader = _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
+        return replace(reader, fallback=replace(load_model(info.fallback), name=info.name)) if info.fallback else reader
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "model.onnx"  # of a training run

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gunileo.errors import GunileoError
 
-DEFAULT = "labial-wide"  # the shipped model with the fewest errors
+DEFAULT = "labial-shape"  # the shipped model with the fewest errors on speakers that were never seen
+TEACHING_BASE = "labial-wide"  # what docs/teach.md's figures were measured with
 FALLBACK = "fallback.onnx"  # in the folder of an adaptation's run: its initial model, the fallback of the new one
 WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
 
@@ -44,6 +45,7 @@ class ModelInfo:
     unseen_wer_greedy: float | None = None
     unseen_wer_grammar: float | None = None
     unseen_on: str = ""
+    fallback: str = ""  # the shipped model that reads what it is sure of: it knows a speaker better
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _said(clip: MouthClip, file: str) -> slice:
 def teach(
     folder: Path | str,
     name: str,
-    base: str = registry.DEFAULT,
+    base: str = registry.TEACHING_BASE,
     train: bool = False,
     progress: Progress | None = None,
 ) -> Enrolment:
