@@ -45,7 +45,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def client(temporary: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(limits=SMALL), base_url=HOME) as client:
+    with TestClient(create_app("labial-wide", SMALL), base_url=HOME) as client:
         yield client
     assert not list(temporary.iterdir()), "the server leaves nothing"
 
@@ -72,7 +72,7 @@ def post(client: TestClient, path: Path, accept: str = "*/*", to: str = "transcr
 
 
 def test_a_clip_is_read_as_the_command_line_reads_it(client: TestClient, clip: Path) -> None:
-    said = load_model().transcribe(clip)
+    said = load_model("labial-wide").transcribe(clip)
     answer = post(client, clip)
     assert answer.status_code == 200
     assert answer.json() == {**json.loads(to_json(said)), "file": "said.mp4"}
@@ -166,7 +166,7 @@ def test_what_is_no_form_is_refused(client: TestClient, clip: Path) -> None:
 def test_a_model_is_named_and_never_a_path(client: TestClient, clip: Path, model: str) -> None:
     answer = post(client, clip, model=model)
     assert answer.status_code == 422
-    assert "use one of labial-wide, labial-shape, labial" in answer.json()["error"]
+    assert "use one of labial-wide, labial, labial-shape" in answer.json()["error"]
     assert post(client, clip, decode="magic").status_code == 422
 
 
@@ -182,7 +182,7 @@ def test_a_decoder_that_breaks_or_hangs_takes_nothing_with_it(temporary: Path, c
 
 def test_models_and_limits_are_listed(client: TestClient) -> None:
     told = client.get("/v1/models").json()
-    assert told["default"] == "labial-shape"
+    assert told["default"] == "labial-wide"
     assert [model["name"] for model in told["models"]] == ["labial-wide", "labial-shape", "labial"]
     assert told["models"][0]["wer_grammar"] < 0.05
     assert told["limits"]["upload"] == SMALL.upload
@@ -287,7 +287,7 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
     frames = clips.talking()[0]
     still = [frames[-1]] * 25
     with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
-        assert socket.receive_json() == {"ready": "labial-shape"}
+        assert socket.receive_json() == {"ready": "labial-wide"}
         with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as second:
             assert "come again" in second.receive_json()["error"]
         told = []
