@@ -108,8 +108,9 @@ def heard_live(page: Page, wanted: str) -> list[str]:
 
 def test_a_file_is_read(visit: Open, film: Path, said: Path) -> None:
     page = visit(film, viewport={"width": 380, "height": 800}, color_scheme="dark")
+    page.select_option("#read-model", "labial-wide")
     page.set_input_files("#file", said)
-    text = load_model().transcribe(said).text
+    text = load_model("labial-wide").transcribe(said).text
     expect(page.locator("#sentence")).to_contain_text(text, timeout=PATIENCE)
     expect(page.locator("#sentence small")).to_contain_text("Not sure")
     expect(page.locator("#doubt")).to_contain_text("one speaker's face")
