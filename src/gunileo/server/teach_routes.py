@@ -113,7 +113,9 @@ async def remove(name: str, desk: AnyDesk) -> dict[str, bool]:
 
 async def _enrolment(going: Going, desk: Desk) -> None:
     try:
-        enrolment = await desk.teacher.run(recordings.learn, going.name, registry.TEACHING_BASE, going.train, tell=going.tell)
+        enrolment = await desk.teacher.run(
+            recordings.learn, going.name, registry.TEACHING_BASE, going.train, tell=going.tell
+        )
         going.skipped = [reason for _, reason in enrolment.skipped]
         going.doing = "done"
     except GunileoError as error:
