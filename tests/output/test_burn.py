@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.output.burn import Spoken, burn
+from gunileo.output.burn import burn
+from gunileo.output.spoken import Spoken
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.files import FileError
 from gunileo.vision.canvas import Canvas

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gunileo.output.burn import Spoken, burn
+from gunileo.output.burn import burn
+from gunileo.output.spoken import Spoken
 from gunileo.output.transcript import Transcript
 from gunileo.vision.film import local
 from gunileo.vision.timeline import Timeline

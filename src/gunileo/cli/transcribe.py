@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gunileo.decoding.ctc import How
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.inference.reader import Reader
-    from gunileo.output.burn import Spoken
+    from gunileo.output.spoken import Spoken
     from gunileo.output.transcript import Transcript
     from gunileo.util.progress import Bar
     from gunileo.vision.face import Array, Face
@@ -161,7 +161,7 @@ class _Work:
         return {"": cast("Face", self.face.value)}
 
     def _read(self, job: Job, name: str, face: Face, bar: Bar, title: str) -> Spoken:
-        from gunileo.output.burn import Spoken
+        from gunileo.output.spoken import Spoken
         from gunileo.output.transcript import joined
         from gunileo.vision.mouth import mouth_stream
         from gunileo.vision.timeline import Timeline

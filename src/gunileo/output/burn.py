@@ -5,33 +5,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gunileo.output.spoken import Spoken
 from gunileo.output.transcript import Transcript, Word
 from gunileo.util.files import FileError, whole
 from gunileo.util.progress import Bar
 from gunileo.vision.canvas import Canvas
-from gunileo.vision.face import Array
 from gunileo.vision.film import Film, opened
-from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_SIDE, Frame
 
 _READ, _NOW, _GUESS = (255, 255, 255), (255, 214, 10), (255, 140, 60)  # colours: said, being said, not sure
 _STAYS = 1.0  # seconds that a sentence is shown after its end, if no other comes
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What was read from a face, and the outline of its mouth crop in each frame of ``read_frames``."""
-
-    transcript: Transcript
-    outlines: Sequence[Array | None]
-    timeline: Timeline = field(default_factory=Timeline)  # of these frames
 
 
 def burn(source: Path, target: Path, spoken: Sequence[Spoken], bar: Bar | None = None, rate: float = FPS) -> bool:
