@@ -32,7 +32,7 @@ class ShapeAugmentation:
 
 
 def relative(measures: Floats) -> Floats:
-    """The features [T, 10] of measures [T, 23]; not a number in frames of which nothing is known."""
+    """The features [T, 12] of measures [T, 23]; not a number in frames of which nothing is known."""
     known = np.isfinite(measures[:, 0])
     found = np.full((len(measures), features(measures[known][:1]).shape[1]), np.nan, np.float32)
     found[known] = features(measures[known])
@@ -46,7 +46,7 @@ class Silences:
     """
 
     def __init__(self, clips: Sequence[tuple[Floats, int, int]]) -> None:
-        """``clips`` are features [T, 10], the first word's first frame and the frame after the last word."""
+        """``clips`` are features [T, 12], the first word's first frame and the frame after the last word."""
         self.before: list[Floats] = []
         self.after: list[Floats] = []
         for shape, start, end in clips:
@@ -55,7 +55,7 @@ class Silences:
             self.after += [shape[end:] - middle] if len(shape) - end >= _BLEND else []
 
     def around(self, shape: Floats, longest: int, random: np.random.Generator) -> tuple[Floats, int, int]:
-        """Words' features [T, 10] between a silence before and one after, and the lengths of both.
+        """Words' features [T, 12] between a silence before and one after, and the lengths of both.
 
         Where no silence is known, the mouth rests as it does in the stillest frames: with the smallest opening.
         """
@@ -87,7 +87,7 @@ def filled(shape: Floats) -> Floats:
 
 
 def changed(clean: Floats, augmentation: ShapeAugmentation, random: np.random.Generator) -> Floats:
-    """Features [T, 10] as another face, another mesh and another camera might give them."""
+    """Features [T, 12] as another face, another mesh and another camera might give them."""
     frames, count = clean.shape
     shape: NDArray[np.float64] = clean.astype(np.float64) - clean.mean(0)
     gain = math.exp(random.normal(0, augmentation.gain))
