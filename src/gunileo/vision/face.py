@@ -148,11 +148,6 @@ class FaceTracker:
         same = _same_crop(before.crop, self._place.crop)
         yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
 
-    def look(self, frame: Frame) -> Array | None:
-        """The landmarks in one frame out of turn, found anew near where the face was; it is followed as before."""
-        box = self._find(frame, self._place.seen) if self._place.seen else None
-        return self._landmarks(frame, box) if box else None
-
     def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:
         for landmarks, place in steps:
             self._place = place
