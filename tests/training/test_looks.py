@@ -13,15 +13,14 @@ from test_mixed import SMALL, mixed, parts, rows, trained  # noqa: F401  # a fix
 
 from gunileo.corpus.cache import Cache
 from gunileo.training.augmentation import Augmentation
+from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import Clips, Draws, collate
 from gunileo.training.looks import keep
 from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import heads, load_weights, save_model
 from gunileo.vision.crop import normalise
 
-STILL = Augmentation(
-    shift=0, mirror=False, rotation=0, scale=0, stretch=0, contrast=0, shade=0, speed=0, time_jitter=0, concatenation=0
-)
+STILL = TrainingConfig(looks=2, augmentation=Augmentation(0, False, 0, 0, 0, 0, 0, 0, 0, concatenation=0))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def network() -> LabialShape:
 def test_looks_are_what_the_convolutions_see(mixed: Path, network: LabialShape, tmp_path: Path) -> None:  # noqa: F811
     cache = Cache(mixed)
     clips = [one for one in cache.utterances if one.has_crops]
-    looks = keep(tmp_path / "looks.npy", cache, [*clips, clips[0]], network, STILL, 2, 0)
+    looks = keep(tmp_path / "looks.npy", cache, [*clips, clips[0]], network, STILL)
     for clip in clips:
         with torch.inference_mode():
             expected = network.visual(torch.from_numpy(normalise(cache.crops(clip)))[None, None])[0].numpy()
@@ -46,7 +45,7 @@ def test_looks_at_a_clip_differ_and_a_seed_repeats_them(mixed: Path, network: La
     cache = Cache(mixed)
     clips = [one for one in cache.utterances if one.has_crops][:2]
     one, same, other = (
-        keep(tmp_path / name, cache, clips, network, Augmentation(rotation=7), 4, seed)
+        keep(tmp_path / name, cache, clips, network, TrainingConfig(looks=4, seed=seed))
         for name, seed in (("a.npy", 0), ("b.npy", 0), ("c.npy", 1))
     )
     assert one.path.read_bytes() == same.path.read_bytes() != other.path.read_bytes()
@@ -63,7 +62,7 @@ def test_a_network_gives_the_same_for_features_as_for_their_crops(
 ) -> None:
     cache = Cache(mixed)
     clips = [one for one in cache.utterances if one.has_crops][:3]
-    looks = keep(tmp_path / "looks.npy", cache, clips, network, STILL, 1, 0)
+    looks = keep(tmp_path / "looks.npy", cache, clips, network, STILL)
     crops, features = (collate([Clips(cache, clips, looks=some)[i] for i in range(3)]) for some in (None, looks))
     assert features.crops is None
     assert features.visual is not None
@@ -76,7 +75,7 @@ def test_a_network_gives_the_same_for_features_as_for_their_crops(
 def test_word_spans_are_cut_from_looks(mixed: Path, network: LabialShape, tmp_path: Path) -> None:  # noqa: F811
     cache = Cache(mixed)
     clips = [one for one in cache.utterances if one.has_crops][:1]
-    looks = keep(tmp_path / "looks.npy", cache, clips, network, STILL, 1, 0)
+    looks = keep(tmp_path / "looks.npy", cache, clips, network, STILL)
     draws = Draws(replace(Augmentation(), concatenation=0.0), spans=frozenset({0}))
     sample = Clips(cache, clips, draws=draws, looks=looks)[0]
     assert sample.visual is not None

@@ -14,7 +14,8 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
     The architecture is that of the weights. A run is trained on with the settings of any other; one of a LabialShape
-    with those of ``second_stage``. A shipped model is adapted to a new speaker by five to twenty ``clips``, with the settings of ``adapting``.
+    with those of ``second_stage``. A shipped model is adapted to a new speaker by five to twenty ``clips``, with the
+    settings of ``adapting``.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
@@ -30,9 +31,9 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
 
 
 def second_stage(settings: TrainingConfig) -> TrainingConfig:
-    """The same to go on with a LabialShape whose convolutions have learnt: they stay, and what follows sees more crops.
+    """The same to go on with a LabialShape whose convolutions have learnt.
 
-    It sees eight times as many in the same time, as the convolutions look at each clip beforehand.
+    They stay as they are and look at each clip beforehand. So the layers after them see many more crops in an epoch.
     """
     return replace(
         settings,

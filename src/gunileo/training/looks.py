@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.training.augmentation import Augmentation, light, move
+from gunileo.training.augmentation import light, move
+from gunileo.training.config import TrainingConfig
 from gunileo.training.visual import Visual
 from gunileo.util.progress import progress
 from gunileo.vision.crop import normalise
@@ -23,7 +24,8 @@ Features = NDArray[np.float16]
 class Looks:
     """Features of clips' crops, a few looks at each; a look is one way in which the crops were changed at random.
 
-    The convolutions cost nine times what comes after them. So where they don't learn, they see each look once.
+    Most of a training step goes into changing crops and convolving them. Where the convolutions don't learn, that need
+    not be done in each epoch again.
     """
 
     path: Path  # of an array float16 [frames, F]
@@ -42,16 +44,15 @@ def keep(
     cache: Cache,
     utterances: Sequence[CachedUtterance],
     network: Visual,
-    augmentation: Augmentation,
-    count: int,
-    seed: int,
+    settings: TrainingConfig,
 ) -> Looks:
-    """Look at the crops of ``utterances`` in ``count`` ways each, and write the features to ``path``.
+    """Look at the crops of ``utterances`` as often as ``settings`` say, each time changed anew; write it to ``path``.
 
-    A clip's looks depend on ``seed`` and its place in the cache alone. The file takes 1.5 KB a frame and look with
+    A clip's looks depend on the seed and its place in the cache alone. The file takes 1.5 KB a frame and look with
     768 features: 1 GB for 1,000 clips of GRID and eight looks. Raises ``CacheError`` if crops can't be read.
     """
     utterances = list({one.id: one for one in utterances}.values())
+    count, augmentation = settings.looks, settings.augmentation
     starts = np.cumsum([0] + [count * one.frames for one in utterances]).tolist()
     device = next(network.parameters()).device
     with progress("looking at crops") as bar, torch.inference_mode():
@@ -59,7 +60,7 @@ def keep(
         for place, (utterance, start) in enumerate(zip(utterances, starts, strict=False)):
             crops = cache.crops(utterance)
             for look in range(count):
-                random = np.random.default_rng((seed, place, look))
+                random = np.random.default_rng((settings.seed, place, look))
                 pixels = light(normalise(move(crops, augmentation, random)), augmentation, random)
                 features = network.visual(torch.from_numpy(pixels)[None, None].to(device))[0]
                 kept[start + look * utterance.frames :][: utterance.frames] = features.half().cpu().numpy()
