@@ -27,7 +27,7 @@ class TrainingConfig:
     shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
     self_conditioning: bool = False  # the second GRU gets the word that the first one names; original: no
-    feature_dropout: float = 0.3  # before the GRUs; original: none
+    feature_dropout: float = 0.3  # of what the convolutions give; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     shape_augmentation: ShapeAugmentation = field(default_factory=ShapeAugmentation)
@@ -39,12 +39,23 @@ class TrainingConfig:
     init: str = ""  # weights to initialise from, past the curriculum; original: none
     samples: int = 0  # in an epoch, of the speaker with the fewest clips (``sampling.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions keep their first weights
+    looks: int = 0  # at each clip's crops, that frozen convolutions of a LabialShape have once; anew each time if 0
     fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
     pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
     device: str = "auto"  # CUDA if there, as in the original
     precision: str = "auto"  # bfloat16 where the processor or the graphics card has it
-    workers: int = 1  # processes that load clips
+    workers: int | None = None  # processes that load clips; by device and cores (``loaders``) if None
+
+
+def loaders(device: str, cores: int, trainers: int = 1) -> int:
+    """How many processes load clips for each of the ``trainers`` on a machine with so many ``cores``.
+
+    A processor that trains needs nearly all cores itself: it takes 10 clips a second from each core, and a core that
+    loads gives over 40. A graphics card takes whatever the cores give, all but one that feeds it.
+    """
+    mine = cores // trainers
+    return max(1, mine // 4 if device == "cpu" else mine - 1)
 
 
 def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
@@ -60,6 +71,7 @@ def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
             channels=architecture.channels,
             shrink=architecture.shrink,
             dropout=architecture.dropout,
+            feature_dropout=architecture.feature_dropout,
             self_conditioning=True,
             augmentation=Augmentation(rotation=7, scale=0.12, stretch=0.07, contrast=0.15, shade=0.35, speed=0.15),
             visual_rate=0.3,
