@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -54,8 +53,9 @@ def main() -> None:
             rates(cache, used, Path(folder), arguments.cores)
         if arguments.clips:
             links = linked(cache, used, Path(folder) / "links", arguments.clips)
-            with ProcessPoolExecutor(1, get_context("spawn")) as fresh:  # for its memory
-                fresh.submit(corpus, links, Path(folder)).result()
+            fresh = get_context("spawn").Process(target=corpus, args=(links, Path(folder)))  # for its memory
+            fresh.start()
+            fresh.join()
 
 
 def rates(cache: Cache, used: list[CachedUtterance], folder: Path, cores: int) -> None:
@@ -135,9 +135,11 @@ def corpus(path: Path, folder: Path) -> None:
         told(f"{name}: start a loader, first batch", partial(first_batch, fit, clips))
 
 
-def first_batch(fit: Training, clips: Clips) -> None:
-    """As at the start of an epoch."""
-    next(iter(fit._loader(clips, fit._batches(clips))))
+def first_batch(fit: Training, clips: Clips) -> object:
+    """The loader once the first batch came, as at the start of an epoch."""
+    loader = iter(fit._loader(clips, fit._batches(clips)))
+    next(loader)
+    return loader
 
 
 if __name__ == "__main__":
