@@ -61,7 +61,8 @@ def prepare(
     """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
 
     Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
-    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies. ``engine`` runs the work elsewhere than in processes of this machine.
+    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies.
+    ``engine`` runs the work elsewhere than in processes of this machine.
 
     Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
     finished clips stay, and nothing is half-written. ``FileError`` if another process prepares into it.

@@ -72,7 +72,7 @@ class WordTimes:
 
 @dataclass
 class Evaluation:
-    """The scores of a model for each way to decode, of all clips and of each speaker, and what was read in each clip."""
+    """A model's scores for each way to decode, of all clips and of each speaker, and what was read in each clip."""
 
     model: str
     cache: str
