@@ -33,9 +33,9 @@ _KEY = (
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
 _CALIBRATED = {
     True: "the model carries a calibration. It was learnt from clips held back from training, and from negatives of "
-    "these. (An adapted model has that of the model it began with.) On these clips, this section flatters the model. Of those "
-    "that were read well, 1 %, rounded up to a whole clip, came out as not sure. <code>benchmarks/confidence.py</code> "
-    "measures each clip by a calibration learnt from others.",
+    "these. (An adapted model has that of the model it began with.) On these clips, this section flatters the model. "
+    "Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
+    "<code>benchmarks/confidence.py</code> measures each clip by a calibration learnt from others.",
     False: "the model carries no calibration. Confidences are the decoder's own, and the model is always sure.",
 }
 
@@ -176,8 +176,8 @@ def confidence(results: Results) -> str:
     ]
     return (
         "<p>Confidences are good if 80 % of all that is read with 80 % confidence is right. Then bars end on the "
-        "dashed line. Red is what is missing, pale is what is right beyond the confidence. The grey bars below show the "
-        "number of readings. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
+        "dashed line. Red is what is missing, pale is what is right beyond the confidence. The grey bars below show "
+        "the number of readings. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
         f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(results)}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_negatives(results)}"
     )
@@ -260,8 +260,8 @@ def explained(results: Results, crops: Mapping[str, Crops]) -> str:
         "<p>Pieces of the mouth were covered, four frames at a time, and the clip was read again. "
         '<b style="color:var(--for)">Orange</b> pieces spoke for the word: without them its log-odds against the other '
         'words of its slot fall. <b style="color:var(--against)">Blue</b> pieces spoke against it. The bars are for '
-        "whole frames, with the time when they begin and the fall in nats. This shows what the network relies on. There "
-        f"may be more to see.</p>{shown}"
+        "whole frames, with the time when they begin and the fall in nats. This shows what the network relies on. "
+        f"There may be more to see.</p>{shown}"
     )
 
 
