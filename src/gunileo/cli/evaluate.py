@@ -42,8 +42,8 @@ def evaluate(
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 
-    rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
+    rules = Rules.from_file(grammar, reader.vocabulary) if grammar else None
     utterances = with_crops(opened)
     if shapes := len(opened.utterances) - len(utterances):
         typer.echo(f"{shapes} left out, of which only the mouth's shape is known")

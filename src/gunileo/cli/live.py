@@ -67,7 +67,7 @@ def live(
     from gunileo.vision.video import FPS
 
     command = [] if run is None else _command(run)
-    how = way(decode, grammar, lexicon, lm)
+    how = way(decode, grammar, lexicon, lm, model)
     lips = load_model(model).live(*how, cast("Which", face.value))
     running: list[Thread] = []
     pushed, last = 0, 0.0
