@@ -25,7 +25,7 @@ STEP = 4  # grey levels from one class to the next
 OURS = {"fps": "25", "height": str(HEIGHT), "width": str(WIDTH), "normalisation": "clip"}
 
 
-def write_model(path: Path, vocabulary: Vocabulary, input: str = "pictures", **metadata: Any) -> Path:
+def write_model(path: Path, vocabulary: Vocabulary, **metadata: Any) -> Path:
     """An ONNX file whose input is a clip's pictures, float32 [N, T, 8, 8], and whose answer their first pixels tell."""
     size = len(vocabulary)
     constants = {
@@ -36,7 +36,7 @@ def write_model(path: Path, vocabulary: Vocabulary, input: str = "pictures", **m
         "chances": np.array([np.log(0.03 / (size - 1)), np.log(0.97)], np.float32),
     }
     nodes = [
-        helper.make_node("Gather", [input, "zero"], ["row"], axis=3),
+        helper.make_node("Gather", ["pictures", "zero"], ["row"], axis=3),
         helper.make_node("Gather", ["row", "zero"], ["pixel"], axis=2),
         helper.make_node("Div", ["pixel", "step"], ["level"]),
         helper.make_node("Add", ["level", "half"], ["rounded"]),
@@ -47,7 +47,7 @@ def write_model(path: Path, vocabulary: Vocabulary, input: str = "pictures", **m
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(input, TensorProto.FLOAT, ["N", "T", 8, 8])],
+        [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["N", "T", 8, 8])],
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", "T", size])
             for name in ("log_probabilities", "features")

@@ -259,20 +259,12 @@ def test_a_calibration_beside_a_model_is_its_own(tmp_path: Path) -> None:
 
 def test_a_calibration_is_learnt_in_any_tokens(tmp_path: Path) -> None:
     reader = reader_of(tmp_path, PIECES, decoder="ctc-attention")
-    texts = [
-        f"{a} {b} the {c}"
-        for a in ("turn", "don't")
-        for b in ("so", "bin", "blue")
-        for c in ("light", "a", "in", "bed")
-    ]
+    texts = [f"{a} the {b}" for a in ("turn", "don't", "so", "bin") for b in ("light", "a", "in", "bed", "sole", "toe")]
     examples = [(lambda text=text: clip_saying(classes_of(PIECES, text)), text.replace("'", "")) for text in texts]
     found = calibrate_on(reader, examples)
-    assert set(found) == {"greedy", "beam"}  # none of these is a sentence of GRID's
-    assert found["beam"].good == len(texts)
-    clip = examples[0][0]()
-    known = replace(reader, calibrations=found)
-    assert known.read(clip).sure
-    assert not known.read(confidence.backwards(clip)).sure
+    assert {how: one.good for how, one in found.items()} == {"greedy": 24, "beam": 24}  # none is a sentence of GRID's
+    assert replace(reader, calibrations=found).read(examples[0][0]()).calibrated
+    assert calibrate_on(reader, [(load, "blue") for load, _ in examples]) == {}  # all of them wrong
 
 
 def lossless(path: Path, frames: list[Frame]) -> None:
