@@ -223,6 +223,10 @@ def test_an_imported_model_is_found_by_its_name(
     _, out, _ = run("transcribe", pictures, "--fps", "25", "--model", "tiny", "--grammar", rules)
     assert out.strip() == OPEN
 
+    code, _, err = run("teach", pictures, "-o", "mine", "--base", "tiny")
+    assert (code, "tiny: takes other pictures than the mouth crops" in err) == (1, True)
+    code, _, err = run("teach", pictures, "-o", "tiny")
+    assert (code, "tiny is a model that you imported; use another name" in err) == (1, True)
     _, out, _ = run("models")
     assert "imported            2026-11-28, from https://example.org/tiny.pth" in out
     assert "by its authors      12.3 % of the words wrong" in out

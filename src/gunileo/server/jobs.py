@@ -127,9 +127,9 @@ def named(path: Path, name: str) -> Iterator[None]:
 
 
 def reader_of(model: str) -> Reader:
-    """The reader of a model, loaded once; again when it was taught anew."""
-    known = registry.taught(model)
-    return _loaded(model, known.version if known else "")
+    """The reader of a model, loaded once; again when it was taught or imported anew."""
+    known, stored = registry.taught(model), registry.imported(model)
+    return _loaded(model, known.version if known else stored.date if stored else "")
 
 
 @lru_cache(maxsize=4)

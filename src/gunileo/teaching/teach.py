@@ -117,6 +117,10 @@ def teach(
     if registry.taught(base) and not Path(base).exists():
         raise RecordingError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
+    if reader.view:
+        raise RecordingError(
+            f"{base}: takes other pictures than the mouth crops that recordings become; use another base"
+        )
     corpus = find_corpus(folder)
     place = registry.home() / "models" / name
     with alone(place.parent):
@@ -146,7 +150,7 @@ def _taught(
         right, tested = _enrolled(recordings, held, reader, new / "templates.npz", report)
     counts = dict(Counter(one.text for one in recordings.utterances))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    lasting = base if registry.shipped(base) else str(Path(base).absolute())
+    lasting = base if registry.shipped(base) or registry.imported(base) else str(Path(base).absolute())
     model = TaughtModel(place.name, lasting, counts, train, right, tested, now, new.name)
     fields = {field: value for field, value in asdict(model).items() if field != "name"}
     write_whole(place / "teach.json", json.dumps(fields, indent=1) + "\n")
