@@ -101,7 +101,9 @@ def needs_of(metadata: Mapping[str, str], path: Path) -> Needs:
 
 def _check_ours(metadata: Mapping[str, str], path: Path) -> None:
     """The mouth crops that a model takes are those that are made here."""
-    expected = _OURS if "tokens" in metadata else {"gunileo_classes": json.dumps(CLASSES), **_OURS}
+    tokens = metadata.get("tokens", json.dumps(CLASSES))
+    named = "gunileo_classes" in metadata or "tokens" not in metadata
+    expected = {"gunileo_classes": tokens, **_OURS} if named else _OURS
     for key, value in expected.items():
         if key not in metadata:
             raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported or imported")
