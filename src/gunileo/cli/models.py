@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def models() -> None:
-    """List the models that are here, and what to expect of them.
+    """List the models that can be used, and how well they read.
 
     \b
       gunileo models
 
-    They are those that come with the package, those that you taught, and those that you imported.
+    Lists the shipped models, those that you taught, and those that you imported.
     """
     from gunileo.inference.registry import available_models, imported_models, taught_models
 
