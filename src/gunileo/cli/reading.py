@@ -52,8 +52,8 @@ class Reading:
         return load_model(self.model, self.device.value)
 
     @cached_property
-    def _how(self) -> tuple[How, Rules | None]:
-        return options.way(self.decode, self.grammar, self.lexicon, self.lm)
+    def _how(self) -> tuple[How | None, Rules | None]:
+        return options.way(self.decode, self.grammar, self.lexicon, self.lm, self.model)
 
     def check(self) -> None:
         """Raise what is wrong with the request before the first file is read."""
@@ -123,7 +123,6 @@ class Reading:
     def _read(self, job: Job, name: str, face: Face, bar: Bar, title: str) -> Spoken:
         from gunileo.output.spoken import Spoken
         from gunileo.output.transcript import joined
-        from gunileo.vision.mouth import mouth_stream
         from gunileo.vision.timeline import Timeline
 
         timeline = Timeline()
@@ -134,7 +133,8 @@ class Reading:
             segments.append(sentence)
             self._say(job, name, sentence)
 
-        stream = mouth_stream(self._frames(job, timeline, bar, title), face, outlines.append if self.burn else None)
+        watch = outlines.append if self.burn else None
+        stream = self._reader.mouths(self._frames(job, timeline, bar, title), face, watch)
         try:
             transcript = self._reader.transcribe_stream(stream, str(job), *self._how, on_segment, timeline)
         except (GunileoError, KeyboardInterrupt):
