@@ -96,6 +96,7 @@ def train(
         listed(only) if only else None,
         away,
         speakers.split(",") if speakers else None,
+        lambda clip: clip.has_crops,
     )
     if init and architecture not in (None, _Architecture.shape):
         raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
