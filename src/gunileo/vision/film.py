@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,7 @@ from av.stream import Disposition
 
 from gunileo.errors import GunileoError
 from gunileo.vision.clock import Clock
+from gunileo.vision.glimpse import glimpses
 from gunileo.vision.numbered import Numbered
 from gunileo.vision.pipe import Pipe, is_pipe
 
@@ -40,6 +41,7 @@ class Film:
     ratio: Fraction | None  # a pixel's width by its height, if the file tells
     start: float  # seconds, where a player's clock begins
     promised: float = 0.0  # seconds, where the picture ends by the file's header; 0 where that doesn't say
+    glimpses: Sequence[av.VideoFrame] = ()  # pictures from further on, which may have another size
 
 
 @contextmanager
@@ -60,7 +62,8 @@ def opened(source: Path | str, rate: float) -> Iterator[Film]:
             container = stack.enter_context(_container(name, path, stack))
         except (av.FFmpegError, OSError) as error:
             raise _reason(path, error) from error
-        yield _film(container, path)
+        film = _film(container, path)
+        yield film if is_pipe(name) else replace(film, glimpses=glimpses(f"file:{path}", film_stream))
 
 
 def local(source: Path | str) -> str:
