@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -89,7 +90,7 @@ def _tenth(utterances: Sequence[_Clip], seen: Callable[[_Clip], bool]) -> list[_
     held = set[str]()
     for kind in (True, False):
         speakers = [clips for (is_seen, _), clips in own.items() if is_seen == kind]
-        parts = [clips for clips in speakers if len(clips) >= _HELD_FROM] or [[clip for one in speakers for clip in one]]
+        parts = [clips for clips in speakers if len(clips) >= _HELD_FROM] or [list(chain(*speakers))]
         held |= {clip.id for clips in parts if clips for clip in validation_part(clips, -(-len(clips) // 10))}
     return [utterance for utterance in utterances if utterance.id in held]
 
