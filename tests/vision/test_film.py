@@ -10,6 +10,7 @@ import clips
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from gunileo.output.burn import burn
 from gunileo.output.spoken import Spoken
@@ -145,6 +146,7 @@ def test_pixels_that_are_no_squares(tmp_path: Path, ratio: str, size: tuple[int,
         (".ts", "libx264", [(96, 128), (192, 256)], (192, 256)),
         (".ts", "libx264", [(96, 128), (48, 64)], (96, 128)),
         (".ts", "libx264", [(96, 128), (128, 96)], (96, 128)),
+        (".mp4", "libx264", [(96, 128), (192, 256)], (192, 256)),
         (".webm", "libvpx", [(96, 128), (192, 256), (144, 192)], (192, 256)),
     ],
 )
@@ -282,6 +284,13 @@ def test_any_name_can_be_read_and_so_can_its_address(tmp_path: Path, name: str) 
     assert local(path.as_uri()) == str(path)
 
 
+def test_an_address_without_its_folder_is_a_file_in_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips.good(tmp_path / "a b.mp4", 5)
+    monkeypatch.chdir(tmp_path)
+    assert local("file://a%20b.mp4") == "a b.mp4"
+    assert local("file://c.mp4") == "/c.mp4"
+
+
 def test_what_was_seen_is_said(tmp_path: Path) -> None:
     subtitles = tmp_path / "a.srt"
     subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nbin blue\n\n" * 20)
@@ -297,6 +306,12 @@ def test_what_was_seen_is_said(tmp_path: Path) -> None:
         with pytest.raises(VideoError) as error:
             next(read_frames(path))
         assert str(error.value).startswith(f"{path}: {reason}")
+    animated = tmp_path / "a.webp"
+    Image.new("RGB", (64, 48)).save(animated, save_all=True, append_images=[Image.new("RGB", (64, 48), "red")] * 5)
+    with pytest.raises(
+        VideoError, match=r"its pictures \(webp\) can't be decoded: it is animated, or damaged; convert"
+    ):
+        next(read_frames(animated))
     if Path("/proc/self/maps").exists():
         with pytest.raises(VideoError, match="not a video"):
             next(read_frames("/proc/self/maps"))

@@ -10,10 +10,13 @@ import av
 
 _LOOKS = 4
 _SPREAD = 0.96  # of the file's length, where the last look is
-# Formats of streams and calls, which go on in another size without a new header. In the others that is rare, and so
-# only looked for where it takes no part of the time that reading takes.
-_STREAMED = frozenset(("mpegts", "matroska,webm", "flv"))
-_LONG = 10.0  # seconds
+_UNINDEXED = frozenset(("mpegts", "matroska,webm", "flv"))  # of those whose pictures may change
+
+
+def may_change(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the pictures of a stream may change their size: they do so at a key picture after the first."""
+    keys = (entry for entry in stream.index_entries if entry.is_keyframe)
+    return container.format.name in _UNINDEXED or len(list(islice(keys, 2))) == 2
 
 
 def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.VideoStream | None]) -> list[av.VideoFrame]:
@@ -24,11 +27,10 @@ def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.Video
     found: list[av.VideoFrame] = []
     with suppress(av.FFmpegError, OSError), av.open(name, "r", metadata_errors="replace") as container:
         stream, length = chosen(container), container.duration or 0
-        if stream is None or not (container.format.name in _STREAMED or length > _LONG * av.time_base):
-            return []
-        for look in range(_LOOKS if length else 0):
+        for look in range(_LOOKS if length and stream else 0):
             with suppress(av.FFmpegError):
                 container.seek((container.start_time or 0) + round((look + 1) / _LOOKS * _SPREAD * length))
+                assert stream
                 stream.codec_context.flush_buffers()
                 found += islice(container.decode(stream), 1)
     return found

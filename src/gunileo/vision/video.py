@@ -36,9 +36,9 @@ def read_frames(path: Path | str, timeline: Timeline | None = None, rate: float 
     that need no way back are read from it as they come: WebM, Matroska, MPEG, AVI, and MP4 with its index in front.
 
     Frames come at 25 a second whatever the file's own rate, the nearest one by time stamp, upright, with square
-    pixels, and shrunk so that no side is over 1280 pixels. All have one size: that of the largest picture, where four looks into
-    a file find several. A picture that stands for
-    over ten seconds is repeated for ten; ``timeline`` is told when frames are shown. One frame is held at a time.
+    pixels, and shrunk so that no side is over 1280 pixels. All have one size: the first one's, or that of a larger one
+    that four looks into the file find. A picture that stands for over ten seconds is repeated for ten; ``timeline`` is
+    told when frames are shown. One frame is held at a time.
 
     Raises ``VideoError`` if the file is missing, empty, over 8K, has no picture, or is damaged or truncated; for the
     last two, after the frames that could be read.
