@@ -113,7 +113,7 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
 
     With ``numbered``, a folder is one video of the numbered pictures in it.
     """
-    from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+    from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
     from gunileo.vision.film import VideoError, local
     from gunileo.vision.numbered import is_pattern, stem_of
 
@@ -138,8 +138,11 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         found = []
         for path in map(Path, matches):
             if path.is_dir():
-                inside = find_files(path, VIDEO_SUFFIXES)
-                found += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
+                inside = walk(path, VIDEO_SUFFIXES)
+                found += [Job(file, file.relative_to(path).with_suffix("")) for file in inside.files]
+                for lost, reason in inside.lost:
+                    complain(f"{lost}: {reason}")
+                    failed = True
             else:
                 found.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
         if not found:
