@@ -1,4 +1,4 @@
-"""``gunileo forget``: remove models that you taught."""
+"""``gunileo forget``: remove models that you taught or imported."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import typer
 
 
 def forget(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught models.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught or imported models.")],
 ) -> None:
-    """Remove models that you taught.
+    """Remove models that you taught or imported.
 
     \b
       gunileo forget mine
 
-    Recordings for them that were made in 'gunileo serve' go too.
+    This also deletes the recordings for them that were made in 'gunileo serve'.
     """
     from gunileo.teaching.teach import forget as remove
 

@@ -30,7 +30,7 @@ ARCHITECTURES: dict[str, ModelConfig | ShapeConfig] = {
 
 
 def parameters(model: nn.Module) -> int:
-    """How many numbers a model has learned."""
+    """The number of a model's parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -40,14 +40,14 @@ def heads(network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
     A LabialCNN takes the crops of a batch, which must be there, and passes over the shapes.
     """
     if isinstance(network, LabialShape):
-        return network.heads(batch.crops, batch.lengths, batch.shape, batch.seen)
+        return network.heads(batch.crops, batch.lengths, batch.shape, batch.seen, batch.visual)
     if batch.crops is None:
         raise ValueError("a LabialCNN takes crops, and the batch has none")
     return network.heads(batch.crops, batch.lengths)
 
 
 def described(config: ModelConfig | ShapeConfig) -> dict[str, Any]:
-    """A configuration as JSON can hold it; LabialCNN's has no name in it, as files from the first on have none."""
+    """A configuration as JSON can hold it. LabialCNN's has no name in it: the first version wrote none."""
     name = {"architecture": config.architecture} if isinstance(config, ShapeConfig) else {}
     return {**name, **asdict(config)}
 

@@ -1,8 +1,11 @@
-"""What a look at a face costs, and what is lost without one: python benchmarks/looks.py CLIP... [--beside FILE.onnx]
+"""What the face mesh costs, and what is lost if it runs in every second frame only.
 
-Prints the time of the face mesh on one core, beside that of another model of the same input; and how far the lips of
-every second frame are from where a look finds them if they are taken from the two frames around, in pixels of the clip,
-as they lie and by their shape alone, beside how far they move in a frame and what another crop alone makes of them.
+    python benchmarks/face_mesh.py CLIP... [--beside FILE.onnx]
+
+Prints the time of the face mesh on one core, beside that of another model of the same input. Then it compares the lips
+of every second frame, interpolated from the two frames around it, with those that the mesh finds there, in pixels of
+the clip: by their place, and by their shape alone. Beside that it prints how far the lips move in a frame, and how far
+they differ if only the crop is another.
 """
 
 from __future__ import annotations
@@ -19,34 +22,13 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.vision import face
 from gunileo.vision.face import LEFT_EYE, LIPS, RIGHT_EYE, FaceTracker
+from gunileo.vision.mouth_shape import INNER_LIPS
 from gunileo.vision.video import Frame, read_frames
 
 Array = NDArray[np.float32]
 
 ROUNDS, RUNS = 40, 10
-INNER = (
-    78,
-    95,
-    88,
-    178,
-    87,
-    14,
-    317,
-    402,
-    318,
-    324,
-    308,
-    191,
-    80,
-    81,
-    82,
-    13,
-    312,
-    311,
-    310,
-    415,
-)  # contour of the lips
-MOUTH = np.array([*LIPS, *INNER])
+MOUTH = np.array([*LIPS, *INNER_LIPS])
 # Between two points each: how far the lips are open, inside and outside, and how wide.
 OPENINGS = {"inner height": (13, 14), "outer height": (0, 17), "outer width": (61, 291), "inner width": (78, 308)}
 
@@ -105,7 +87,7 @@ def between(frames: list[Frame]) -> list[float]:
 
 
 def tracked(frames: list[Frame], step: int) -> Array:
-    """Landmarks by a look at each frame, or at every second."""
+    """Landmarks of each frame, or of every second."""
     faces = FaceTracker()
     faces.start(frames[:13:4])
     found = [one for one in faces(frames[::step]) if one is not None]
