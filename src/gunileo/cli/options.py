@@ -148,8 +148,8 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
 
 
 def _found(argument: str) -> tuple[list[Job], bool]:
-    """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there is
-    one too, to be told when it is read."""
+    """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there
+    is one too, to be told when it is read."""
     from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
 
     is_pattern = has_magic(argument) and not Path(argument).exists()
