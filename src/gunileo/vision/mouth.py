@@ -33,6 +33,7 @@ from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
 LONGEST = 10 * 60 * FPS  # frames; crops are held in memory, and picture libraries refuse much higher pictures
 
+_KNOWN = 8  # frames after a cut by which the mesh has settled, so that a face's look is its own
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
 _PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth
 _ROUND = 3 * FPS  # frames of a file that are followed at once
@@ -283,6 +284,7 @@ class _Path:
         self._gap = 0  # frames at the end without a face
         self._seen: Array | None = None  # the face's look in the last frame
         self._look: Array | None = None  # and its mean over some
+        self._looks = 0  # frames since a cut
         self._before: Array | None = None  # that before a cut, until it is known who comes after it
 
     def push(self, frame: Frame, landmarks: Array | None) -> list[Mouth | None]:
@@ -317,8 +319,11 @@ class _Path:
             self._found.extend([self._found[-1]] * self._gap)
             out, self._gap = self._settled(0), 0
             self._found, self._behind = [], 0
-            self._before, self._look = self._look, None
+            if self._looks >= _KNOWN:
+                self._before = self._look
+            self._look, self._looks = None, 0
         self._seen = look
+        self._looks += 1
         self._look = look if self._look is None else 0.75 * self._look + 0.25 * look
         return out
 
@@ -342,8 +347,9 @@ class _Path:
         while len(self._found) - self._behind > ahead:
             near = np.stack(self._found[: self._behind + 1 + RADIUS])
             place = smoothed(near[:, :POSE], self._behind)
-            other = self._before is not None and self._look is not None and is_other(self._before, self._look)
-            self._before = None
+            other = False
+            if self._looks >= _KNOWN and self._before is not None and self._look is not None:
+                other, self._before = is_other(self._before, self._look), None
             frame, known = self._frames.pop(0), POSE + MEASURES
             view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
             out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other))
