@@ -170,7 +170,7 @@ def changing(path: Path, codec: str, sizes: list[tuple[int, int]]) -> Path:
     """A second of each size, in one stream."""
     parts = []
     for number, size in enumerate(sizes):
-        part = path.with_name(f"{number}{path.suffix}")
+        part = path.with_name(f"{number}{'.ts' if codec == 'libx264' else path.suffix}")
         with av.open(str(part), "w") as container:
             stream = track(container, size, codec)
             for at in range(25):

@@ -103,7 +103,8 @@ def test_what_is_wrong_with_pictures_is_said(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"frame_001\.png: not a video|frame_001\.png: no"):
         list(read_frames(folder))
     folder = pictures(tmp_path / "b", [0, 1, 2], "color_{:03}.png")
-    pictures(folder, [0, 1, 2], "depth_{:03}.png")
+    for picture in pictures(tmp_path / "c", [0, 1, 2], "depth_{:03}.png").iterdir():
+        picture.rename(folder / picture.name)
     with pytest.raises(GunileoError, match=r"color_000\.png and depth_000\.png have the same number; give a pattern"):
         next(read_frames(folder))
     assert clocks(folder / "depth_%03d.png") == [0, 1, 2]
