@@ -196,8 +196,11 @@ def caddy(site: str, inner: int, folder: Path) -> Iterator[str]:
     if program is None:
         pytest.skip("Caddy isn't installed; on Debian: apt-get install caddy")
     site = site.replace("8000", str(inner)).replace("lips.example.org", f"http://127.0.0.1:{outer}")
-    (folder / "Caddyfile").write_text("{\n    admin off\n    persist_config off\n}\n" + site)
-    with proxy([program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"], outer) as address:
+    (folder / "Caddyfile").write_text("{\n    admin off\n}\n" + site)
+    own = ["env", f"XDG_CONFIG_HOME={folder}", f"XDG_DATA_HOME={folder}"]  # it leaves its configuration there
+    with proxy(
+        [*own, program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"], outer
+    ) as address:
         yield address
 
 
