@@ -167,7 +167,8 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         if is_pattern(argument) or (numbered and Path(argument).is_dir()):
             jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
             continue
-        found = _found(argument)
+        found, lost = _found(argument)
+        failed |= lost
         if not found:
             failed = True
             kinds = " ".join(sorted(VIDEO_SUFFIXES))
@@ -177,19 +178,23 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
     return list(jobs.values()), failed
 
 
-def _found(argument: str) -> list[Job]:
-    """The videos of one file, folder or pattern; a file that isn't there is one too, to be told when it is read."""
-    from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+def _found(argument: str) -> tuple[list[Job], bool]:
+    """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there
+    is one too, to be told when it is read."""
+    from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
 
     is_pattern = has_magic(argument) and not Path(argument).exists()
-    jobs = []
+    jobs, lost = list[Job](), False
     for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
         if path.is_dir():
-            inside = find_files(path, VIDEO_SUFFIXES)
-            jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
+            inside = walk(path, VIDEO_SUFFIXES)
+            jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside.files]
+            for place, reason in inside.lost:
+                complain(f"{place}: {reason}")
+                lost = True
         else:
             jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
-    return jobs
+    return jobs, lost
 
 
 def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:

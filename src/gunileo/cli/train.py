@@ -101,7 +101,8 @@ def train(
     lists = [listed(name) if name else None for name in (split, only, leave_out)]
     away = set(lists[2] or ())
     chosen = speakers.split(",") if speakers else None
-    training, validation = training_parts(opened.utterances, lists[0], lists[1], away, chosen)
+    utterances = opened.utterances
+    training, validation = training_parts(utterances, lists[0], lists[1], away, chosen, lambda clip: clip.has_crops)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     settings = _settings(training, architecture, init, {"device": device.value, "seed": seed, **given})
     _announce(training, validation, settings)

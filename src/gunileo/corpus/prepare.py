@@ -25,12 +25,14 @@ from gunileo.corpus.cache import (
     writing,
 )
 from gunileo.corpus.finders import Utterance
+from gunileo.corpus.labels import CorpusError, WordTime
 from gunileo.corpus.miracl import read_pictures
 from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
 from gunileo.util.workers import spread
-from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth import read_stretch
+from gunileo.vision.video import FPS
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
 # Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
@@ -127,8 +129,15 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
             del entries[utterance.id]
             remove(cache, entry.utterance)
             continue
+        try:
+            words = _placed(utterance, entry.start, entry.utterance.frames)
+        except CorpusError:  # the label was changed; the reason is told when it is cut out again
+            changed = True
+            del entries[utterance.id]
+            remove(cache, entry.utterance)
+            continue
         present.add(utterance.id)
-        labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=utterance.words)
+        labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=words)
         if labelled != entry.utterance:  # the label was mended since
             changed = True
             entries[utterance.id] = replace(entry, utterance=labelled)
@@ -171,7 +180,10 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     """Writes one mouth, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
-        clip = read_pictures(utterance.video) if utterance.video.is_dir() else read_mouth(utterance.video)
+        clip, start = (
+            (read_pictures(utterance.video), 0.0) if utterance.video.is_dir() else read_stretch(utterance.video)
+        )
+        words = _placed(utterance, start, len(clip))
     except GunileoError as error:
         return str(error)
     except OSError as error:
@@ -179,5 +191,18 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     except Exception as error:  # whatever one clip does to a decoder, the others must go on
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
     file = write_mouth(cache, utterance.id, clip)
-    cached = CachedUtterance(utterance.id, utterance.speaker, len(clip), utterance.text, utterance.words, file)
-    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)
+    cached = CachedUtterance(utterance.id, utterance.speaker, len(clip), utterance.text, words, file)
+    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime, start)
+
+
+def _placed(utterance: Utterance, start: float, frames: int) -> tuple[WordTime, ...]:
+    """The words of a label, whose times are those of a player's clock, in seconds of crops that begin at ``start``.
+
+    Raises ``CorpusError`` if a word is said where there is none.
+    """
+    length = frames / FPS
+    for word in utterance.words:
+        if not start <= (word.start + word.end) / 2 <= start + length:
+            said = f"{word.word!r} is said at {word.start:.2f} s, but a face is seen from {start:.2f} to"
+            raise CorpusError(f"{utterance.video}: {said} {start + length:.2f} s; cut the clip or mend its label")
+    return tuple(WordTime(word.word, max(0.0, word.start - start), word.end - start) for word in utterance.words)

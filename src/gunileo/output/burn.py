@@ -51,7 +51,7 @@ def _copy(
     spoken: Sequence[Spoken],
     bar: Bar | None,
 ) -> bool:
-    base, sound, canvas = pictures.time_base, _Sound(sounds, film), Canvas(pictures.ratio)
+    base, sound, canvas = pictures.time_base, _Sound(sounds, film), Canvas(pictures.ratio, None, pictures.glimpses)
     stream: av.VideoStream | None = None
     zero, last = 0, -1
     for frame in pictures.frames:
