@@ -70,7 +70,7 @@ def live(
     from gunileo.inference.reader import load_model
 
     programs = Programs(run)
-    how = way(decode, grammar, lexicon, lm)
+    how = way(decode, grammar, lexicon, lm, model)
     lips = load_model(model).live(*how, cast("Which", face.value))
     printer = _Printer(programs, confidence, latency)
     broken = None
