@@ -3,7 +3,7 @@
 >>> reader = gunileo.load_model()
 >>> reader.transcribe("bbaf2n.mpg").text
 
-All that a user needs is here; what it is made of is in the packages beneath.
+All that users need is exported here. The packages beneath are internal.
 """
 
 import os
