@@ -27,7 +27,8 @@ from gunileo.output.writers import to_json
 from gunileo.server.app import create_app
 from gunileo.server.auth import WEB
 from gunileo.server.jobs import Limits
-from gunileo.server.live_socket import Feed, FeedError, opened
+from gunileo.server.live_socket import Feed
+from gunileo.server.pictures import FeedError, opened
 from gunileo.vision.video import read_frames, write_video
 
 HOME = "http://127.0.0.1:8000"
@@ -322,7 +323,7 @@ def test_pictures_at_any_rate_are_read_as_25_a_second() -> None:
             return []
 
     class Reading:
-        def live(self, decode: str) -> Counting:
+        def live(self, decode: str, alternatives: int) -> Counting:
             made.append(Counting())
             return made[-1]
 

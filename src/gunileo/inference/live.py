@@ -23,7 +23,12 @@ class SentenceReader(Protocol):
     """What reads the clip of one sentence; a ``Reader`` does."""
 
     def transcribe_clip(
-        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
+        self,
+        clip: MouthClip,
+        file: str,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        alternatives: int = 0,
     ) -> Transcript:
         """The words in a clip's mouths; ``DecodeError`` if they are too few."""
         ...
@@ -39,13 +44,21 @@ class Live:
     It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
     comes is read. Times are in seconds from the first frame. ``mouth`` is the last crop that was cut out, half a
     second after its frame, or None while there is no face: it shows a speaker whether they are seen.
+
+    For push to talk call ``begin`` and ``end``. Between them all is one sentence; nothing else is read from then on.
     """
 
     def __init__(
-        self, reader: SentenceReader, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
+        self,
+        reader: SentenceReader,
+        decode: How = "grammar",
+        grammar: Grammar | None = None,
+        face: Face = "largest",
+        alternatives: int = 0,
     ):
         self._mouths, self._segmenter = MouthTracker(face), Segmenter()
-        self._speech = _Speech(reader, "live", decode, grammar, Timeline())
+        self._speech = _Speech(reader, "live", decode, grammar, Timeline(), alternatives)
+        self._listening = True
         self.mouth: Crops | None = None
 
     def push(self, frame: Any) -> list[Transcript]:
@@ -62,14 +75,29 @@ class Live:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
         read = self._read(self._mouths.close())
         last = self._segmenter.close()
-        return read + self._spoken([last])
+        return read + self._spoken([last] if self._listening else [])
+
+    def begin(self) -> None:
+        """Drop what was begun. Until ``end``, all is one sentence with its rests, cut only after ten seconds.
+
+        It starts half a second earlier, as far as there are frames.
+        """
+        self._segmenter.close()
+        self._segmenter.whole = self._listening = True
+
+    def end(self) -> list[Transcript]:
+        """The sentence since ``begin``. Until the next ``begin`` nothing is read."""
+        read = self.flush()
+        self._segmenter.whole = self._listening = False
+        return read
 
     def _read(self, mouths: Iterable[Mouth | None]) -> list[Transcript]:
         return self._spoken(map(self._take, mouths))
 
     def _take(self, mouth: Mouth | None) -> Span | None:
         self.mouth = mouth and mouth.crop
-        return self._segmenter.push(mouth)
+        span = self._segmenter.push(mouth)  # which also learns how a resting face looks
+        return span if self._listening else None
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
         return list(self._speech.read(spans))
@@ -114,10 +142,16 @@ class _Speech:
     """Reads the sentences of a stream one after the other."""
 
     def __init__(
-        self, reader: SentenceReader, file: str, decode: How, grammar: Grammar | None, timeline: Timeline
+        self,
+        reader: SentenceReader,
+        file: str,
+        decode: How,
+        grammar: Grammar | None,
+        timeline: Timeline,
+        alternatives: int = 0,
     ) -> None:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
-        self._timeline = timeline
+        self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
 
     def read(self, spans: Iterable[Span | None]) -> Iterator[Transcript]:
@@ -131,7 +165,8 @@ class _Speech:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
-                read = teller.transcribe_clip(span.clip, self._file, self._decode, self._grammar)
+                wanted = self._alternatives if whole else 0  # those of a part would hold words of its neighbour
+                read = teller.transcribe_clip(span.clip, self._file, self._decode, self._grammar, wanted)
                 offset = span.start / FPS
                 words = moved(read.words, lambda time, offset=offset: time + offset)  # type: ignore[misc]
                 own = [word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last]

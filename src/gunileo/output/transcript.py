@@ -36,13 +36,22 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A sentence that may have been said, and its share, 0-1, among all that the grammar allows."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     """All that was read from ``file`` by ``model``.
 
     ``confidence`` is the whole sentence's, 0-1; not ``sure`` means that the text is a guess and no reading. A video
     of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
     least sure of them. Times are those of a player's clock, in seconds from the start of the file: it starts with the
-    sound where that comes before the picture.
+    sound where that comes before the picture. ``alternatives`` are the likeliest sentences, this one the first, where
+    they were asked for.
     """
 
     file: str
@@ -53,6 +62,7 @@ class Transcript:
     sure: bool = True
     segments: tuple[Segment, ...] = ()
     duration: float | None = None  # seconds from the video's start to its picture's end, where that is known
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:

@@ -11,12 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from gunileo.decoding.ctc import nbest
-from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
-from gunileo.output.transcript import Transcript
+from gunileo.output.transcript import Alternative, Transcript
 from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.film import film_stream
@@ -48,13 +46,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """A transcript, and what might have been said instead: sentences and their shares, likeliest first.
+    """A transcript, and the likeliest sentences, the best first.
 
     ``strip`` is a PNG of mouth crops spread evenly over the ``seconds`` of the clip, black without a face.
     """
 
     transcript: Transcript
-    alternatives: tuple[tuple[str, float], ...]
+    alternatives: tuple[Alternative, ...]
     strip: bytes
     seconds: float
 
@@ -70,7 +68,9 @@ def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: T
         timeline = Timeline()
         stream = crops.watch(mouth_stream(ahead(read_frames(path, timeline))))
         transcript = reader.transcribe_stream(stream, name, decode, timeline=timeline)
-    best = _alternatives(reader, crops.first) if decode == "grammar" and crops.count <= LONGEST else ()
+    best: tuple[Alternative, ...] = ()
+    if decode == "grammar" and crops.count <= LONGEST:
+        best = reader.transcribe_clip(MouthClip.of(crops.first), name, alternatives=_BEST).alternatives
     return Reading(transcript, best, crops.strip(), crops.count / FPS)
 
 
@@ -137,13 +137,6 @@ def reader_of(model: str) -> Reader:
 @lru_cache(maxsize=4)
 def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
-
-
-def _alternatives(reader: Reader, mouths: list[Mouth]) -> tuple[tuple[str, float], ...]:
-    if reader.templates:
-        return tuple((match.text, match.confidence) for match in reader.matches(MouthClip.of(mouths))[:_BEST])
-    found = nbest(reader.best_prediction(MouthClip.of(mouths)).log_probabilities, Grammar.grid(), _BEST)
-    return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 
 def tiled(crops: Sequence[Crops] | Crops) -> bytes:

@@ -45,9 +45,13 @@ class Span(NamedTuple):
 
 
 class Segmenter:
-    """Cuts a stream into spans, a sentence each. It holds no more than one."""
+    """Cuts a stream into spans, a sentence each. It holds no more than one.
+
+    While it is ``whole``, rests end no sentence: ``close`` does.
+    """
 
     def __init__(self) -> None:
+        self.whole = False
         self._start = 0  # of the mouths held, in frames of the stream
         self._first = 0  # of those that belong to no span yet
         self._mouths: list[Mouth] = []
@@ -69,7 +73,7 @@ class Segmenter:
             self._moved, self._rest = self._moved + 1, 0
         else:
             self._rest += 1
-        if self._rest >= _REST:
+        if self._rest >= _REST and not self.whole:
             return self._take()
         return self._split() if len(self._mouths) >= LONGEST else None
 
