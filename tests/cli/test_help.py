@@ -12,6 +12,7 @@ import clips
 import pytest
 import typer
 
+import gunileo
 from gunileo.cli import main
 from gunileo.util.progress import progress
 
@@ -83,7 +84,7 @@ def test_a_fault_of_ours_is_a_line_too(run, model: str, tmp_path: Path, monkeypa
     line = ("transcribe", clips.good(tmp_path / "a.mp4", 20), "--model", model)
     code, _, err = run(*line)
     assert (code, len(err.splitlines())) == (1, 1)
-    assert err.startswith("ZeroDivisionError: division by zero; a fault of gunileo's: report what --verbose shows")
+    assert err.startswith("ZeroDivisionError: division by zero; a bug in gunileo: report it with what --verbose shows")
     assert "in broken" in run("--verbose", *line)[2]
 
 
@@ -133,3 +134,7 @@ def test_no_progress_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str
         while time.monotonic() < begun + 2.3:
             bar(1, 2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_version_is_told(run) -> None:
+    assert run("--version") == (0, f"gunileo {gunileo.__version__}\n", "")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gunileo.cli.options import complain
 from gunileo.errors import Stopped
+
+if TYPE_CHECKING:
+    from gunileo.corpus.finders import Corpus
+    from gunileo.corpus.prepare import PrepareReport
 
 
 class _Engine(StrEnum):
@@ -18,17 +22,17 @@ class _Engine(StrEnum):
 
 
 _Source = Annotated[
-    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
+    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside them.")
 ]
 
 
 def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
-    engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. By default one for each core.")] = None,
+    engine: Annotated[_Engine, typer.Option(help="ray: use the machines of a Ray cluster.")] = _Engine.local,
     address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of the cluster. By default one on this machine.")
     ] = None,
 ) -> None:
     """Crop the mouths of a corpus into a cache.
@@ -36,16 +40,15 @@ def prepare(
     \b
       gunileo prepare clips -o caches/mine
 
-    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner, and all that
-    was passed over. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
+    If it was stopped, run it again to go on. CACHE/corpus.txt lists every clip and label without a partner, and every
+    file that was skipped. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
     """
     from gunileo.corpus.finders import find_corpus
     from gunileo.corpus.prepare import prepare as run
-    from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 
     if address and engine != _Engine.ray:
-        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+        raise typer.BadParameter("only a Ray cluster has an address; add --engine ray", param_hint="--address")
     elsewhere = None
     if engine == _Engine.ray:
         from gunileo.corpus.prepare_ray import on_ray
@@ -57,7 +60,14 @@ def prepare(
         with progress("preparing") as bar:
             report = run(corpus.utterances, output, workers, bar, elsewhere)
     except KeyboardInterrupt:
-        raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
+        raise Stopped(f"{output}: stopped; prepared clips are kept, run the same command to go on") from None
+    raise typer.Exit(_report(source, output, corpus, report))
+
+
+def _report(source: Path, output: Path, corpus: Corpus, report: PrepareReport) -> int:
+    """Print what was prepared and what wasn't, and write corpus.txt; returns the exit code."""
+    from gunileo.util.files import write_whole
+
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
     write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
@@ -67,5 +77,5 @@ def prepare(
     usable = report.done + report.kept
     if 2 * usable < corpus.videos - len(skipped):  # those that were skipped have their lines
         some = f"only {usable}" if usable else "none"
-        complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
-    raise typer.Exit(1 if skipped or 2 * usable < corpus.videos else 0)
+        complain(f"{source}: {some} of {corpus.videos} videos could be used; see {output / 'corpus.txt'}")
+    return 1 if skipped or 2 * usable < corpus.videos else 0
