@@ -115,7 +115,7 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
 
     With ``numbered``, a folder counts as one video, made of the numbered pictures in it.
     """
-    from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+    from gunileo.corpus.finders import VIDEO_SUFFIXES
     from gunileo.vision.film import VideoError, local
     from gunileo.vision.numbered import is_pattern, stem_of
 
@@ -134,16 +134,7 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         if is_pattern(argument) or (numbered and Path(argument).is_dir()):
             jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
             continue
-        matches = (
-            [argument] if Path(argument).exists() or not has_magic(argument) else sorted(glob(argument, recursive=True))
-        )
-        found = []
-        for path in map(Path, matches):
-            if path.is_dir():
-                inside = find_files(path, VIDEO_SUFFIXES)
-                found += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
-            else:
-                found.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
+        found = _found(argument)
         if not found:
             failed = True
             kinds = " ".join(sorted(VIDEO_SUFFIXES))
@@ -151,6 +142,21 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         for job in found:
             jobs.setdefault(job.path, job)
     return list(jobs.values()), failed
+
+
+def _found(argument: str) -> list[Job]:
+    """The videos of one file, folder or pattern; a file that isn't there is one too, to be told when it is read."""
+    from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+
+    is_pattern = has_magic(argument) and not Path(argument).exists()
+    jobs = []
+    for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
+        if path.is_dir():
+            inside = find_files(path, VIDEO_SUFFIXES)
+            jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
+        else:
+            jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
+    return jobs
 
 
 def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:

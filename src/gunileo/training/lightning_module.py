@@ -28,6 +28,7 @@ from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, Shapes, collate
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
+from gunileo.training.looks import Looks, keep
 from gunileo.training.sampling import balanced, evened, silences
 from gunileo.training.weights import heads
 
@@ -66,6 +67,7 @@ class Training(lightning.LightningModule):
         self.blank = False
         self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
+        self.looks: Looks | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Or a run that was stopped after that epoch would forget.
@@ -101,7 +103,7 @@ class Training(lightning.LightningModule):
             frozenset(np.flatnonzero(alone).tolist()),
             (settings.seed, epoch),
         )
-        return Clips(self.cache, part, self.words, changes, self.shapes)
+        return Clips(self.cache, part, self.words, changes, self.shapes, self.looks)
 
     def _part(self, random: np.random.Generator) -> list[CachedUtterance]:
         """The utterances of an epoch; of shapes, each once beside those with crops, whose speakers are evened out."""
@@ -115,6 +117,14 @@ class Training(lightning.LightningModule):
 
     def _batches(self, clips: Clips, own: Callable[[list[int]], list[int]] = list) -> LikeWithLike:
         return LikeWithLike(clips, self.settings.batch_size, self.settings.shape_batch, own)
+
+    def on_fit_start(self) -> None:
+        if self.settings.looks:
+            crops = [utterance for utterance in self.train_part if utterance.has_crops]
+            path = self.run / f"looks-{parallel.number()}.npy"
+            self.model.convolutions.eval()
+            with self.trainer.precision_plugin.forward_context():
+                self.looks = keep(path, self.cache, crops, self.model, self.settings)
 
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:
