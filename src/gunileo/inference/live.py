@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, Self
 
-from gunileo.decoding.ctc import DecodeError, How
+from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.inputs import as_frame
-from gunileo.output.transcript import Transcript, Word
+from gunileo.output.transcript import Alternative, Transcript, Word
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
@@ -23,14 +23,13 @@ class SentenceReader(Protocol):
     """What reads the clip of one sentence; a ``Reader`` does."""
 
     def transcribe_clip(
-        self,
-        clip: MouthClip,
-        file: str,
-        decode: How = "grammar",
-        grammar: Grammar | None = None,
-        alternatives: int = 0,
+        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
         """The words in a clip's mouths; ``DecodeError`` if they are too few."""
+        ...
+
+    def nbest(self, clip: MouthClip, n: int, how: How = "grammar", grammar: Grammar | None = None) -> list[Decoded]:
+        """The ``n`` likeliest readings of a clip's mouths, best first."""
         ...
 
     def untimed(self) -> Self:
@@ -165,8 +164,7 @@ class _Speech:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
-                wanted = self._alternatives if whole else 0  # those of a part would hold words of its neighbour
-                read = teller.transcribe_clip(span.clip, self._file, self._decode, self._grammar, wanted)
+                read = teller.transcribe_clip(span.clip, self._file, self._decode, self._grammar)
                 offset = span.start / FPS
                 words = moved(read.words, lambda time, offset=offset: time + offset)  # type: ignore[misc]
                 own = [word for word in words if span.first <= FPS * (word.start + word.end) / 2 < span.last]
@@ -174,7 +172,14 @@ class _Speech:
                     own = _after(self._end, own)
                     self._end = own[-1].end
                     timed = moved(own, self._timeline.seconds)
-                    yield replace(read, text=" ".join(word.word for word in own), words=timed)
+                    others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
+                    yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
+
+    def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
+        if not self._alternatives:
+            return ()
+        found = self._reader.nbest(clip, self._alternatives, self._decode, self._grammar)
+        return tuple(Alternative(one.text, one.confidence) for one in found)
 
 
 def _after(end: float, words: list[Word]) -> list[Word]:

@@ -23,7 +23,7 @@ from gunileo.inference.live import Live, moved, sentences
 from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.session import Session
 from gunileo.inference.templates import Match, Templates
-from gunileo.output.transcript import Alternative, Transcript, Word, joined
+from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.vision.crop import HEIGHT, WIDTH, normalise
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, stretches, unreadable
@@ -150,22 +150,17 @@ class Reader:
         face: Face = "largest",
         alternatives: int = 0,
     ) -> Live:
-        """Read frames as a camera gives them; arguments as for ``transcribe`` and ``transcribe_clip``."""
+        """Read frames as a camera gives them; arguments as for ``transcribe``.
+
+        Each sentence has up to as many ``alternatives`` as are asked for; see ``nbest``.
+        """
         _decoder(decode, grammar)
         return Live(self, decode, grammar, face, alternatives)
 
     def transcribe_clip(
-        self,
-        clip: MouthClip,
-        file: str,
-        decode: How = "grammar",
-        grammar: Grammar | None = None,
-        alternatives: int = 0,
+        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
     ) -> Transcript:
         """Read a clip's mouths, at 25 frames a second, that came from ``file``.
-
-        The transcript has up to as many ``alternatives`` as are asked for: sentences of the grammar, or a taught
-        model's commands. Decoded without a grammar it has itself alone.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
         for one; ``ModelError`` if the model is broken.
@@ -175,11 +170,10 @@ class Reader:
             length = f"{len(clip) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         try:
-            decoded, others = self._read(clip, decode, grammar, alternatives)
+            decoded = self.read(clip, decode, grammar)
         except DecodeError as error:
             raise DecodeError(f"{file}: {error}") from None
-        text, words, confidence, sure = decoded.text, decoded.words, decoded.confidence, decoded.sure
-        return Transcript(file, text, words, confidence, self.name, sure, alternatives=others)
+        return Transcript(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure)
 
     def read(self, clip: MouthClip, how: How = "grammar", grammar: Grammar | None = None) -> Decoded:
         """The words in a clip's mouths; ``how`` and ``grammar`` as for ``transcribe``.
@@ -188,21 +182,21 @@ class Reader:
         naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe``
         does.
         """
-        return self._read(clip, how, grammar, 0)[0]
-
-    def _read(
-        self, clip: MouthClip, how: How, grammar: Grammar | None, alternatives: int
-    ) -> tuple[Decoded, tuple[Alternative, ...]]:
-        """As ``read``, with the likeliest sentences."""
         if how == "grammar" and grammar is None and self.templates:
-            matches, said = self._matched(clip)
-            nearest = (Alternative(one.text, one.confidence) for one in matches[:alternatives])
-            return _nearest(matches, said), tuple(nearest)
+            return self.recognise(clip)
+        return self.best_prediction(clip, how, grammar).decoded
+
+    def nbest(self, clip: MouthClip, n: int, how: How = "grammar", grammar: Grammar | None = None) -> list[Decoded]:
+        """The ``n`` likeliest readings of a clip's mouths, best first: sentences of the grammar, or of a taught model
+        its commands. Decoded without a grammar there is one.
+
+        Their confidences are shares among the grammar's sentences. ``how`` and ``grammar`` as for ``transcribe``;
+        raises as ``read``.
+        """
+        if how == "grammar" and grammar is None and self.templates:
+            return [Decoded(one.text, (), one.confidence, one.sure) for one in self.matches(clip)[:n]]
         best, spoken = self.best_prediction(clip, how, grammar), _spoken(how, grammar)
-        if spoken is None or not alternatives:
-            return best.decoded, (Alternative(best.decoded.text, best.decoded.confidence),)[:alternatives]
-        found = nbest(best.log_probabilities, spoken, alternatives)
-        return best.decoded, tuple(Alternative(one.text, one.confidence) for one in found)
+        return [best.decoded][:n] if spoken is None else nbest(best.log_probabilities, spoken, n)
 
     def best_prediction(self, clip: MouthClip, how: How = "grammar", grammar: Grammar | None = None) -> Prediction:
         """The prediction for a clip, by this reader or, of an adapted model, by its ``fallback``.
@@ -325,7 +319,12 @@ class Reader:
 
         A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
         """
-        return _nearest(*self._matched(clip))
+        matches, said = self._matched(clip)
+        best, words = matches[0], matches[0].text.split()
+        ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
+        times = (said.start + ends * (said.stop - said.start)) / FPS
+        spoken = (Word(word, float(times[i]), float(times[i + 1]), best.confidence) for i, word in enumerate(words))
+        return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
 class Prediction(NamedTuple):
@@ -334,14 +333,6 @@ class Prediction(NamedTuple):
     reader: Reader
     log_probabilities: Floats
     decoded: Decoded
-
-
-def _nearest(matches: list[Match], said: slice) -> Decoded:
-    best, words = matches[0], matches[0].text.split()
-    ends = np.cumsum([0, *(len(word) for word in words)]) / sum(len(word) for word in words)
-    times = (said.start + ends * (said.stop - said.start)) / FPS
-    spoken = (Word(word, float(times[i]), float(times[i + 1]), best.confidence) for i, word in enumerate(words))
-    return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
 
 
 def _decoder(how: How, grammar: Grammar | None) -> Callable[[Floats], Decoded]:

@@ -192,7 +192,7 @@ def _shown(result: Reading) -> dict[str, Any]:
     """All that the page shows of a clip."""
     return {
         "transcript": to_fields(result.transcript),
-        "alternatives": [{"text": one.text, "share": round(one.share, 4)} for one in result.alternatives],
+        "alternatives": [{"text": text, "share": round(share, 4)} for text, share in result.alternatives],
         "strip": "data:image/png;base64," + base64.b64encode(result.strip).decode(),
         "seconds": result.seconds,
         "files": _files(result.transcript),

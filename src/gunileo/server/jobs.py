@@ -14,7 +14,7 @@ import numpy as np
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
-from gunileo.output.transcript import Alternative, Transcript
+from gunileo.output.transcript import Transcript
 from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.film import film_stream
@@ -46,13 +46,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """A transcript, and the likeliest sentences, the best first.
+    """A transcript, and what might have been said instead: sentences and their shares, likeliest first.
 
     ``strip`` is a PNG of mouth crops spread evenly over the ``seconds`` of the clip, black without a face.
     """
 
     transcript: Transcript
-    alternatives: tuple[Alternative, ...]
+    alternatives: tuple[tuple[str, float], ...]
     strip: bytes
     seconds: float
 
@@ -68,9 +68,7 @@ def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: T
         timeline = Timeline()
         stream = crops.watch(mouth_stream(ahead(read_frames(path, timeline))))
         transcript = reader.transcribe_stream(stream, name, decode, timeline=timeline)
-    best: tuple[Alternative, ...] = ()
-    if decode == "grammar" and crops.count <= LONGEST:
-        best = reader.transcribe_clip(MouthClip.of(crops.first), name, alternatives=_BEST).alternatives
+    best = _alternatives(reader, crops.first) if decode == "grammar" and crops.count <= LONGEST else ()
     return Reading(transcript, best, crops.strip(), crops.count / FPS)
 
 
@@ -137,6 +135,10 @@ def reader_of(model: str) -> Reader:
 @lru_cache(maxsize=4)
 def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
+
+
+def _alternatives(reader: Reader, mouths: list[Mouth]) -> tuple[tuple[str, float], ...]:
+    return tuple((one.text, one.confidence) for one in reader.nbest(MouthClip.of(mouths), _BEST))
 
 
 def tiled(crops: Sequence[Crops] | Crops) -> bytes:

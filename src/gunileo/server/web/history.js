@@ -3,6 +3,7 @@
 import { find, make, percent, say as tell } from "./dom.js";
 import { pin } from "./phrases.js";
 import { say } from "./voice.js";
+import { spokenUntil } from "./words.js";
 
 const MOST = 50;
 
@@ -16,7 +17,7 @@ export function setUpHistory() {
 
 /** A sentence as it was read; gives `said(text)`, which notes what was chosen. */
 export function remember(sentence) {
-  const latency = performance.now() / 1000 - sentence.words.at(-1).end;
+  const latency = performance.now() / 1000 - spokenUntil(sentence);
   const text = make("b", { textContent: sentence.text });
   const how = make("span", { className: sentence.sure ? "sure" : "unsure", textContent: sentence.sure ? "read" : "not sure" });
   const facts = make("small", {}, how, ` · ${percent(sentence.confidence)} · ${latency.toFixed(1)} s after the last word`);

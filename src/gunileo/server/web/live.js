@@ -12,6 +12,7 @@ import { sendPictures } from "./pictures.js";
 import { keepField } from "./settings.js";
 import { quit, setUpTalk, talking } from "./talk.js";
 import { say as speak, setUpVoice, stopVoice } from "./voice.js";
+import { spokenFrom, spokenUntil } from "./words.js";
 
 const PRACTICE = "my face"; // what corrections of a model that comes with the package teach
 const mirror = find("mirror");
@@ -144,9 +145,9 @@ function show(sentence) {
 }
 
 /** What was meant, where something else came first, becomes a recording. */
-function teach({ words, model }, text) {
+function teach(sentence, text) {
   if (!ready()) return say(find("correction-status"), "Not kept for Teach: the camera is off.", true);
-  const name = modelNamed(model)?.taught ? model : PRACTICE;
+  const name = modelNamed(sentence.model)?.taught ? sentence.model : PRACTICE;
   say(find("correction-status"), "Keeping it for Teach…");
-  socket.send(JSON.stringify({ teach: name, text, start: words[0].start, end: words.at(-1).end }));
+  socket.send(JSON.stringify({ teach: name, text, start: spokenFrom(sentence), end: spokenUntil(sentence) }));
 }
