@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import clips
@@ -76,8 +77,18 @@ def hold(page: Page, seconds: float = 4.5) -> list[str]:
     page.wait_for_timeout(1000 * seconds)
     page.keyboard.up("Space")
     expect(page.locator("#talk")).to_have_attribute("aria-pressed", "false")
+    return offered(page)
+
+
+def offered(page: Page) -> list[str]:
+    """The choices, once there are some; the test is skipped where the page itself finds the machine too slow."""
     choices = page.locator("#choices span")
-    expect(choices.first).to_be_visible(timeout=PATIENCE)
+    try:
+        expect(choices.first).to_be_visible(timeout=PATIENCE)
+    except AssertionError:
+        if re.search("pictures a second|too slow", page.inner_text("#live-status")):
+            pytest.skip("this machine is too busy to read a camera live")
+        raise
     return choices.all_inner_texts()
 
 
@@ -132,7 +143,7 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     expect(page.locator("#talk")).to_have_attribute("aria-pressed", "true")
     page.wait_for_timeout(4500)
     page.keyboard.press("Enter")
-    expect(page.locator("#choices button").first).to_be_visible(timeout=PATIENCE)
+    assert len(offered(page)) == 3
     page.keyboard.press("1")
     page.wait_for_timeout(2000)
     assert len(httpx.get(f"{server}v1/taught/my face").json()["recordings"]) == 1, "the first was no mistake"
