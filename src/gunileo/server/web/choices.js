@@ -24,7 +24,8 @@ export function offer(texts, { sure, auto, choose }) {
   );
   find("choices-none").hidden = false;
   const told = texts.map((text, at) => `${at + 1}: ${text}`).join(". ");
-  say(find("choices-status"), `${sure ? "Choose" : "Not sure. Choose"}. ${told}.`);
+  say(find("choices-status"), sure ? "What did you say?" : "Not sure. What did you say?");
+  find("choices-status").append(make("span", { className: "unseen", textContent: ` ${told}.` })); // for screen readers
   if (!auto) return;
   find("choices").firstChild.classList.add("counting");
   timer = setTimeout(() => pick(0), SILENCE);
