@@ -11,6 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from gunileo.decoding.ctc import nbest
+from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
@@ -138,7 +140,10 @@ def _loaded(model: str, version: str) -> Reader:
 
 
 def _alternatives(reader: Reader, mouths: list[Mouth]) -> tuple[tuple[str, float], ...]:
-    return tuple((one.text, one.confidence) for one in reader.nbest(MouthClip.of(mouths), _BEST))
+    if reader.templates:
+        return tuple((match.text, match.confidence) for match in reader.matches(MouthClip.of(mouths))[:_BEST])
+    found = nbest(reader.best_prediction(MouthClip.of(mouths)).log_probabilities, Grammar.grid(), _BEST)
+    return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 
 def tiled(crops: Sequence[Crops] | Crops) -> bytes:
