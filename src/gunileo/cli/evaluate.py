@@ -47,8 +47,8 @@ def evaluate(
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 
-    rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
+    rules = Rules.from_file(grammar, reader.vocabulary) if grammar else None
     utterances = _chosen(opened, split)
     with progress("reading") as bar:
         evaluation = run(reader, opened, utterances, bar, rules)

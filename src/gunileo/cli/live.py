@@ -90,7 +90,7 @@ def live(
 
     talk, outlets = talk_key(key, choose), _outlets(run, aloud, typed)
     keyboard = Keyboard() if choose or talk else None
-    how = way(decode, grammar, lexicon, lm)
+    how = way(decode, grammar, lexicon, lm, model)
     lips = load_model(model).live(*how, cast("Which", face.value), alternatives=CHOICES if choose else 0)
     printer = _Printer(outlets, confidence, latency, choose)
     broken = None

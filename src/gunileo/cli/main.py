@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from gunileo import __version__
 from gunileo.cli import options
 from gunileo.cli.bench import bench
+from gunileo.cli.calibrate import calibrate
 from gunileo.cli.demo import demo
 from gunileo.cli.download import download
 from gunileo.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Read lips": (transcribe, live, serve),
     "Teach a model your own commands": (teach, forget),
-    "Train a network": (download, prepare, sheet, train, evaluate),
+    "Train a network": (download, prepare, sheet, train, evaluate, calibrate),
     "Look at models": (models, summary, export, bench),
     "Try it without a video": (demo,),
 }

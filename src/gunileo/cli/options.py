@@ -24,10 +24,9 @@ verbose = False  # whether errors come with their trace; the command line's --ve
 
 
 def _model_names(incomplete: str) -> list[str]:
-    from gunileo.inference.registry import available_models, taught_models
+    from gunileo.inference.registry import all_names
 
-    names = [*(info.name for info in available_models()), *(taught.name for taught in taught_models())]
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in all_names() if name.startswith(incomplete)]
 
 
 def _format_names(incomplete: str) -> list[str]:
@@ -40,7 +39,10 @@ def _format_names(incomplete: str) -> list[str]:
 
 
 Model = Annotated[
-    str, typer.Option(help="Shipped or taught model, a run's folder, or an .onnx file.", autocompletion=_model_names)
+    str,
+    typer.Option(
+        help="Shipped, taught or imported model, a run's folder, or an .onnx file.", autocompletion=_model_names
+    ),
 ]
 CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 Grammar = Annotated[
@@ -93,7 +95,7 @@ Way = Annotated[
     typer.Option(
         "--decode",
         help="grammar (default): always one of the grammar's sentences; greedy: what the likeliest path spells; "
-        "beam: the likeliest text; lexicon: words of a list.",
+        "beam (default of a model that reads any text): the likeliest text; lexicon: words of a list.",
     ),
 ]
 
@@ -205,23 +207,27 @@ def listed(name: str) -> list[str]:
     return read_split(name)
 
 
-def way(decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None) -> tuple[How, Rules | None]:
-    """The options of decoding as the arguments ``decode`` and ``grammar`` of a reader's methods."""
+def way(
+    decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None, model: str
+) -> tuple[How | None, Rules | None]:
+    """The options of decoding as the arguments ``decode`` and ``grammar`` of a reader's methods.
+
+    Words are spelled in the tokens of the ``model``, which is loaded if there are any.
+    """
     from gunileo.decoding.grammar import Grammar
     from gunileo.decoding.lexicon import Lexicon
+    from gunileo.inference.reader import load_model
 
-    how = decode or (Decode.lexicon if lexicon else Decode.grammar)
+    how = decode or (Decode.lexicon if lexicon else Decode.grammar if grammar else None)
     if (lexicon is None) == (how == Decode.lexicon):
         raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
     if grammar and how != Decode.grammar:
-        raise typer.BadParameter(
-            f"--decode {how.value} takes no grammar; leave one of them out", param_hint="--grammar"
-        )
+        raise typer.BadParameter(f"--decode {decode} takes no grammar; leave one of them out", param_hint="--grammar")
     if lm and not lexicon:
         raise typer.BadParameter("a language model needs its words; add --lexicon FILE", param_hint="--lm")
     if lexicon:
-        return Lexicon.from_file(lexicon, lm).decode, None
-    return how.value, Grammar.from_file(grammar) if grammar else None
+        return Lexicon.from_file(lexicon, lm, load_model(model).vocabulary).decode, None
+    return how and how.value, Grammar.from_file(grammar, load_model(model).vocabulary) if grammar else None
 
 
 def formats_of(given: str | None) -> list[str]:

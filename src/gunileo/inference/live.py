@@ -13,7 +13,7 @@ from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Alternative, Transcript, Word
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
@@ -23,12 +23,12 @@ class SentenceReader(Protocol):
     """What reads the clip of one sentence; a ``Reader`` does."""
 
     def transcribe_clip(
-        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
+        self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None
     ) -> Transcript:
         """The words in a clip's mouths; ``DecodeError`` if they are too few."""
         ...
 
-    def nbest(self, clip: MouthClip, n: int, how: How = "grammar", grammar: Grammar | None = None) -> list[Decoded]:
+    def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
         """The ``n`` likeliest readings of a clip's mouths, best first."""
         ...
 
@@ -50,12 +50,13 @@ class Live:
     def __init__(
         self,
         reader: SentenceReader,
-        decode: How = "grammar",
+        decode: How | None = None,
         grammar: Grammar | None = None,
         face: Face = "largest",
+        view: View | None = None,
         alternatives: int = 0,
     ):
-        self._mouths, self._segmenter = MouthTracker(face), Segmenter()
+        self._mouths, self._segmenter = MouthTracker(face, view=view), Segmenter()
         self._speech = _Speech(reader, "live", decode, grammar, Timeline(), alternatives)
         self._listening = True
         self.mouth: Crops | None = None
@@ -106,7 +107,7 @@ def sentences(
     mouths: Iterable[Mouth | None],
     reader: SentenceReader,
     file: str,
-    decode: How,
+    decode: How | None,
     grammar: Grammar | None,
     timeline: Timeline | None = None,
 ) -> Iterator[Transcript]:
@@ -144,7 +145,7 @@ class _Speech:
         self,
         reader: SentenceReader,
         file: str,
-        decode: How,
+        decode: How | None,
         grammar: Grammar | None,
         timeline: Timeline,
         alternatives: int = 0,

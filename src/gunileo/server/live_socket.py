@@ -34,7 +34,7 @@ _CHOICES = 3  # sentences that are told of each that is read
 class Feed:
     """Reads pictures that come at any rate, as ``Live`` reads 25 a second."""
 
-    def __init__(self, reader: Reader, decode: str):
+    def __init__(self, reader: Reader, decode: str | None):
         self._reader, self._decode = reader, decode
         self._talk: Literal["free", "begin", "end"] = "free"  # what was asked for last
         self._start = 0.0  # of this Live's first frame
@@ -104,7 +104,7 @@ class Feed:
         return [replace(one, words=tuple(map(moved, one.words))) for one in read]
 
 
-async def converse(socket: WebSocket, reader: Reader, decode: str, desk: Desk) -> None:
+async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: Desk) -> None:
     """Read one camera until it leaves.
 
     Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with

@@ -174,6 +174,9 @@ def _trace(model: Network, path: Path) -> None:
 def _metadata(config: ModelConfig | ShapeConfig) -> Mapping[str, str]:
     return {
         "gunileo_classes": json.dumps(CLASSES),
+        "tokens": json.dumps(CLASSES),
+        "input": "mouth",
+        "decoder": "ctc",
         "fps": str(FPS),
         "height": str(HEIGHT),
         "width": str(WIDTH),

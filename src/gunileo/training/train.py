@@ -81,7 +81,7 @@ def _fit(loop: lightning.Trainer, fit: Training, checkpoint: Path | None) -> Non
 
 
 def _begin(run: Path, settings: TrainingConfig, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
-    """Write down what a new run is made of; check that a resumed one is made of the same."""
+    """Write the settings and clips of a new run; check that a resumed run has the same."""
     contents = {
         "settings.json": json.dumps(asdict(settings), indent=1),
         "clips.json": json.dumps({name: [clip.id for clip in clips] for name, clips in parts.items()}, indent=1),
