@@ -22,7 +22,7 @@ from gunileo.vision.video import Frame, write_video
 
 _KEPT = 30.0  # seconds of pictures
 _ROOM = 64 * 2**20  # bytes of them
-_MARGIN = 0.6  # seconds of rest around a sentence
+_MARGIN = 0.8  # seconds around the first and the last word, whose times are guesses where they were misread
 
 
 @dataclass(frozen=True)
