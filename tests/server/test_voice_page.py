@@ -45,10 +45,12 @@ MARK = """(() => {
 
 
 def marked(path: Path, frames: list[Frame]) -> Path:
-    """A camera's film that begins with a white square in the corner of a resting face."""
-    first = frames[0].copy()
-    first[:16, :16] = 255
-    return camera(path, [first] * 10 + [frames[0]] * 5 + frames)
+    """A camera's film that begins with a resting face and a white square in the corner, which is black from then on."""
+    white, *black = (frame.copy() for frame in [frames[0], *frames])
+    white[:16, :16] = 255
+    for frame in black:
+        frame[:16, :16] = 0
+    return camera(path, [white] * 10 + black[:1] * 5 + black)
 
 
 def small(frames: list[Frame]) -> list[Frame]:
@@ -68,7 +70,7 @@ def start(page: Page, talk: str = "push") -> None:
     expect(page.locator("#live-status")).to_contain_text("Your mouth is seen", timeout=PATIENCE)
 
 
-def hold(page: Page, seconds: float = 4.5) -> list[str]:
+def hold(page: Page, seconds: float = 5.0) -> list[str]:
     """Hold the space bar through one sentence of the film; what is offered then."""
     until(page, f"!{MARK}")
     until(page, MARK)
@@ -141,7 +143,7 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     assert [one["text"] for one in kept["recordings"]] == [texts[2]]
     page.keyboard.press("Enter")  # the button has the focus again: once to begin, once to end
     expect(page.locator("#talk")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_timeout(4500)
+    page.wait_for_timeout(5000)
     page.keyboard.press("Enter")
     assert len(offered(page)) == 3
     page.keyboard.press("1")
