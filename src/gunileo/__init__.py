@@ -83,6 +83,7 @@ _NAMES = {  # what each module gives
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "CLASSES",
+    "Alternative",
     "Augmentation",
     "Cache",
     "Clips",
