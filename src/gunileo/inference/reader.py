@@ -151,10 +151,19 @@ class Reader(Network):
         stream = self.mouths(ahead(frames_of(source, fps, times, timeline)))
         return sentences(stream, self, name_of(source), decode, grammar, timeline)
 
-    def live(self, decode: How | None = None, grammar: Grammar | None = None, face: Face = "largest") -> Live:
-        """Read frames as a camera gives them; arguments as for ``transcribe``."""
+    def live(
+        self,
+        decode: How | None = None,
+        grammar: Grammar | None = None,
+        face: Face = "largest",
+        alternatives: int = 0,
+    ) -> Live:
+        """Read frames as a camera gives them; arguments as for ``transcribe``.
+
+        Each sentence has up to as many ``alternatives`` as are asked for; see ``nbest``.
+        """
         self.check_way(decode, grammar)
-        return Live(self, decode, grammar, face, self.view)
+        return Live(self, decode, grammar, face, self.view, alternatives)
 
     def transcribe_clip(
         self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None

@@ -36,6 +36,14 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A sentence that may have been said, and its share, 0-1, among all that the grammar allows."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     """All that was read from ``file`` by ``model``.
 
@@ -43,7 +51,8 @@ class Transcript:
     of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
     least sure of them. Where it is not ``calibrated``, nobody learnt how often this model is right: confidences are its
     own word, and nothing is marked as a guess. Times are those of a player's clock, in seconds from the start of the
-    file: it starts with the sound where that comes before the picture.
+    file: it starts with the sound where that comes before the picture. ``alternatives`` are the likeliest sentences,
+    the best first, where they were asked for.
     """
 
     file: str
@@ -55,6 +64,7 @@ class Transcript:
     segments: tuple[Segment, ...] = ()
     duration: float | None = None  # seconds from the video's start to its picture's end, where that is known
     calibrated: bool = True
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:

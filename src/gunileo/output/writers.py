@@ -52,6 +52,10 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
             del part["speaker"]
     if not transcript.segments:
         del fields["segments"]
+    for other in fields["alternatives"]:
+        other["share"] = round(other["share"], 4)
+    if not transcript.alternatives:
+        del fields["alternatives"]
     if transcript.calibrated:
         del fields["calibrated"]
     if transcript.duration is None:

@@ -45,7 +45,7 @@ _KINDS = {
 _ABOUT = (
     'Reads lips: a video of a talking face goes in, the words come out. Errors are `{"error": TEXT}`, one line that '
     "says what to do. `/v1/live` is a WebSocket: send a time in seconds (eight bytes, a big-endian double) and a JPEG "
-    "in each message, and sentences come back."
+    "in each message, and sentences come back. The texts `begin` and `end` around a sentence are push to talk."
 )
 
 
@@ -164,7 +164,7 @@ async def live(socket: WebSocket, model: str | None = None, decode: Decode | Non
         with desk.camera():
             reader = await asyncio.to_thread(jobs.reader_of, desk.named(model))
             await socket.send_json({"ready": reader.name})
-            await converse(socket, reader, decode)
+            await converse(socket, reader, decode, desk)
     except GunileoError as error:
         await socket.send_json({"error": str(error)})
         await socket.close(1013)

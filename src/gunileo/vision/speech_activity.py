@@ -45,9 +45,13 @@ class Span(NamedTuple):
 
 
 class Segmenter:
-    """Cuts a stream into spans, a sentence each. It holds no more than one."""
+    """Cuts a stream into spans, a sentence each. It holds no more than one.
+
+    While it is ``whole``, rests end no sentence: ``close`` does.
+    """
 
     def __init__(self) -> None:
+        self.whole = False
         self._start = 0  # of the mouths held, in frames of the stream
         self._first = 0  # of those that belong to no span yet
         self._mouths: list[Mouth] = []
@@ -75,7 +79,7 @@ class Segmenter:
             self._rest += 1
         if ended:
             return ended
-        if self._rest >= _REST:
+        if self._rest >= _REST and not self.whole:
             return self._take()
         return self._split() if len(self._mouths) >= LONGEST else None
 

@@ -2,6 +2,10 @@
 
 import { make, percent } from "./dom.js";
 
+/** When a sentence was said, in seconds: from its first word to its last word's end. */
+export const spokenFrom = (sentence) => sentence.words[0].start;
+export const spokenUntil = (sentence) => sentence.words.at(-1).end;
+
 const level = (confidence) => (confidence >= 0.8 ? "high" : confidence >= 0.5 ? "some" : "low");
 
 /** Fill a list with a button a word; `jump(word)` is called when one is pressed. */
