@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
-from gunileo.output.writers import to_fields
+from gunileo.output.whisper import to_fields
 from gunileo.vision.camera import Pace, Taken
 from gunileo.vision.image import to_jpeg
 from gunileo.vision.video import MAX_SIDE, Frame

@@ -100,7 +100,7 @@ function send(opened) {
 }
 
 function show(sentence) {
-  const latency = performance.now() / 1000 - sentence.words.at(-1).end;
+  const latency = performance.now() / 1000 - sentence.segments.at(-1).end;
   const sure = make("span", { className: sentence.sure ? "sure" : "unsure", textContent: sentence.sure ? "read" : "not sure" });
   find("spoken").prepend(
     make("li", {}, make("b", { textContent: sentence.text }), make("small", {}, sure, ` · ${percent(sentence.confidence)} · ${latency.toFixed(1)} s after the last word`)),

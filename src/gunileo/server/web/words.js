@@ -4,15 +4,18 @@ import { make, percent } from "./dom.js";
 
 const level = (confidence) => (confidence >= 0.8 ? "high" : confidence >= 0.5 ? "some" : "low");
 
+/** The words of a transcript, one after the other. */
+export const wordsOf = ({ segments }) => segments.flatMap(({ words }) => words).map((one) => ({ ...one, word: one.word.trim() }));
+
 /** Fill a list with a button a word; `jump(word)` is called when one is pressed. */
 export function showWords(list, words, jump) {
   list.replaceChildren(
     ...words.map((word) => {
-      const sure = percent(word.confidence);
+      const sure = percent(word.probability);
       const button = make("button", { type: "button" }, make("b", { textContent: word.word }), make("small", { textContent: sure }));
       button.setAttribute("aria-label", `${word.word}, ${sure} sure, at ${word.start.toFixed(1)} seconds`);
       button.onclick = () => jump(word);
-      return make("li", { className: level(word.confidence) }, button);
+      return make("li", { className: level(word.probability) }, button);
     }),
   );
 }
