@@ -23,7 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from gunileo import load_model
 from gunileo.cli import serve
 from gunileo.corpus.synthetic import speak
-from gunileo.output.writers import to_json
+from gunileo.output.whisper import to_json
 from gunileo.server.app import create_app
 from gunileo.server.auth import WEB
 from gunileo.server.jobs import Limits
@@ -298,7 +298,8 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
                 told.append(socket.receive_json())
         sentences = [one["sentence"] for one in told if "sentence" in one]
         assert len(sentences) == 1
-        assert 100 < sentences[0]["words"][0]["start"] < sentences[0]["words"][-1]["end"] < 103
+        (segment,) = sentences[0]["segments"]
+        assert 100 < segment["words"][0]["start"] < segment["words"][-1]["end"] < 103
         assert told[-1]["face"]
         assert told[-1]["mouth"].startswith("data:image/jpeg")
         socket.send_bytes(b"no picture")
