@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from gunileo import __version__
 from gunileo.cli import options
 from gunileo.cli.bench import bench
 from gunileo.cli.demo import demo
@@ -54,9 +55,18 @@ for subcommands in _PANELS.values():
         app.command()(subcommand)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gunileo {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _gunileo(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace too, for a report of it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Read lips: a video of a talking face goes in, the words come out. No sound is used.
 
