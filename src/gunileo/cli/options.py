@@ -77,6 +77,24 @@ class Faces(StrEnum):
     all = "all"
 
 
+class Device(StrEnum):
+    """Where a network runs, as the command line names it."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    coreml = "coreml"
+    directml = "directml"
+    openvino = "openvino"
+
+
+class Engine(StrEnum):
+    """Who shares out the work of many files."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Decode(StrEnum):
     """Ways to decode, as the command line names them."""
 
@@ -94,6 +112,19 @@ Way = Annotated[
         "beam: the likeliest text; lexicon: words of a list.",
     ),
 ]
+
+
+RunsOn = Annotated[
+    Device, typer.Option("--device", help="Where the network runs; auto: the processor. See docs/performance.md.")
+]
+By = Annotated[Engine, typer.Option("--engine", help="ray: on the machines of a Ray cluster.")]
+Address = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")]
+
+
+def check_address(address: str | None, engine: Engine) -> None:
+    """An address is a Ray cluster's."""
+    if address and engine != Engine.ray:
+        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import complain
+from gunileo.cli.options import Address, By, Engine, check_address, complain
 from gunileo.errors import Stopped
 
 if TYPE_CHECKING:
     from gunileo.corpus.finders import Corpus
     from gunileo.corpus.prepare import PrepareReport
-
-
-class _Engine(StrEnum):
-    local = "local"
-    ray = "ray"
-
 
 _Source = Annotated[
     Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
@@ -30,10 +23,8 @@ def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
-    engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
-    ] = None,
+    engine: By = Engine.local,
+    address: Address = None,
 ) -> None:
     """Crop the mouths of a corpus into a cache.
 
@@ -47,10 +38,9 @@ def prepare(
     from gunileo.corpus.prepare import prepare as run
     from gunileo.util.progress import progress
 
-    if address and engine != _Engine.ray:
-        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+    check_address(address, engine)
     elsewhere = None
-    if engine == _Engine.ray:
+    if engine == Engine.ray:
         from gunileo.corpus.prepare_ray import on_ray
 
         elsewhere = on_ray(address, workers)

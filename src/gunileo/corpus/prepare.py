@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context, parent_process
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 from gunileo.corpus.cache import (
     FORMAT,
@@ -34,7 +29,7 @@ from gunileo.corpus.miracl import read_pictures
 from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
-from gunileo.util.interrupt import undisturbed
+from gunileo.util.workers import spread
 from gunileo.vision.mouth import read_mouth
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
@@ -153,81 +148,23 @@ def _is_fresh(cache: Path, utterance: Utterance, entry: Entry) -> bool:
 
 
 def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator[tuple[Utterance, str | None]]:
-    """Cuts out utterances; yields each with None, or with the reason why it couldn't be done.
+    """Cuts out utterances; yields each with None, or with the reason why it couldn't be done."""
 
-    Each worker process has a pool of its own with one utterance at a time, so that a process that
-    dies takes no other utterance with it and it is known which one it was.
-    """
-    waiting = iter(utterances)
-    running: dict[Future[Entry | str], tuple[ProcessPoolExecutor, Utterance]] = {}
+    def late(utterance: Utterance, last: Entry | str) -> None:
+        # No picture without its line; one that got none, for a full disk, is gone already.
+        if isinstance(last, Entry) and (cache / last.utterance.file).exists():
+            with suppress(CacheError):
+                enter(cache, last)
 
-    def start(pool: ProcessPoolExecutor) -> None:
-        utterance = next(waiting, None)
-        if utterance is None:
-            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
-        else:
-            with undisturbed():
-                running[pool.submit(cut_out, utterance, cache)] = pool, utterance
-
-    try:
-        for pool in _pools(workers):
-            start(pool)
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                pool, utterance = running[future]
-                reason = None
-                try:
-                    entry = future.result()
-                    if isinstance(entry, Entry):
-                        enter(cache, entry)
-                    else:
-                        reason = entry
-                except BrokenProcessPool:
-                    pool = _pool()
-                    reason = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
-                del running[future]
-                start(pool)
-                yield utterance, reason
-    finally:
-        for future, (pool, _) in running.items():
-            pool.shutdown()  # once its clip is done
-            last = None if future.exception() else future.result()
-            # No picture without its line; one that got none, for a full disk, is gone already.
-            if isinstance(last, Entry) and (cache / last.utterance.file).exists():
-                with suppress(CacheError):
-                    enter(cache, last)
-
-
-def _pool() -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork of a process with threads (a progress bar's, say) may hang.
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
-
-
-def _begin() -> None:
-    """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
-
-    def outlive_nobody() -> None:
-        parent = parent_process()
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=outlive_nobody, daemon=True).start()
-
-
-def _pools(count: int) -> list[ProcessPoolExecutor]:
-    """``count`` pools of one process each, once the first is known to start."""
-    pools = [_pool() for _ in range(count)]
-    try:
-        for pool in pools[:1]:
-            with undisturbed():
-                started = pool.submit(os.getpid)
-            started.result()
-    except BrokenProcessPool:
-        message = "worker processes can't start; call prepare from a script, under if __name__ == '__main__':"
-        raise CacheError(message) from None
-    return pools
+    settled = spread(partial(cut_out, cache=cache), utterances, workers, late)
+    with closing(settled):
+        for utterance, entry in settled:
+            if isinstance(entry, Entry):
+                enter(cache, entry)
+                entry = ""
+            elif entry is None:
+                entry = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
+            yield utterance, entry or None
 
 
 def cut_out(utterance: Utterance, cache: Path) -> Entry | str:

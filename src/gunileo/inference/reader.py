@@ -24,6 +24,7 @@ from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.session import Session
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
+from gunileo.util.onnx import Device
 from gunileo.vision.crop import HEIGHT, WIDTH, normalise
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, stretches, unreadable
@@ -221,6 +222,10 @@ class Reader:
             decoded = settle(raw, confidence_features(logp, raw, spoken))
         return replace(decoded, words=self._timed(decoded.words, len(logp), named))
 
+    def on(self, device: Device) -> Reader:
+        """The same with its networks on a device, ``load_model``'s; faces are found by the processor."""
+        return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
+
     def untimed(self) -> Reader:
         """The same without the timing that is learnt of whole sentences."""
         return replace(self, timing=None, fallback=self.fallback and self.fallback.untimed())
@@ -329,17 +334,25 @@ def _spoken(how: How, grammar: Grammar | None) -> Grammar | None:
     return (grammar or Grammar.grid()) if how == "grammar" else None
 
 
-def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
+def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "auto") -> Reader:
     """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
     a model that was taught, by its name; what comes first in this order. A model's fallback, if it has one, is loaded,
     too.
 
-    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
-    of a LabialCNN with this version's classes and input, or if a taught model's base isn't what it was.
+    ``device`` is where the network runs: "cpu", "cuda", "coreml", "directml" or "openvino"; "auto" is the processor,
+    as no other was measured to be faster. Faces are found by the processor.
+
+    Raises ``DeviceError``, which says what to install, if the device isn't there; ``ModelError`` if there is no such
+    model, if a shipped file differs from its checksum, if a file is no ONNX of a LabialCNN with this version's classes
+    and input, or if a taught model's base isn't what it was.
     """
+    return _found(name_or_path).on(device)
+
+
+def _found(name_or_path: Path | str) -> Reader:
     if info := registry.shipped(name_or_path):
         reader = _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
-        return replace(reader, fallback=replace(load_model(info.fallback), name=info.name)) if info.fallback else reader
+        return replace(reader, fallback=replace(_found(info.fallback), name=info.name)) if info.fallback else reader
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "model.onnx"  # of a training run
@@ -362,7 +375,7 @@ def _from_file(path: Path, name: str) -> Reader:
 
 
 def _taught(model: registry.TaughtModel) -> Reader:
-    reader = load_model(model.folder / "run" if model.trained else model.base)
+    reader = _found(model.folder / "run" if model.trained else model.base)
     path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:

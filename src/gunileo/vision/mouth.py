@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
+from gunileo.util.cores import usable_cores
 from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
 from gunileo.vision.face import Array, Face, FaceTracker
 from gunileo.vision.mouth_shape import features, measure
@@ -123,15 +124,16 @@ def stretches(mouths: Sequence[Mouth | None]) -> list[tuple[int, list[Mouth]]]:
 
 
 def mouth_stream(
-    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None, at_once: int = _ROUND
+    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None, at_once: int | None = None
 ) -> Iterator[Mouth | None]:
     """As ``clip_mouths``, but of any length, with None for each frame that has no face.
 
     Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its mouth comes out. Frames
-    are followed so many ``at_once``, on two cores, but for large ones.
+    are followed so many ``at_once``, on two cores, but for large ones; one after the other if there is one core.
     Raises what ``frames`` does, after the mouths of all frames before.
     """
     mouths = MouthTracker(face, watch)
+    at_once = at_once or (_ROUND if usable_cores() > 1 else 1)
     some: list[Frame] = []
     try:
         for frame in frames:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.util.cores import usable_cores
 from gunileo.vision.canvas import Canvas
 from gunileo.vision.film import Film, local, opened
 from gunileo.vision.film import VideoError as VideoError
@@ -49,12 +50,12 @@ def read_frames(path: Path | str, timeline: Timeline | None = None, rate: float 
 def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
     """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on.
 
-    Small ones come by this thread, as they take less to decode than to hand over.
+    Small ones come by this thread, as they take less to decode than to hand over; all do if there is one core.
     """
     if (first := next(frames, None)) is None:
         return
     yield first
-    if first.nbytes <= LARGE:
+    if first.nbytes <= LARGE or usable_cores() == 1:
         yield from frames
         return
     with ThreadPoolExecutor(1) as pool:
