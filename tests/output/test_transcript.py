@@ -14,7 +14,7 @@ import webvtt
 from praatio import textgrid
 
 from gunileo.output.transcript import Segment, Transcript, Word, joined, spoken_words, together
-from gunileo.output.whisper import to_fields, to_json
+from gunileo.output.whisper import JsonError, read_json, to_fields, to_json
 from gunileo.output.writers import (
     WRITERS,
     to_srt,
@@ -71,6 +71,20 @@ def test_json_as_a_reader_of_whispers_sees_it() -> None:
         assert "".join(word["word"] for word in segment["words"]) == segment["text"]
         assert segment["words"][0]["start"] == segment["start"]
         assert segment["words"][-1]["end"] == segment["end"]
+
+
+def test_json_is_read_back(tmp_path: Path) -> None:
+    both = together({"left": said("bin blue", 0.0), "right": said("set white now", 0.2, sure=False)})
+    for transcript in (LONG, both, replace(LONG, duration=3700.0)):
+        (path,) = write_transcript(transcript, tmp_path / "read", ["json"])
+        assert to_json(read_json(path)) == to_json(transcript)
+        assert [word.word for word in read_json(path).words] == [word.word for word in transcript.words]
+    path.write_text('{"text": "bin"}')
+    with pytest.raises(JsonError, match=r"read\.json: holds no transcript"):
+        read_json(path)
+    path.unlink()
+    with pytest.raises(FileError, match=r"read\.json: can't be opened"):
+        read_json(path)
 
 
 def test_words_are_in_the_sentence_that_they_were_said_in() -> None:

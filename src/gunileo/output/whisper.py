@@ -10,12 +10,21 @@ anything between are the sentence; so they do here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
 
+from gunileo.errors import GunileoError
 from gunileo.output.transcript import Segment, Transcript, Word, spoken_words
+from gunileo.util.files import FileError
 
+_Said = TypeVar("_Said", Segment, Word)
 LANGUAGE = "en"  # what the shipped models read; ISO 639-1, as Whisper has it
+
+
+class JsonError(GunileoError):
+    """A file that holds no transcript."""
 
 
 def to_json(transcript: Transcript) -> str:
@@ -43,6 +52,40 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
         "sure": transcript.sure,
     }
     return fields if transcript.duration is None else {**fields, "duration": round(transcript.duration, 3)}
+
+
+def read_json(path: Path) -> Transcript:
+    """The transcript in a file that ``to_json`` wrote, its numbers as they were rounded; it has ``segments`` always.
+
+    Raises ``JsonError`` if it holds anything else, ``FileError`` if it can't be opened.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        said = [_said(segment, Segment, "text", "start", "end", "confidence", "sure") for segment in fields["segments"]]
+        words = [
+            _said(word, Word, "word", "start", "end", "probability")
+            for segment in fields["segments"]
+            for word in segment["words"]
+        ]
+        return Transcript(
+            fields["file"],
+            fields["text"],
+            tuple(sorted(words, key=attrgetter("start"))),
+            fields["confidence"],
+            fields["model"],
+            fields["sure"],
+            tuple(said),
+            fields.get("duration"),
+        )
+    except OSError as error:
+        raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise JsonError(f"{path}: holds no transcript of this version; read the video again") from error
+
+
+def _said(fields: dict[str, Any], kind: Callable[..., _Said], text: str, *others: str) -> _Said:
+    """A segment or a word, of the fields that ``_segment`` writes."""
+    return kind(fields[text].removeprefix(" "), *(fields[name] for name in others), fields.get("speaker", ""))
 
 
 def _segment(number: int, segment: Segment, words: Sequence[Word]) -> dict[str, Any]:
