@@ -81,9 +81,7 @@ def watch(
             if whole:
                 read_all(reading, whole, on_cores(whole))
             time.sleep(max(_EVERY, 4 * took))
-    except Stopped as error:
-        complain(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         complain("stopped")
 
 

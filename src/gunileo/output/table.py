@@ -159,7 +159,7 @@ def _parquet(part: Path) -> Iterator[Table]:
 
 @contextmanager
 def _trn(part: Path) -> Iterator[Table]:
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", newline="\n") as file:
         yield _Lines(file.write, to_trn)
 
 
@@ -167,7 +167,7 @@ def _trn(part: Path) -> Iterator[Table]:
 def _ctm(part: Path) -> Iterator[Table]:
     clips: list[str] = []
     yield _Lines(clips.append, to_ctm)
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(sorted(clips))  # by their ids, as sclite wants them; each is in order by itself
 
 
