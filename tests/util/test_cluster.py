@@ -63,5 +63,5 @@ def test_a_cluster_that_is_not_there(run, model: str, tmp_path: Path) -> None:
     if ray.is_initialized():
         ray.shutdown()
     clips.good(tmp_path / "a.mp4", 30)
-    with pytest.raises(ClusterError, match="no Ray cluster at 127.0.0.1:1"):
+    with pytest.raises(ClusterError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         list(spread(abs, [1], "127.0.0.1:1"))

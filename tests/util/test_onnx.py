@@ -1,7 +1,6 @@
 """Devices for networks: by name an error that says what to install, and never a silent way back to the processor."""
 
 import pickle
-import warnings
 
 import numpy as np
 import onnxruntime
@@ -30,6 +29,7 @@ def test_a_device_that_is_not_there_says_what_to_install(
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("device", PROVIDERS)
 def test_a_device_that_is_listed_and_does_not_start_is_an_error(
     device: str, model: str, monkeypatch: pytest.MonkeyPatch
@@ -39,8 +39,7 @@ def test_a_device_that_is_listed_and_does_not_start_is_an_error(
     if name in onnxruntime.get_available_providers():
         pytest.skip("it is here")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [name, "CPUExecutionProvider"])
-    with warnings.catch_warnings(), pytest.raises(DeviceError, match=f"^{device}: can't"):
-        warnings.simplefilter("ignore")
+    with pytest.raises(DeviceError, match=f"^{device}: can't"):
         load_model(model, device=device)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import Model
+from gunileo.cli.options import Device, Model, RunsOn
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
@@ -17,6 +17,7 @@ def bench(
         Path | None, typer.Option(metavar="FILE", help="Video of about three seconds; a made-up face if left out.")
     ] = None,
     model: Model = DEFAULT,
+    device: RunsOn = Device.auto,
 ) -> None:
     """Measure how fast this machine reads lips.
 
@@ -31,7 +32,7 @@ def bench(
     from gunileo.inference.bench import measure
 
     with TemporaryDirectory() as folder:
-        for measurement in measure(clip or _made_up(Path(folder)), model):
+        for measurement in measure(clip or _made_up(Path(folder)), model, device.value):
             typer.echo(f"{measurement.name:<30}{measurement.median:8.3g} {measurement.unit:<12}({measurement.range})")
 
 

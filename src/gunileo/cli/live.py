@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gunileo.cli.options import Face, Grammar, LanguageModel, Lexicon, Model, Way, complain, way
+from gunileo.cli.options import Device, Face, Grammar, LanguageModel, Lexicon, Model, RunsOn, Way, complain, way
 from gunileo.cli.programs import Programs
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
@@ -40,6 +40,7 @@ def live(
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Read FILE faster than it plays.")] = False,
     model: Model = DEFAULT,
+    device: RunsOn = Device.auto,
     decode: Way = None,
     grammar: Grammar = None,
     lexicon: Lexicon = None,
@@ -66,7 +67,7 @@ def live(
 
     programs = Programs(run)
     how = way(decode, grammar, lexicon, lm)
-    lips = load_model(model).live(*how, cast("Which", face.value))
+    lips = load_model(model, device.value).live(*how, cast("Which", face.value))
     printer = _Printer(programs, confidence, latency)
     broken = None
     with _opened(source, camera, fast) as frames:

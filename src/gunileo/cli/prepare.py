@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gunileo.corpus.finders import Corpus
     from gunileo.corpus.prepare import PrepareReport
 
+
 _Source = Annotated[
     Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
 ]
