@@ -54,7 +54,7 @@ Formats = Annotated[
     typer.Option(
         *("-f", "--format"),
         metavar="txt,srt,...",
-        help="Files to write: txt, srt, vtt, json, tsv, TextGrid, or all; json if only -o is given.",
+        help="Files to write: txt, srt, vtt, json, tsv, ctm, trn, TextGrid, or all; json if only -o is given.",
         autocompletion=_format_names,
     ),
 ]

@@ -67,6 +67,7 @@ def transcribe(
     \b
       gunileo transcribe talk.mp4
       gunileo transcribe clips/ more/*.mp4 -f srt,json -o read
+      gunileo transcribe clips/ --table results.csv
       gunileo transcribe two.mp4 --face all --burn -o read
       gunileo transcribe pictures/ --fps 30
       ffmpeg -i rtsp://camera/ -f matroska - | gunileo transcribe -
