@@ -192,7 +192,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     door.press("#teach-name", "Enter")
     record(door, "open the door")
     door.click("#record-again")
-    expect(door.locator("#recording-status")).to_contain_text("Thrown away")
+    expect(door.locator("#recording-status")).to_contain_text("Discarded")
     record(door, "open the door")
     record(door, "open the door")
     door.click("#studio-done")
@@ -207,7 +207,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     stop.fill("#teach-text", "stop")
     stop.press("#teach-name", "Enter")
     record(stop, "stop")
-    expect(stop.locator("#recording-status")).to_contain_text("taken for “open the door”")  # which is all it knows
+    expect(stop.locator("#recording-status")).to_contain_text("read as “open the door”")  # which is all it knows
     record(stop, "stop")
     stop.click("#studio-done")
     card = stop.locator("#taught article")

@@ -14,7 +14,7 @@ from gunileo.inference.registry import DEFAULT
 
 def bench(
     clip: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Video of about three seconds; a made-up face if left out.")
+        Path | None, typer.Option(metavar="FILE", help="Video of about three seconds. By default a made-up face.")
     ] = None,
     model: Model = DEFAULT,
     device: RunsOn = Device.auto,
@@ -24,8 +24,8 @@ def bench(
     \b
       gunileo bench --clip talk.mp4
 
-    Prints the median and the range of nine runs each: the machine's matrix product, reading, the network, a camera,
-    a cold start. Without a clip it needs the extra "train".
+    Measures the machine's matrix product, reading, the network, a camera and a cold start. Prints the median and the
+    range of nine runs of each. Without --clip it needs the extra "train".
     """
     from tempfile import TemporaryDirectory
 

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
 _Source = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE|-]", help="Video to read in the camera's place, for a trial; - from a pipe."),
+    typer.Argument(metavar="[FILE|-]", help="Video to read instead of the camera; - reads a pipe."),
 ]
 _Command = Annotated[
     str | None,
-    typer.Option("--exec", metavar="COMMAND", help="Program for each sentence that is sure; {text} in it is that."),
+    typer.Option(
+        "--exec",
+        metavar="COMMAND",
+        help="Program to run for each sentence that is sure, with the sentence in place of {text}.",
+    ),
 ]
-_Confidence = Annotated[float, typer.Option(min=0, max=1, help="A sentence with less than this counts as not sure.")]
-_Latency = Annotated[bool, typer.Option("--latency", help="Print on standard error how long each sentence took.")]
+_Confidence = Annotated[float, typer.Option(min=0, max=1, help="Sentences with a lower confidence count as not sure.")]
+_Latency = Annotated[bool, typer.Option("--latency", help="Print the latency of each sentence on standard error.")]
 
 
 def live(
@@ -45,7 +49,7 @@ def live(
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
-    face: Annotated[Face, typer.Option(help="Of several, the one to read.")] = Face.largest,
+    face: Annotated[Face, typer.Option(help="Which face to read, if there are several.")] = Face.largest,
     run: _Command = None,
     confidence: _Confidence = 0.0,
     latency: _Latency = False,
@@ -57,11 +61,12 @@ def live(
       gunileo live --exec 'notify-send {text}' --confidence 0.8
       gunileo live talk.mp4
 
-    Prints a line a sentence, soon after the mouth has rested for 0.4 seconds; "not sure:" stands before a guess.
-    Ctrl-C ends it: what was begun is read. A camera needs OpenCV: pip install "gunileo[live]".
+    Prints each sentence on a line of its own, soon after the mouth has rested for 0.4 seconds. A guess is marked "not
+    sure:". Ctrl-C ends it; the sentence that you have begun is still read. A camera needs OpenCV: pip install
+    "gunileo[live]".
 
-    COMMAND is a program and its arguments, in quotes as a whole; no shell sees it. It is run beside the reading, and
-    one that fails is reported.
+    COMMAND is a program and its arguments, all in one pair of quotes. No shell sees it. Reading goes on while it
+    runs. If it fails, a line on standard error says so.
     """
     from gunileo.inference.reader import load_model
 
@@ -123,7 +128,7 @@ def _opened(source: str | None, number: int, fast: bool) -> Iterator[Iterator[Ta
             typer.echo(f"reading camera {number}; Ctrl-C ends it", err=True)
         yield evenly(camera.frames())
         if camera.dropped:
-            complain(f"camera {number}: {camera.dropped} frames were left out, as this computer is too slow for them")
+            complain(f"camera {number}: {camera.dropped} frames were left out, because this computer is too slow")
 
 
 def _until_stopped(frames: Iterator[Taken]) -> Iterator[Taken]:

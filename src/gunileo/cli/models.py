@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def models() -> None:
-    """List the models that are here, and what to expect of them.
+    """List the models that can be used, and how well they read.
 
     \b
       gunileo models
 
-    They are those that come with the package, and those that you taught.
+    Lists the shipped models, and those that you taught.
     """
     from gunileo.inference.registry import available_models, taught_models
 

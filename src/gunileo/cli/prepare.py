@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 _Source = Annotated[
-    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
+    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside them.")
 ]
 
 
 def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. By default one for each core.")] = None,
     engine: By = Engine.local,
     address: Address = None,
 ) -> None:
@@ -32,8 +32,8 @@ def prepare(
     \b
       gunileo prepare clips -o caches/mine
 
-    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner, and all that
-    was passed over. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
+    If it was stopped, run it again to go on. CACHE/corpus.txt lists every clip and label without a partner, and every
+    file that was skipped. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
     """
     from gunileo.corpus.finders import find_corpus
     from gunileo.corpus.prepare import prepare as run
@@ -51,7 +51,7 @@ def prepare(
         with progress("preparing") as bar:
             report = run(corpus.utterances, output, workers, bar, elsewhere)
     except KeyboardInterrupt:
-        raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
+        raise Stopped(f"{output}: stopped; prepared clips are kept, run the same command to go on") from None
     raise typer.Exit(_report(source, output, corpus, report))
 
 
@@ -68,5 +68,5 @@ def _report(source: Path, output: Path, corpus: Corpus, report: PrepareReport) -
     usable = report.done + report.kept
     if 2 * usable < corpus.videos - len(skipped):  # those that were skipped have their lines
         some = f"only {usable}" if usable else "none"
-        complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
+        complain(f"{source}: {some} of {corpus.videos} videos could be used; see {output / 'corpus.txt'}")
     return 1 if skipped or 2 * usable < corpus.videos else 0

@@ -53,7 +53,7 @@ class CachedUtterance:
 
 
 class Cache:
-    """A prepared corpus. Opening it reads the manifest and no picture.
+    """A prepared corpus. Opening it reads the manifest, but no picture.
 
     Raises ``CacheError`` if the folder is no cache, is of another version, or has a damaged manifest.
     """
@@ -88,8 +88,8 @@ class Cache:
         return np.asarray(cells.reshape(-1, HEIGHT, WIDTH)[: utterance.frames], np.uint8)
 
     def measures(self, utterance: CachedUtterance) -> Array:
-        """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; not a number
-        in frames of which nothing is known.
+        """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; NaN in frames
+        of which nothing is known.
 
         Raises ``CacheError`` if their file is missing, damaged or of another size than the manifest says.
         """

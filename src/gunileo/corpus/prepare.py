@@ -55,12 +55,12 @@ def prepare(
 ) -> PrepareReport:
     """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
 
-    Goes on where an earlier run stopped: an utterance whose video has the same size and time stamp and
-    whose PNG is there is kept. One that can't be prepared is reported and skipped, even where its
-    worker process dies of it. ``engine`` runs the work elsewhere than in processes of this machine.
+    Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
+    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies.
+    ``engine`` runs the work elsewhere than in processes of this machine.
 
     Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
-    whatever was done by then stays, and nothing half-written does. ``FileError`` if another process prepares into it.
+    finished clips stay, and nothing is half-written. ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
     if cache.exists() and not cache.is_dir():

@@ -12,7 +12,7 @@ from gunileo.training.shape_model import ShapeConfig
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of a run; written to RUN/settings.json. The original project's values stand behind."""
+    """The settings of a run, as RUN/settings.json holds them. Comments name the original project's values."""
 
     epochs: int = 60
     batch_size: int = 16  # original: 32

@@ -81,7 +81,7 @@ class Training(lightning.LightningModule):
         self.times = {name: tuple(WordTime(*word) for word in words) for name, words in times.items()}
 
     def clips(self, epoch: int) -> Clips:
-        """The training clips as one epoch sees them: spans of a few words, hardly changed, at first.
+        """The training clips as one epoch sees them: at first, spans of a few words with little augmentation.
 
         At the end of the curriculum most are whole sentences, changed as far as the augmentation goes; a run that
         begins with a trained model begins there.

@@ -1,4 +1,4 @@
-"""How many of the machine's cores this process may use, and that it leaves them while it waits."""
+"""How many cores this process may use, and threads that leave their core while they wait."""
 
 from __future__ import annotations
 

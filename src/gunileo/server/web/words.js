@@ -25,14 +25,14 @@ export function markWord(list, words, time) {
   words.forEach((word, at) => list.children[at]?.firstChild.classList.toggle("now", word.start <= time && time < word.end));
 }
 
-/** What "not sure" means, in plain words. */
+/** What "not sure" means. */
 export function doubt(model) {
-  const known = model?.taught ? "the commands and the face it was taught" : "one speaker's face";
+  const known = model?.taught ? "the commands and the face that it was taught" : model?.unseen_wer_grammar ? "GRID's sentences" : "one speaker's face";
   const text = (...parts) => make("p", {}, ...parts);
   return [
-    text("This is a guess and no reading: ", make("b", { textContent: `${model?.name ?? "the model"} knows ${known}` }), ", and on what it does not know it is wrong more often than right."),
+    text("This is a guess. ", make("b", { textContent: `${model?.name ?? "The model"} knows ${known}` }), ". Other videos are read wrong more often than right."),
     model?.taught
-      ? text("More recordings help, ", make("a", { href: "#teach", textContent: "above all of the commands it mixes up" }), ".")
-      : text("The way out is to ", make("a", { href: "#teach", textContent: "teach it your own face and your own sentences" }), "."),
+      ? text("More recordings help, ", make("a", { href: "#teach", textContent: "most of all of commands that it confuses" }), ".")
+      : text("To get better readings, ", make("a", { href: "#teach", textContent: "teach it your own face and your own sentences" }), "."),
   ];
 }
