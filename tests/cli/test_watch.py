@@ -126,14 +126,15 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_watcher_reads_what_lands_and_goes_on_after_a_restart(inbox: Path, model: str, tmp_path: Path) -> None:
-    out, err = tmp_path / "read", tmp_path / "err"
+    out, said_in, told_in = tmp_path / "read", tmp_path / "out", tmp_path / "err"
     clips.good(inbox / "first.mp4", 20)
     clips.good(inbox / "coming.part.mp4", 20)
     with watching(tmp_path, inbox, "-o", out, "-f", "txt", "--model", model) as end:
-        until(lambda: (out / "first.txt").exists())
+        until(lambda: "first.mp4" in said_in.read_text() and (out / "first.txt").exists())
         (inbox / "coming.part.mp4").rename(inbox / "coming.mp4")
         clips.text(inbox / "bad.mp4")
-        until(lambda: (out / "coming.txt").exists() and "bad.mp4" in err.read_text())
+        until(lambda: "coming.mp4" in said_in.read_text() and "bad.mp4" in told_in.read_text())
+        until((out / "coming.txt").exists)
         code, said, told = end()
     assert code == 0
     assert said.splitlines() == [
@@ -147,7 +148,8 @@ def test_a_watcher_reads_what_lands_and_goes_on_after_a_restart(inbox: Path, mod
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     clips.good(inbox / "third.mp4", 20)
     with watching(tmp_path, inbox, "-o", out, "-f", "txt", "--model", model) as end:
-        until(lambda: (out / "third.txt").exists() and "bad.mp4" in err.read_text())
+        until(lambda: "third.mp4" in said_in.read_text() and "bad.mp4" in told_in.read_text())
+        until((out / "third.txt").exists)
         code, said, told = end()
     assert (code, len(said.splitlines()), len(told.splitlines())) == (0, 1, 3)
     assert {path: path.stat().st_mtime_ns for path in before} == before
