@@ -58,7 +58,7 @@ def main() -> None:
         if arguments.clips:
             rates(linked(clip, folder / "read", arguments.clips), arguments.model)
         if arguments.links:
-            print("\n  clips   find  share out  see it done   ms a clip; memory")
+            print("\nmilliseconds a clip      find it   share it out   see it done; memory")
         for count in arguments.links:
             shared_out(linked(clip, folder / str(count), count), folder / f"out{count}")
 
@@ -97,30 +97,44 @@ def timed(clips: list[Path], model: str, jobs: int, cores: list[int]) -> tuple[f
             os.sched_setaffinity(0, cores)
 
     command = [sys.executable, "-m", "gunileo", "transcribe", *map(str, clips), "--model", model, "--jobs", str(jobs)]
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    begun, before = spent()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, preexec_fn=keep)
-    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    ended, after = spent()
+    return ended - begun, after - before
 
 
 def shared_out(folder: Path, output: Path) -> None:
-    """Print what each of a folder's clips costs besides its reading."""
-    begun = time.perf_counter()
-    jobs, _ = find_jobs([str(folder)])
-    found = time.perf_counter()
-    way = (None, None, None, None)
-    blind = Blind(DEFAULT, Device.cpu, *way, Faces.largest, ("txt",), False, output, 25, len(jobs))
-    with redirect_stdout(StringIO()) as said:
-        read_all(blind, jobs, in_processes(2))
-    shared = time.perf_counter()
-    if len(said.getvalue().splitlines()) != len(jobs):
-        raise SystemExit("a clip is missing")
+    """Print what each of a folder's clips costs besides its reading; the start of the processes is left out."""
+    before = spent()
+    jobs, failed = find_jobs([str(folder)])
+    found = spent()
+    for some in jobs[:2], jobs:
+        started = spent()
+        way = (None, None, None, None)
+        blind = Blind(DEFAULT, Device.cpu, *way, Faces.largest, ("txt",), False, output, 25, len(some))
+        with redirect_stdout(StringIO()) as said:
+            failed |= read_all(blind, some, in_processes(2))
+        shared = spent()
+        if failed or len(said.getvalue().splitlines()) != len(some):
+            raise SystemExit("a clip is missing")
+        if some is not jobs:
+            start = [after - before for after, before in zip(shared, started, strict=True)]
+    done = spent()
     if not all(map(blind.is_done, jobs)):
         raise SystemExit("a clip isn't done")
-    seen = time.perf_counter()
-    spent = [1000 * seconds / len(jobs) for seconds in (found - begun, shared - found, seen - shared)]
+    seen = spent()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    print(f"{len(jobs):7}{spent[0]:7.2f}{spent[1]:11.2f}{spent[2]:13.2f}{'':14}{peak:.0f} MB", flush=True)
+    for number, clock in enumerate(("clock", "processors")):
+        parts = (found[number] - before[number], shared[number] - started[number] - start[number])
+        each = [1000 * part / len(jobs) for part in (*parts, seen[number] - done[number])]
+        row = f"{len(jobs):7}  {clock:10}" + "".join(f"{part:12.2f}" for part in each)
+        print(f"{row}{peak:9.0f} MB", flush=True)
+
+
+def spent() -> tuple[float, float]:
+    """Seconds until now, on the clock and of processor time, of this process and those that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

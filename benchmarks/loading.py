@@ -1,7 +1,7 @@
 """Measure how fast clips are loaded for training: python benchmarks/loading.py CACHE [--clips 33000] [--cores 16]
 
-Prints what one core unpacks and makes ready a second, and so what many give, worked out. Then what a corpus of so many
-clips costs before the first batch, simulated by links to those in CACHE: the index, the start of a run, its memory.
+Prints what a corpus of so many clips costs before the first batch, simulated by links to those in CACHE: the index, the
+start of a run, its memory. Then what one core unpacks and makes ready a second, and so what many give, worked out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -49,13 +48,10 @@ def main() -> None:
     cache = Cache(arguments.cache)
     used = [utterance for utterance in cache.utterances if utterance.has_crops]
     with TemporaryDirectory() as folder:
+        if arguments.clips:  # first, for its memory
+            corpus(linked(cache, used, Path(folder) / "links", arguments.clips), Path(folder))
         with memory.kept():  # as a run has it, and its loaders
             rates(cache, used, Path(folder), arguments.cores)
-        if arguments.clips:
-            links = linked(cache, used, Path(folder) / "links", arguments.clips)
-            fresh = get_context("spawn").Process(target=corpus, args=(links, Path(folder)))  # for its memory
-            fresh.start()
-            fresh.join()
 
 
 def rates(cache: Cache, used: list[CachedUtterance], folder: Path, cores: int) -> None:
@@ -117,11 +113,11 @@ def corpus(path: Path, folder: Path) -> None:
     def told(name: str, job: Callable[[], Any]) -> Any:
         begun = time.perf_counter()
         result = job()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        print(f"{name:44}{time.perf_counter() - begun:8.2f} s, {peak:5.0f} MB so far", flush=True)
+        print(f"{name:44}{time.perf_counter() - begun:8.2f} s{resident():6.0f} MB", flush=True)
         return result
 
     size = sum(file.stat().st_size for file in path.rglob("*.*"))
+    told("PyTorch and Gunileo loaded, a smaller cache", int)
     cache = told("open the cache", partial(Cache, path))
     print(f"{len(cache.utterances)} clips, {size / 1e9:.1f} GB")
     training, validation = told("part it", lambda: training_parts(cache.utterances, None, None, set(), None))
@@ -133,6 +129,13 @@ def corpus(path: Path, folder: Path) -> None:
         clips = told(f"{name}: draw an epoch", partial(fit.clips, 0))
         told(f"{name}: order its batches", partial(list, fit._batches(clips)))
         told(f"{name}: start a loader, first batch", partial(first_batch, fit, clips))
+
+
+def resident() -> float:
+    """Megabytes of memory that this process has now, on Linux; the most that it had, elsewhere."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def first_batch(fit: Training, clips: Clips) -> object:

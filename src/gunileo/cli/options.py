@@ -116,17 +116,17 @@ Way = Annotated[
 ]
 
 
-RunsOn = Annotated[
-    Device, typer.Option("--device", help="Where the network runs; auto: the processor. See docs/performance.md.")
+RunsOn = Annotated[Device, typer.Option("--device", help="Where the network runs. auto: the processor.")]
+By = Annotated[Engine, typer.Option("--engine", help="ray: use the machines of a Ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Address of the cluster. By default one on this machine.")
 ]
-By = Annotated[Engine, typer.Option("--engine", help="ray: on the machines of a Ray cluster.")]
-Address = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")]
 
 
 def check_address(address: str | None, engine: Engine) -> None:
     """An address is a Ray cluster's."""
     if address and engine != Engine.ray:
-        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+        raise typer.BadParameter("only a Ray cluster has an address; add --engine ray", param_hint="--address")
 
 
 @dataclass(frozen=True)

@@ -131,13 +131,9 @@ def move(crops: Crops, augmentation: Augmentation, random: np.random.Generator) 
 def light(
     normalised: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Another contrast, and a light from one side, the same for all frames of a clip, whose pixels are changed.
-
-    In place, as another array of a clip's size takes longer to get than to fill.
-    """
+    """Another contrast, and a light from one side, the same for all frames of a clip."""
     across, down = random.normal(0, augmentation.shade, 2)
     shade = across * np.linspace(-0.5, 0.5, WIDTH) + down * np.linspace(-0.5, 0.5, HEIGHT)[:, None]
     contrast = math.exp(random.uniform(-1, 1) * augmentation.contrast)
-    normalised *= np.float32(contrast)
-    normalised += shade.astype(np.float32)
-    return normalised
+    lit: NDArray[np.float32] = normalised * np.float32(contrast) + shade.astype(np.float32)
+    return lit

@@ -38,7 +38,7 @@ def spread(
     if not begun:
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise ClusterError(f"no Ray cluster at {address} ({' '.join(str(error).split())[:200]})") from error
     try:
         yield from _spread(ray, ray.put(work), iter(items), workers)
