@@ -27,6 +27,7 @@ from gunileo.cli.options import Device, Faces, Job, find_jobs
 from gunileo.cli.reading import Reading
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.inference.registry import DEFAULT
+from gunileo.output.transcript import Transcript
 from gunileo.util.files import write_whole
 from gunileo.util.progress import Bar
 
@@ -34,11 +35,11 @@ from gunileo.util.progress import Bar
 class Blind(Reading):
     """Writes a result for each file and looks into none."""
 
-    def do(self, job: Job, number: int, bar: Bar) -> bool:
+    def do(self, job: Job, number: int, bar: Bar) -> tuple[bool, Transcript | None]:
         """As ``Reading.do``."""
         typer.echo(f"{job}: bin blue at f two now")
         write_whole(self.output / f"{job.stem}.txt", "bin blue at f two now\n")
-        return False
+        return False, None
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from gunileo.corpus.grid import SLOTS
 from gunileo.inference.live import Live
 from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript
-from gunileo.output.writers import to_fields
+from gunileo.output.whisper import to_fields
 from gunileo.vision.video import FPS, Frame
 
 

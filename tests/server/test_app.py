@@ -24,7 +24,7 @@ from gunileo import load_model
 from gunileo.cli import serve
 from gunileo.corpus.synthetic import speak
 from gunileo.inference import registry
-from gunileo.output.writers import to_json
+from gunileo.output.whisper import to_json
 from gunileo.server.app import create_app
 from gunileo.server.auth import WEB
 from gunileo.server.jobs import Limits
@@ -300,7 +300,8 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
                 told.append(socket.receive_json())
         sentences = [one["sentence"] for one in told if "sentence" in one]
         assert len(sentences) == 1
-        assert 100 < sentences[0]["words"][0]["start"] < sentences[0]["words"][-1]["end"] < 103
+        (segment,) = sentences[0]["segments"]
+        assert 100 < segment["words"][0]["start"] < segment["words"][-1]["end"] < 103
         assert told[-1]["face"]
         assert told[-1]["mouth"].startswith("data:image/jpeg")
         socket.send_bytes(b"no picture")
@@ -338,7 +339,8 @@ def test_push_to_talk_and_a_correction_that_teaches(
         texts = [one["text"] for one in sentence["alternatives"]]
         assert (texts[0], len(set(texts))) == (sentence["text"], 3)
 
-        times = {"start": sentence["words"][0]["start"], "end": sentence["words"][-1]["end"]}
+        (segment,) = sentence["segments"]
+        times = {"start": segment["start"], "end": segment["end"]}
         socket.send_json({"teach": "my face", "text": texts[1], **times})
         assert socket.receive_json() == {"taught": "my face", "text": texts[1]}
         for wrong, why in (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,8 +17,14 @@ from gunileo.cli import options
 from gunileo.cli.options import Job, complain
 from gunileo.cli.reading import Reading
 from gunileo.errors import GunileoError, Stopped
+from gunileo.util.cores import usable_cores
 from gunileo.util.progress import progress
 from gunileo.util.workers import spread, unwanted
+from gunileo.vision.pipe import is_pipe
+
+if TYPE_CHECKING:
+    from gunileo.output.table import Table
+    from gunileo.output.transcript import Transcript
 
 Numbered = tuple[int, Job]  # counted from one
 Engine = Callable[[Reading, Sequence[Numbered], "Report"], None]
@@ -25,19 +32,29 @@ Engine = Callable[[Reading, Sequence[Numbered], "Report"], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading a file said, on standard output and standard error, and whether it failed or was broken off."""
+    """What reading a file said, on standard output and standard error, and whether it failed or was broken off.
+
+    For a table: what was read, or the ``file`` that could not be.
+    """
 
     out: str = ""
     err: str = ""
     failed: bool = False
     stopped: bool = False
+    said: Transcript | None = None
+    file: str = ""
+    why: str = ""  # it could not be read
 
 
 @dataclass
 class Report:
-    """What became of the files, told in their order: those that come early are held until it is their turn."""
+    """What became of the files, told in their order: those that come early are held until it is their turn.
+
+    A ``table`` gets them in the same order.
+    """
 
     total: int
+    table: Table | None = None
     failed: bool = False
     done: int = 0  # read or failed, and not broken off
     _next: int = 1
@@ -60,21 +77,27 @@ class Report:
     def _tell(self, outcome: Outcome) -> None:
         typer.echo(outcome.out, nl=False)
         typer.echo(outcome.err, nl=False, err=True)
+        if self.table and outcome.said:
+            self.table.add(outcome.said)
+        elif self.table and outcome.file:
+            self.table.fail(outcome.file, outcome.why)
 
 
-def read_all(reading: Reading, jobs: Sequence[Job], engine: Engine, skip_done: bool = False) -> bool:
-    """Read all files by an engine; whether one of them failed.
+def read_all(
+    reading: Reading, jobs: Sequence[Job], engine: Engine, skip_done: bool = False, table: Table | None = None
+) -> bool:
+    """Read all files by an engine, into a ``table`` too if there is one; whether one of them failed.
 
     A file that can't be read is told on standard error, and the others are read. Raises ``Stopped`` on Ctrl-C, once
     all that was read is written and told.
     """
-    report, taken, pending, before = Report(len(jobs)), dict[Path, Path](), list[Numbered](), 0
+    report, taken, pending, before = Report(len(jobs), table), dict[Path, Path](), list[Numbered](), 0
     for number, job in enumerate(jobs, 1):
         if reading.writes and (first := taken.setdefault(job.stem, job.path)) != job.path:
             clash = f"{job.path}: {reading.output / job.stem} is {first}'s; rename one of them, or give their folder"
-            report.add(number, Outcome(err=clash + "\n", failed=True))
+            report.add(number, Outcome(err=clash + "\n", failed=True, file=str(job), why=clash))
         elif skip_done and reading.is_done(job):
-            report.add(number, Outcome())
+            report.add(number, Outcome(said=reading.earlier(job) if table else None))
             before += 1
         else:
             pending.append((number, job))
@@ -89,14 +112,22 @@ def here(reading: Reading, jobs: Sequence[Numbered], report: Report) -> None:
     """Reads files one after the other in this process. Sentences of a long video are printed as they are read."""
     with progress("reading") as bar:
         for number, job in jobs:
+            why = ""
             try:
-                failed = reading.do(job, number, bar)
+                failed, said = reading.do(job, number, bar)
             except KeyboardInterrupt:
                 raise Stopped(f"{job}: stopped; what was read by then stays") from None
             except GunileoError as error:
-                failed = True
+                failed, said, why = True, None, str(error)
                 complain(error)
-            report.add(number, Outcome(failed=failed))
+            report.add(number, Outcome(failed=failed, said=said, file=str(job), why=why))
+
+
+def on_cores(jobs: Sequence[Job], count: int | None = None) -> Engine:
+    """Reads files with so many cores of this machine, all if None. Pipes are this process's own to read."""
+    count = min(count or usable_cores(), len(jobs))
+    alone = count == 1 or any(is_pipe(str(job.path)) for job in jobs)
+    return here if alone else in_processes(count)
 
 
 def in_processes(count: int) -> Engine:
@@ -136,7 +167,8 @@ def _gather(reading: Reading, outcomes: Generator[tuple[Numbered, Outcome | None
     with progress("reading") as bar:
         try:
             for (number, job), outcome in outcomes:
-                report.add(number, outcome or Outcome(err=f"{job}: {died}\n", failed=True))
+                lost = f"{job}: {died}"
+                report.add(number, outcome or Outcome(err=f"{lost}\n", failed=True, file=str(job), why=lost))
                 bar(report.done, report.total)
         except KeyboardInterrupt:
             outcomes.close()
@@ -157,16 +189,18 @@ def _read(reading: Reading, job: Numbered, verbose: bool, folder: Path | None = 
     if folder:
         os.chdir(folder)
     with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-        failed, stopped = True, False
+        failed, stopped, said, why = True, False, None, ""
         try:
-            failed = _same(reading).do(job[1], job[0], _break_off)
+            failed, said = _same(reading).do(job[1], job[0], _break_off)
         except KeyboardInterrupt:
             failed, stopped = False, True
         except GunileoError as error:
+            why = str(error)
             complain(error)
         except Exception as error:  # whatever one clip does to a decoder, the others must go on
-            complain(error, f"{job[1]}: {type(error).__name__}: {error}; convert the clip")
-    return Outcome(out.getvalue(), err.getvalue(), failed, stopped)
+            why = f"{job[1]}: {type(error).__name__}: {error}; convert the clip"
+            complain(error, why)
+    return Outcome(out.getvalue(), err.getvalue(), failed, stopped, said, "" if stopped else str(job[1]), why)
 
 
 @cache

@@ -28,11 +28,12 @@ from gunileo.cli.summary import summary
 from gunileo.cli.teach import teach
 from gunileo.cli.train import train
 from gunileo.cli.transcribe import transcribe
+from gunileo.cli.watch import watch
 from gunileo.errors import GunileoError, Stopped
 
 _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Read lips": (transcribe, live, serve),
+    "Read lips": (transcribe, live, watch, serve),
     "Teach a model your own commands": (teach, forget),
     "Train a network": (download, prepare, sheet, train, evaluate, calibrate),
     "Look at models": (models, summary, export, bench),

@@ -58,7 +58,7 @@ Formats = Annotated[
     typer.Option(
         *("-f", "--format"),
         metavar="txt,srt,...",
-        help="Files to write: txt, srt, vtt, json, tsv, TextGrid, or all. With -o alone: json.",
+        help="Files to write: txt, srt, vtt, json, tsv, ctm, trn, TextGrid, or all. With -o alone: json.",
         autocompletion=_format_names,
     ),
 ]

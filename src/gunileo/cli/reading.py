@@ -43,7 +43,7 @@ class Reading:
     burn: bool
     output: Path
     fps: float  # of numbered pictures
-    jobs: int  # files in all
+    jobs: int  # files in all, 0 if nobody knows
 
     @cached_property
     def _reader(self) -> Reader:
@@ -79,19 +79,25 @@ class Reading:
         """A file that is there while only a part of what a file says is written."""
         return fitting(self.output / job.stem.with_name(f".{job.stem.name}.unfinished"))
 
-    def do(self, job: Job, number: int, bar: Bar) -> bool:
-        """Read a file, its ``number`` counted from one; whether one of several faces failed."""
+    def earlier(self, job: Job) -> Transcript:
+        """What an earlier run read in a file, from its JSON. Raises ``JsonError``, and ``FileError`` if it is gone."""
+        from gunileo.output.whisper import read_json
+
+        return read_json(fitting(self.output / job.stem.with_name(f"{job.stem.name}.json")))
+
+    def do(self, job: Job, number: int, bar: Bar) -> tuple[bool, Transcript | None]:
+        """Read a file, its ``number`` counted from one: whether one of several faces failed, and what all say."""
         from gunileo.vision.pipe import kept
 
         title = f"{number}/{self.jobs} {job.path.name}" if self.jobs > 1 else job.path.name
         again = self.burn or self.face == Faces.all  # a pipe can be read once
         with kept(job.path) if again else nullcontext(job.path) as path:
-            failed = self._do(replace(job, path=path, name=str(job)), title, bar)
+            failed, said = self._do(replace(job, path=path, name=str(job)), title, bar)
         if self.writes and not failed:
             self._mark(job).unlink(missing_ok=True)
-        return failed
+        return failed, said
 
-    def _do(self, job: Job, title: str, bar: Bar) -> bool:
+    def _do(self, job: Job, title: str, bar: Bar) -> tuple[bool, Transcript | None]:
         from gunileo.output.transcript import together
 
         film = fitting(self.output / f"{job.stem}.mp4")
@@ -106,11 +112,13 @@ class Reading:
                 if len(faces) == 1:
                     raise
                 complain(error, f"{error} (the face named {name})")
+        said = next((spoken.transcript for spoken in read.values()), None)
         if len(faces) > 1 and read:
-            self._write(job, "", together({name: spoken.transcript for name, spoken in read.items()}))
+            said = together({name: spoken.transcript for name, spoken in read.items()})
+            self._write(job, "", said)
         if self.burn and read:
             self._burn(job, film, list(read.values()), bar, f"{title}, drawing")
-        return len(read) < len(faces)
+        return len(read) < len(faces), said
 
     def _faces(self, job: Job, title: str, bar: Bar) -> Mapping[str, Face]:
         from gunileo.vision.faces import find_faces
@@ -151,7 +159,7 @@ class Reading:
     def _say(self, job: Job, name: str, said: Transcript) -> None:
         from gunileo.output.writers import marked
 
-        whose = f"{job}: " if self.jobs > 1 else ""
+        whose = f"{job}: " if self.jobs != 1 else ""
         typer.echo(f"{whose}{name and name + ': '}{marked(said)}")
 
     def _write(self, job: Job, name: str, transcript: Transcript) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from gunileo.cli.options import (
     Faces,
     Formats,
     Grammar,
-    Job,
     LanguageModel,
     Lexicon,
     Model,
@@ -27,9 +26,6 @@ from gunileo.cli.options import (
     formats_of,
 )
 from gunileo.inference.registry import DEFAULT
-
-if TYPE_CHECKING:
-    from gunileo.cli.batch import Engine as Run
 
 
 def transcribe(
@@ -61,12 +57,17 @@ def transcribe(
     engine: By = Engine.local,
     address: Address = None,
     device: RunsOn = Device.auto,
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="All results in one file: NAME.csv, .parquet, or for sclite .trn, .ctm."),
+    ] = None,
 ) -> None:
     """Read the lips in videos.
 
     \b
       gunileo transcribe talk.mp4
       gunileo transcribe clips/ more/*.mp4 -f srt,json -o read
+      gunileo transcribe clips/ --table results.csv
       gunileo transcribe two.mp4 --face all --burn -o read
       gunileo transcribe pictures/ --fps 30
       ffmpeg -i rtsp://camera/ -f matroska - | gunileo transcribe -
@@ -84,8 +85,9 @@ def transcribe(
     each sentence of a long video is printed as it is read. If a video is damaged, or Ctrl-C stops the work, what was
     read by then is written. --skip-done goes on afterwards: files that failed or were broken off are read again.
     """
-    from gunileo.cli.batch import read_all
+    from gunileo.cli.batch import on_cores, on_ray, read_all
     from gunileo.cli.reading import Reading
+    from gunileo.output.table import checked, open_table
 
     check_address(address, engine)
     wanted = formats_of(formats) if formats or (output and not burn) else []
@@ -93,24 +95,17 @@ def transcribe(
         raise typer.BadParameter(
             "nothing tells what is done without files; add -o, -f or --burn", param_hint="--skip-done"
         )
+    if table and skip_done and "json" not in wanted:
+        raise typer.BadParameter("what was done before is told by its JSON; add json to -f", param_hint="--table")
+    if table:
+        checked(table)
     found, failed = find_jobs(files, fps is not None)
     if not found:
         raise typer.Exit(1)
     how = (decode, grammar, lexicon, lm)
     reading = Reading(model, device, *how, face, tuple(wanted), burn, output or Path(), fps or 25, len(found))
     reading.check()
-    failed |= read_all(reading, found, _run(engine, address, jobs, found), skip_done)
+    run = on_ray(address, jobs) if engine == Engine.ray else on_cores(found, jobs)
+    with open_table(table) if table else nullcontext() as rows:
+        failed |= read_all(reading, found, run, skip_done, rows)
     raise typer.Exit(1 if failed else 0)
-
-
-def _run(engine: Engine, address: str | None, count: int | None, jobs: Sequence[Job]) -> Run:
-    """Who reads the files. Standard input is this process's own, and so are pipes."""
-    from gunileo.cli import batch
-    from gunileo.util.cores import usable_cores
-    from gunileo.vision.pipe import is_pipe
-
-    if engine == Engine.ray:
-        return batch.on_ray(address, count)
-    count = min(count or usable_cores(), len(jobs))
-    alone = count == 1 or any(is_pipe(str(job.path)) for job in jobs)
-    return batch.here if alone else batch.in_processes(count)

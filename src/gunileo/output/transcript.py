@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -111,3 +112,18 @@ def spoken_segments(transcript: Transcript) -> Sequence[Segment]:
         return transcript.segments
     start, end = transcript.words[0].start, transcript.words[-1].end
     return [Segment(transcript.text, start, end, transcript.confidence, transcript.sure)]
+
+
+def spoken_words(transcript: Transcript) -> Iterator[tuple[Segment, tuple[Word, ...]]]:
+    """Each sentence of a transcript with its words: those of its speaker that end by its end and are in none before."""
+    if not transcript.segments:
+        yield from ((segment, transcript.words) for segment in spoken_segments(transcript))
+        return
+    waiting = defaultdict[str, deque[Word]](deque)
+    for word in transcript.words:
+        waiting[word.speaker].append(word)
+    for segment in transcript.segments:
+        said, words = list[Word](), waiting[segment.speaker]
+        while words and words[0].end <= segment.end:
+            said.append(words.popleft())
+        yield segment, tuple(said)

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
-from gunileo.output.writers import to_fields
+from gunileo.output.whisper import to_fields
 from gunileo.server.corrections import Correction, Recent, keep
 from gunileo.server.dependencies import Desk
 from gunileo.server.pictures import FeedError, opened

@@ -3,20 +3,23 @@
 import { make, percent } from "./dom.js";
 
 /** When a sentence was said, in seconds: from its first word to its last word's end. */
-export const spokenFrom = (sentence) => sentence.words[0].start;
-export const spokenUntil = (sentence) => sentence.words.at(-1).end;
+export const spokenFrom = (sentence) => sentence.segments[0].start;
+export const spokenUntil = (sentence) => sentence.segments.at(-1).end;
 
 const level = (confidence) => (confidence >= 0.8 ? "high" : confidence >= 0.5 ? "some" : "low");
+
+/** The words of a transcript, one after the other. */
+export const wordsOf = ({ segments }) => segments.flatMap(({ words }) => words).map((one) => ({ ...one, word: one.word.trim() }));
 
 /** Fill a list with a button a word; `jump(word)` is called when one is pressed. */
 export function showWords(list, words, jump) {
   list.replaceChildren(
     ...words.map((word) => {
-      const sure = percent(word.confidence);
+      const sure = percent(word.probability);
       const button = make("button", { type: "button" }, make("b", { textContent: word.word }), make("small", { textContent: sure }));
       button.setAttribute("aria-label", `${word.word}, ${sure} sure, at ${word.start.toFixed(1)} seconds`);
       button.onclick = () => jump(word);
-      return make("li", { className: level(word.confidence) }, button);
+      return make("li", { className: level(word.probability) }, button);
     }),
   );
 }
