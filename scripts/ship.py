@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from gunileo.evaluation.calibrate import calibrate
 from gunileo.evaluation.evaluate import Evaluation, evaluate
 from gunileo.evaluation.word_times import learn
 from gunileo.inference.confidence import Calibrations
-from gunileo.inference.reader import load_model
+from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import ModelInfo
 from gunileo.training.export import LICENSE, describe_calibration, export_onnx, rounded
 from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, save_model
@@ -90,15 +91,27 @@ def main() -> None:
     sizes = {path.name: path.stat().st_size for path in (onnx, weights)}
     if sum(sizes.values()) > LIMIT:
         raise SystemExit(f"{onnx} and {weights} take {sum(sizes.values()) / 1e6:.1f} MB; at most {LIMIT / 1e6:.0f} MB")
-    evaluation = evaluate(load_model(onnx), cache, held)
+    fallback = fallback_of(arguments.name) if arguments.fallback is None else arguments.fallback
+    evaluation = evaluate(paired(onnx, fallback), cache, held)
     info = describe(arguments.name, sizes, parameters(shipped), evaluation, trained, held, arguments.split)
-    register(with_unseen(info, judged, cache, unseen) if unseen else info, arguments.fallback)
+    register(with_unseen(info, paired(judged, fallback), cache, unseen) if unseen else info, fallback)
     print(evaluation.to_text() + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
 
 
-def with_unseen(info: ModelInfo, judged: Path, cache: Cache, unseen: Sequence[CachedUtterance]) -> ModelInfo:
+def fallback_of(name: str) -> str:
+    """The fallback that a model has had so far; "" if none."""
+    return str(known().get(name, {}).get("fallback", ""))
+
+
+def paired(onnx: Path, fallback: str) -> Reader:
+    """The model with its fallback, if it is to have one, as it is read with when it is shipped."""
+    reader = load_model(onnx)
+    return replace(reader, fallback=replace(load_model(fallback), name=reader.name)) if fallback else reader
+
+
+def with_unseen(info: ModelInfo, judged: Reader, cache: Cache, unseen: Sequence[CachedUtterance]) -> ModelInfo:
     """The entry with what another run, ``judged``, gets wrong of speakers that it never saw; printed too."""
-    evaluation = evaluate(load_model(judged), cache, unseen)
+    evaluation = evaluate(judged, cache, unseen)
     print(evaluation.to_text())
     return replace(
         info,
@@ -173,18 +186,21 @@ def milliseconds(name: str) -> float:
     return 1000 * float(np.median(took[1:]))
 
 
-def register(info: ModelInfo, fallback: str | None = None) -> None:
-    """Put an entry into models.json, in place of one of the same name, with its fallback unless another is named."""
+def known() -> dict[str, dict[str, Any]]:
+    """The entries of models.json, by name."""
     registry = WEIGHTS / "models.json"
     entries = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else []
-    known = {entry["name"]: entry for entry in entries}
-    if fallback and fallback not in known.keys() - {info.name}:
+    return {entry["name"]: entry for entry in entries}
+
+
+def register(info: ModelInfo, fallback: str) -> None:
+    """Put an entry into models.json, in place of one of the same name, with a fallback, or with none if that is ""."""
+    entries = known()
+    if fallback and fallback not in entries.keys() - {info.name}:
         raise SystemExit(f"{fallback}: no other shipped model, and so no fallback; ship it first")
-    kept = known.get(info.name, {}).get("fallback", "") if fallback is None else fallback
-    known[info.name] = asdict(replace(info, fallback=kept))
-    entries = list(known.values())
-    entries.sort(key=lambda entry: str(entry["name"]))
-    write_whole(registry, json.dumps(entries, indent=2) + "\n")
+    entries[info.name] = asdict(replace(info, fallback=fallback))
+    ordered = sorted(entries.values(), key=lambda entry: str(entry["name"]))
+    write_whole(WEIGHTS / "models.json", json.dumps(ordered, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,11 @@ def test_the_fallback_stays_unless_another_is_named(ship: ModuleType) -> None:
     info = shipped("labial-shape")
     assert info
     new = replace(info, fallback="", parameters=1)  # as a measured model is described
-    ship.register(new)
+    assert ship.fallback_of("labial-shape") == "labial-wide"
+    assert ship.fallback_of("labial") == ""
+    assert ship.paired(WEIGHTS / "labial-shape.onnx", "").fallback is None
+    assert not ship.paired(WEIGHTS / "labial-shape.onnx", "labial-wide").fallback.shapes
+    ship.register(new, ship.fallback_of("labial-shape"))
     assert fallback() == "labial-wide"
     ship.register(new, "labial")
     assert fallback() == "labial"
