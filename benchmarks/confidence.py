@@ -1,7 +1,8 @@
 """Measure how far confidences can be trusted: python benchmarks/confidence.py MODEL CACHE [OTHER ...] [--split LIST]
 
-For clips of CACHE that the model was not trained on, calibrated in ten parts, each by a calibration learnt from the
-other nine: the expected calibration error, and how many good clips and negatives come out as not sure. For OTHER
+For clips of CACHE that the model was not trained on, calibrated in parts, each by a calibration learnt from the
+others: a speaker each where there are several, else ten. Prints the expected calibration error, how many words are
+right in sure readings, and how many good clips and negatives come out as not sure. For OTHER
 caches, of speakers that the model never saw, and for an animated portrait: the same with a calibration learnt from all
 clips of CACHE. What a model file carries is not looked at. Needs the "train" extra; takes a few minutes.
 """
@@ -32,7 +33,7 @@ from gunileo.inference.reader import Reader, load_model
 from gunileo.util.progress import progress
 from gunileo.vision.mouth import read_mouth
 
-PARTS = 10
+PARTS = 10  # where all clips are of one speaker
 PORTRAIT = 20  # clips of an animated face
 WAYS = ("grammar", "greedy")
 
@@ -44,6 +45,7 @@ class Row:
     words: list[tuple[float, bool]] = field(default_factory=list)
     sentences: list[tuple[float, bool]] = field(default_factory=list)
     unsure: list[tuple[bool, bool]] = field(default_factory=list)  # not sure; read well
+    trusted: list[bool] = field(default_factory=list)  # whether right, of the words in sure readings
 
     def add(self, decoded: Decoded, said: str) -> None:
         """One clip."""
@@ -51,6 +53,7 @@ class Row:
         self.words += [(word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True)]
         self.sentences.append((decoded.confidence, decoded.text == said))
         self.unsure.append((not decoded.sure, read_well(right, len(said.split()))))
+        self.trusted += right if decoded.sure else []
 
 
 @dataclass
@@ -80,12 +83,12 @@ def main() -> None:
     parser.add_argument("--split", default="grid_s1_valid", help="list, shipped or a file, of CACHE's clips to read")
     arguments = parser.parse_args()
     reader, cache = load_model(arguments.model), Cache(arguments.cache)
-    clips = split(cache.utterances, listed(arguments.split))
+    clips = [clip for clip in split(cache.utterances, listed(arguments.split)) if clip.has_crops]
     results = Results()
     own = cross_validate(reader, cache, clips, results)
     for path in arguments.others:
         other = Cache(path)
-        for clip in other.utterances:
+        for clip in (one for one in other.utterances if one.has_crops):
             results.add(f"other speakers: {path.name}", reader.log_probabilities(other.load(clip)), clip.text, own)
     with TemporaryDirectory() as folder:
         for video in make_corpus(folder, PORTRAIT):
@@ -104,8 +107,8 @@ def cross_validate(reader: Reader, cache: Cache, clips: Sequence[CachedUtterance
             changes = {"clips": lambda same: same, **NEGATIVES, **OTHER_NEGATIVES}
             others.append({kind: reader.log_probabilities(change(mouths)) for kind, change in changes.items()})
             bar(number, len(clips))
-    part = np.random.default_rng(0).permutation(len(clips)) % PARTS
-    for held in range(PARTS):
+    part = parts(clips)
+    for held in set(part):
         calibrations = fit_all([found for found, one in zip(learnt, part, strict=True) if one != held])
         for clip, versions, one in zip(clips, others, part, strict=True):
             if one == held:
@@ -114,11 +117,20 @@ def cross_validate(reader: Reader, cache: Cache, clips: Sequence[CachedUtterance
     return fit_all(learnt)
 
 
+def parts(clips: Sequence[CachedUtterance]) -> list[int]:
+    """The part that each clip belongs to: its speaker, or one of ten at random if all have the same."""
+    speakers = sorted({clip.speaker for clip in clips})
+    if len(speakers) > 1:
+        return [speakers.index(clip.speaker) for clip in clips]
+    return [int(one) for one in np.random.default_rng(0).permutation(len(clips)) % PARTS]
+
+
 def show(model: str, results: Results) -> None:
     """Print two tables for each way to decode."""
     console = Console(width=120)
     for how in WAYS:
-        table = Table("", "not sure", "read well, not sure", "wrong words over 0.9", "before", title=f"{model}, {how}")
+        heads = ("", "not sure", "read well, not sure", "words right where sure", "wrong words over 0.9", "before")
+        table = Table(*heads, title=f"{model}, {how}")
         errors = Table("expected calibration error", "words", "before", "by chance", "sentences", "before", "by chance")
         for (way, kind), row in results.rows.items():
             if way != how:
@@ -130,6 +142,7 @@ def show(model: str, results: Results) -> None:
                 kind,
                 counted([unsure for unsure, _ in row.unsure]),
                 counted([unsure for unsure, good in row.unsure if good]) if said else "",
+                counted(row.trusted) if said else "",
                 *(f"{count} of {sum(not ok for _, ok in one.words)}" for count, one in wrong),
             )
             if said:

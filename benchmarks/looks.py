@@ -19,34 +19,13 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.vision import face
 from gunileo.vision.face import LEFT_EYE, LIPS, RIGHT_EYE, FaceTracker
+from gunileo.vision.mouth_shape import INNER_LIPS
 from gunileo.vision.video import Frame, read_frames
 
 Array = NDArray[np.float32]
 
 ROUNDS, RUNS = 40, 10
-INNER = (
-    78,
-    95,
-    88,
-    178,
-    87,
-    14,
-    317,
-    402,
-    318,
-    324,
-    308,
-    191,
-    80,
-    81,
-    82,
-    13,
-    312,
-    311,
-    310,
-    415,
-)  # contour of the lips
-MOUTH = np.array([*LIPS, *INNER])
+MOUTH = np.array([*LIPS, *INNER_LIPS])
 # Between two points each: how far the lips are open, inside and outside, and how wide.
 OPENINGS = {"inner height": (13, 14), "outer height": (0, 17), "outer width": (61, 291), "inner width": (78, 308)}
 

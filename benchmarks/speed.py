@@ -211,7 +211,8 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
     from gunileo.training import memory
     from gunileo.training.config import TrainingConfig
     from gunileo.training.dataset import Batch
-    from gunileo.training.train import Training, _precision
+    from gunileo.training.lightning_module import Training
+    from gunileo.training.trainer import precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
@@ -230,7 +231,7 @@ def our_loop(cache: Cache, run: Path) -> tuple[float, float]:
 
     trainer = lightning.Trainer(
         accelerator="cpu",
-        precision=_precision("auto", "cpu"),  # type: ignore[arg-type]
+        precision=precision("auto", "cpu"),  # type: ignore[arg-type]
         max_epochs=1,
         gradient_clip_val=settings.gradient_clip,
         limit_val_batches=0,

@@ -57,6 +57,11 @@ def main() -> None:
         "--only", default="grid_s1_train", help="as given to gunileo train: list of what was trained on; all, if empty"
     )
     parser.add_argument("--unseen", type=Path, metavar="RUN", help="run of the same settings without some speakers")
+    parser.add_argument(
+        "--fallback",
+        metavar="NAME",
+        help="shipped model that reads what it is sure of; as it was in models.json if left out, none if empty",
+    )
     parser.add_argument("--name", choices=ARCHITECTURES, default="labial")
     arguments = parser.parse_args()
 
@@ -96,7 +101,7 @@ def main() -> None:
             unseen_wer_grammar=round(scores.scores["grammar"].wer, 4),
             unseen_on=f"{clips_of(unseen)}, left out of a run with the same settings ({UNSEEN})",
         )
-    register(info)
+    register(info, arguments.fallback)
     print(evaluation.to_text() + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
 
 
@@ -165,11 +170,16 @@ def milliseconds(name: str) -> float:
     return 1000 * float(np.median(took[1:]))
 
 
-def register(info: ModelInfo) -> None:
-    """Put an entry into models.json, in place of one of the same name."""
+def register(info: ModelInfo, fallback: str | None = None) -> None:
+    """Put an entry into models.json, in place of one of the same name, with its fallback unless another is named."""
     registry = WEIGHTS / "models.json"
     entries = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else []
-    entries = [entry for entry in entries if entry["name"] != info.name] + [asdict(info)]
+    known = {entry["name"]: entry for entry in entries}
+    if fallback and fallback not in known.keys() - {info.name}:
+        raise SystemExit(f"{fallback}: no other shipped model, and so no fallback; ship it first")
+    kept = known.get(info.name, {}).get("fallback", "") if fallback is None else fallback
+    known[info.name] = asdict(replace(info, fallback=kept))
+    entries = list(known.values())
     entries.sort(key=lambda entry: str(entry["name"]))
     write_whole(registry, json.dumps(entries, indent=2) + "\n")
 

@@ -12,6 +12,7 @@ import clips
 import pytest
 import typer
 
+import gunileo
 from gunileo.cli import main
 from gunileo.util.progress import progress
 
@@ -133,3 +134,7 @@ def test_no_progress_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str
         while time.monotonic() < begun + 2.3:
             bar(1, 2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_version_is_told(run) -> None:
+    assert run("--version") == (0, f"gunileo {gunileo.__version__}\n", "")

@@ -14,7 +14,8 @@ import pytest
 
 from gunileo.corpus.cache import Cache
 from gunileo.errors import Stopped
-from gunileo.training.train import Training, train
+from gunileo.training.lightning_module import Training
+from gunileo.training.train import train
 from gunileo.vision.video import write_video
 
 

@@ -218,7 +218,7 @@ def test_nbest_leaves_out_what_is_too_long_and_refuses_none() -> None:
 def test_wide_beam_finds_the_likeliest_text_exactly(seed: int, frames: int, spread: float) -> None:
     logp = random_logp(np.random.default_rng(seed), frames, USED, spread)
     _, sums = brute_force(logp)
-    prefix, probability = prefix_beam(logp.clip(-1e9), 10_000)
+    prefix, probability = prefix_beam(logp.clip(-1e9), 10_000)[0]
     best = max(sums, key=sums.__getitem__)
     assert "".join(CLASSES[symbol] for symbol in prefix) == best
     assert probability == pytest.approx(sums[best], abs=1e-9)
@@ -243,7 +243,7 @@ def test_beam_adds_up_paths_where_greedy_takes_one() -> None:
 def test_a_narrow_beam_never_says_more_than_the_texts_probability() -> None:
     logp = random_logp(np.random.default_rng(3), 40, spread=2.0)
     for width in (1, 2, 8, 64):
-        prefix, probability = prefix_beam(logp, width)
+        prefix, probability = prefix_beam(logp, width)[0]
         text = "".join(CLASSES[symbol] for symbol in prefix)  # with any spaces in a row, which ``beam`` leaves out
         assert probability <= log_likelihood(logp, Grammar.from_sentences([text])) + 1e-9
     with pytest.raises(ValueError, match="width 0"):

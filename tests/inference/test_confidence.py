@@ -14,6 +14,7 @@ from gunileo.corpus.grid import CLASSES, code_to_text
 from gunileo.corpus.synthetic import draw_codes
 from gunileo.decoding.ctc import DECODERS, Decoded, greedy, viterbi
 from gunileo.decoding.grammar import Grammar
+from gunileo.decoding.vocabulary import GRID
 from gunileo.evaluation.calibrate import calibrate, samples
 from gunileo.inference.confidence import (
     APPEARANCES,
@@ -30,6 +31,7 @@ from gunileo.inference.confidence import (
     read_well,
     to_json,
 )
+from gunileo.inference.decoders import Answers
 from gunileo.inference.reader import load_model
 from gunileo.output.transcript import Word
 from gunileo.vision.mouth import MouthClip, read_mouth
@@ -270,8 +272,13 @@ class Pixel:
     Of an adapted model, the one before is sure of sentences that are longer than so many frames.
     """
 
+    vocabulary, search = GRID, None
+
     def __init__(self, known: int | None = None) -> None:
         self.fallback = None if known is None else Fallback(known)
+
+    def answers(self, clip: MouthClip) -> Answers:
+        return Answers(self.log_probabilities(clip))
 
     def log_probabilities(self, clip: MouthClip) -> np.ndarray:
         classes = np.rint(clip.crops[:, 0, 0] / 6).astype(int) % len(CLASSES)

@@ -252,7 +252,7 @@ def test_forgetting_removes_model_crops_and_recorded_recordings(own: Path, recor
     shutil.copytree(recordings, recordings_folder("kitchen"))
     forget("kitchen")
     assert [path for path in own.rglob("*") if path.is_file()] == []
-    with pytest.raises(ModelError, match="kitchen: no such taught model"):
+    with pytest.raises(ModelError, match="kitchen: no such model of yours"):
         forget("kitchen")
     with pytest.raises(ModelError, match="kitchen: no such model; give one of the shipped ones"):
         load_model("kitchen")

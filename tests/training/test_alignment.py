@@ -9,8 +9,9 @@ import torch
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.training.alignment import pseudo_align
 from gunileo.training.config import TrainingConfig
+from gunileo.training.lightning_module import Training
 from gunileo.training.model import LabialCNN, ModelConfig
-from gunileo.training.train import Training, train
+from gunileo.training.train import train
 from gunileo.training.weights import save_model
 
 QUICK = {"epochs": 3, "batch_size": 2, "precision": "32-true", "workers": 0, "device": "cpu"}

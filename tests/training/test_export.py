@@ -20,6 +20,7 @@ from gunileo.inference.registry import weights_of
 from gunileo.training import export
 from gunileo.training.export import export_model, export_onnx, rounded
 from gunileo.training.model import LabialCNN, ModelConfig
+from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import load_weights, parameters
 from gunileo.util.files import FileError
 from gunileo.vision.crop import normalise
@@ -81,6 +82,14 @@ def test_published_layers_and_half_the_size(onnx_file: Path, model: LabialCNN) -
     assert "BatchNormalization" not in kinds
     count = parameters(rounded(model))
     assert 2 * count <= onnx_file.stat().st_size < 2.1 * count + 40_000
+
+
+def test_normalisation_over_time_costs_no_float32_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = LabialShape(ShapeConfig(channels=(4, 6, 8), width=64, words=("bin", "blue")))
+    export_onnx(model, tmp_path / "shape.onnx")
+    count = parameters(rounded(model))
+    assert 2 * count <= (tmp_path / "shape.onnx").stat().st_size < 2.1 * count + 60_000
 
 
 def test_metadata(onnx_file: Path) -> None:

@@ -24,8 +24,10 @@ from gunileo.training.config import TrainingConfig
 from gunileo.training.export import describe_calibration, export_onnx, rounded
 from gunileo.training.fine_tune import settings_from, teaching
 from gunileo.training.initialise import initialise
+from gunileo.training.lightning_module import Training
 from gunileo.training.model import LabialCNN, ModelConfig
-from gunileo.training.train import Training, balanced, train
+from gunileo.training.sampling import balanced
+from gunileo.training.train import train
 from gunileo.training.weights import load_weights, save_model
 
 ARCHITECTURE = ModelConfig(channels=(2, 2, 3), hidden=8, normalise=True, words=("bin", "blue"))

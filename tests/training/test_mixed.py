@@ -21,9 +21,10 @@ from gunileo.inference.reader import load_model
 from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import Shapes
 from gunileo.training.export import rounded
+from gunileo.training.lightning_module import Training
 from gunileo.training.sampling import evened, silences
 from gunileo.training.shape_model import LabialShape
-from gunileo.training.train import Training, train
+from gunileo.training.train import train
 from gunileo.training.weights import load_weights
 from gunileo.vision.crop import normalise
 

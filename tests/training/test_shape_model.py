@@ -113,7 +113,7 @@ def test_what_is_missing_is_not_read(model: LabialShape) -> None:
 def test_a_batch_is_read_by_what_it_has(model: LabialShape) -> None:
     crops, shape = given(2, 11)
     rest = (torch.zeros(0), torch.zeros(0), torch.zeros(0), ("", ""))
-    batch = Batch(crops, torch.tensor([8, 11]), shape, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), *rest)
+    batch = Batch(crops, None, torch.tensor([8, 11]), shape, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), *rest)
     for one, other in zip(heads(model, batch), model.heads(crops, batch.lengths, shape, batch.seen), strict=True):
         assert torch.equal(one, other)
     alone = batch._replace(crops=None, seen=torch.tensor([[0.0, 1.0]] * 2))

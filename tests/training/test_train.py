@@ -20,8 +20,9 @@ from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
 from gunileo.training.config import TrainingConfig
 from gunileo.training.history import record
+from gunileo.training.lightning_module import Training
 from gunileo.training.model import LabialCNN, ModelConfig
-from gunileo.training.train import Training, train
+from gunileo.training.train import train
 from gunileo.training.weights import load_weights
 from gunileo.vision.crop import normalise
 
@@ -100,8 +101,9 @@ def test_a_stopped_run_resumes_with_the_same_figures(
     script = f"""
 import os
 from pathlib import Path
-import gunileo.training.train as module
+import gunileo.training.lightning_module as module
 from gunileo.corpus.cache import Cache
+from gunileo.training.train import train
 report = module._report
 def ended_after_one(row, *rest):
     if row["epoch"] == 2:
@@ -111,7 +113,7 @@ module._report = ended_after_one
 cache = Cache({str(synthetic_cache)!r})
 small = {{"batch_size": 2, "channels": (2, 2, 2), "precision": "32-true", "workers": 0, "device": "cpu"}}
 settings = module.TrainingConfig(epochs=2, **small)
-module.train(cache, cache.utterances[:4], cache.utterances[4:], Path({str(tmp_path / "run")!r}), settings)
+train(cache, cache.utterances[:4], cache.utterances[4:], Path({str(tmp_path / "run")!r}), settings)
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ}, capture_output=True, check=False)
     if end == signal.SIGKILL:

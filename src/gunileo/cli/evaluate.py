@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gunileo.cli.options import CacheFolder, Grammar, Model, filled, listed, with_crops
 from gunileo.inference.registry import DEFAULT
+
+if TYPE_CHECKING:
+    from gunileo.corpus.cache import Cache, CachedUtterance
 
 _Split = Annotated[
     str | None,
@@ -35,27 +38,15 @@ def evaluate(
     Prints word and character error rates with their 95 % intervals, per-slot accuracy, each speaker's error rates
     and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its results.
     """
-    from gunileo.corpus.split import split as chosen
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.evaluation.evaluate import evaluate as run
     from gunileo.inference.reader import load_model
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 
-    rules = Rules.from_file(grammar) if grammar else None
     reader, opened = load_model(model), filled(cache)
-    utterances = with_crops(opened)
-    if shapes := len(opened.utterances) - len(utterances):
-        typer.echo(f"{shapes} left out, of which only the mouth's shape is known")
-    if split:
-        names = listed(split)
-        utterances = chosen(utterances, names)
-        here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
-        if missing := set(names) - here:
-            typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache}")
-    if blind := sum(not utterance.has_crops for utterance in utterances):
-        typer.echo(f"{blind} clips are passed over: of these, only the mouth's shape is known")
-        utterances = [utterance for utterance in utterances if utterance.has_crops]
+    rules = Rules.from_file(grammar, reader.vocabulary) if grammar else None
+    utterances = _chosen(opened, split)
     with progress("reading") as bar:
         evaluation = run(reader, opened, utterances, bar, rules)
     typer.echo(evaluation.to_text(), nl=False)
@@ -69,3 +60,20 @@ def evaluate(
             results = measure(evaluation, reader, opened, utterances, bar, rules)
         write_report(results, opened, report)
         typer.echo(f"{report / 'index.html'}")
+
+
+def _chosen(cache: Cache, split: str | None) -> list[CachedUtterance]:
+    """The utterances with crops that a list names, all if there is no list; prints how many are not there."""
+    from gunileo.corpus.split import split as chosen
+
+    utterances = with_crops(cache)
+    if shapes := len(cache.utterances) - len(utterances):
+        typer.echo(f"{shapes} left out, of which only the mouth's shape is known")
+    if not split:
+        return utterances
+    names = listed(split)
+    utterances = chosen(utterances, names)
+    here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
+    if missing := set(names) - here:
+        typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache.path}")
+    return utterances

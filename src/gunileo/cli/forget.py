@@ -1,4 +1,4 @@
-"""``gunileo forget``: remove models that you taught."""
+"""``gunileo forget``: remove models that you taught or imported."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import typer
 
 
 def forget(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught models.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taught or imported models.")],
 ) -> None:
-    """Remove models that you taught.
+    """Remove models that you taught or imported.
 
     \b
       gunileo forget mine

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from subprocess import DEVNULL, Popen
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from gunileo.cli.options import Face, Grammar, LanguageModel, Lexicon, Model, Way, complain, way
+from gunileo.cli.programs import Programs
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
@@ -25,11 +23,20 @@ if TYPE_CHECKING:
     from gunileo.vision.face import Face as Which
 
 
+_Source = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE|-]", help="Video to read in the camera's place, for a trial; - from a pipe."),
+]
+_Command = Annotated[
+    str | None,
+    typer.Option("--exec", metavar="COMMAND", help="Program for each sentence that is sure; {text} in it is that."),
+]
+_Confidence = Annotated[float, typer.Option(min=0, max=1, help="A sentence with less than this counts as not sure.")]
+_Latency = Annotated[bool, typer.Option("--latency", help="Print on standard error how long each sentence took.")]
+
+
 def live(
-    source: Annotated[
-        str | None,
-        typer.Argument(metavar="[FILE|-]", help="Video to read in the camera's place, for a trial; - from a pipe."),
-    ] = None,
+    source: _Source = None,
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Read FILE faster than it plays.")] = False,
     model: Model = DEFAULT,
@@ -38,16 +45,9 @@ def live(
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
     face: Annotated[Face, typer.Option(help="Of several, the one to read.")] = Face.largest,
-    run: Annotated[
-        str | None,
-        typer.Option("--exec", metavar="COMMAND", help="Program for each sentence that is sure; {text} in it is that."),
-    ] = None,
-    confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="A sentence with less than this counts as not sure.")
-    ] = 0.0,
-    latency: Annotated[
-        bool, typer.Option("--latency", help="Print on standard error how long each sentence took.")
-    ] = False,
+    run: _Command = None,
+    confidence: _Confidence = 0.0,
+    latency: _Latency = False,
 ) -> None:
     """Read your camera as you speak, and act on it.
 
@@ -63,40 +63,48 @@ def live(
     one that fails is reported.
     """
     from gunileo.inference.reader import load_model
-    from gunileo.output.writers import marked
-    from gunileo.vision.video import FPS
 
-    command = [] if run is None else _command(run)
-    how = way(decode, grammar, lexicon, lm)
+    programs = Programs(run)
+    how = way(decode, grammar, lexicon, lm, model)
     lips = load_model(model).live(*how, cast("Which", face.value))
-    running: list[Thread] = []
-    pushed, last = 0, 0.0
-
-    def say(sentences: Iterable[Transcript]) -> None:
-        for sentence in sentences:
-            sure = sentence.sure and sentence.confidence >= confidence
-            typer.echo(marked(replace(sentence, sure=sure)))
-            if latency:
-                took = time.monotonic() - last
-                after = took + pushed / FPS - sentence.words[-1].end
-                typer.echo(f"{took:.3f} s from the last frame, {after:.1f} s from the last word's end", err=True)
-            if command and sure:
-                running[:] = [thread for thread in running if thread.is_alive()]
-                running.extend(_start([command[0], *(part.replace("{text}", sentence.text) for part in command[1:])]))
-
+    printer = _Printer(programs, confidence, latency)
     broken = None
     with _opened(source, camera, fast) as frames:
         try:
             for taken in _until_stopped(frames):
-                pushed, last = pushed + 1, taken.time
-                say(lips.push(taken.frame))
+                printer.seen(taken.time)
+                printer.print(lips.push(taken.frame))
         except GunileoError as error:  # of a camera that was unplugged: what it saw is read first
             broken = error
-    say(lips.flush())
-    for thread in running:
-        thread.join()
+    printer.print(lips.flush())
+    programs.join()
     if broken:
         raise broken
+
+
+class _Printer:
+    """Prints sentences, with their latency if that is asked for, and runs the program for each that is sure."""
+
+    def __init__(self, programs: Programs, confidence: float, latency: bool):
+        self.programs, self.confidence, self.latency = programs, confidence, latency
+        self.frames, self.last = 0, 0.0  # so far, and the time of the last
+
+    def seen(self, moment: float) -> None:
+        self.frames, self.last = self.frames + 1, moment
+
+    def print(self, sentences: Iterable[Transcript]) -> None:
+        from gunileo.output.writers import marked
+        from gunileo.vision.video import FPS
+
+        for sentence in sentences:
+            sure = sentence.sure and sentence.confidence >= self.confidence
+            typer.echo(marked(replace(sentence, sure=sure)))
+            if self.latency:
+                took = time.monotonic() - self.last
+                after = took + self.frames / FPS - sentence.words[-1].end
+                typer.echo(f"{took:.3f} s from the last frame, {after:.1f} s from the last word's end", err=True)
+            if sure:
+                self.programs.run(sentence.text)
 
 
 @contextmanager
@@ -145,31 +153,3 @@ def _until_stopped(frames: Iterator[Taken]) -> Iterator[Taken]:
             raise
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _command(given: str) -> list[str]:
-    """A program and its arguments, of which no shell makes anything else."""
-    try:
-        command = shlex.split(given)
-    except ValueError as error:
-        raise typer.BadParameter(f"{given}: {error}", param_hint="--exec") from error
-    if not command or "{text}" in command[0]:
-        raise typer.BadParameter("name a program, then its arguments: 'notify-send {text}'", param_hint="--exec")
-    return command
-
-
-def _start(command: list[str]) -> list[Thread]:
-    """Run a program beside the reading; the thread that waits for it, none if it can't be run."""
-    try:
-        program = Popen(command, stdin=DEVNULL)
-    except OSError as error:
-        complain(f"{command[0]}: can't be run ({error.strerror}); check --exec")
-        return []
-
-    def wait() -> None:
-        if code := program.wait():
-            complain(f"{command[0]}: failed with exit code {code}")
-
-    thread = Thread(target=wait, daemon=True)
-    thread.start()
-    return [thread]

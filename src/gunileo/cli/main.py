@@ -9,8 +9,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from gunileo import __version__
 from gunileo.cli import options
 from gunileo.cli.bench import bench
+from gunileo.cli.calibrate import calibrate
 from gunileo.cli.demo import demo
 from gunileo.cli.download import download
 from gunileo.cli.evaluate import evaluate
@@ -32,7 +34,7 @@ _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Read lips": (transcribe, live, serve),
     "Teach a model your own commands": (teach, forget),
-    "Train a network": (download, prepare, sheet, train, evaluate),
+    "Train a network": (download, prepare, sheet, train, evaluate, calibrate),
     "Look at models": (models, summary, export, bench),
     "Without a video at hand": (demo,),
 }
@@ -54,9 +56,18 @@ for subcommands in _PANELS.values():
         app.command()(subcommand)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gunileo {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _gunileo(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace too, for a report of it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Read lips: a video of a talking face goes in, the words come out. No sound is used.
 

@@ -18,9 +18,9 @@ def models() -> None:
     \b
       gunileo models
 
-    They are those that come with the package, and those that you taught.
+    They are those that come with the package, those that you taught, and those that you imported.
     """
-    from gunileo.inference.registry import available_models, taught_models
+    from gunileo.inference.registry import available_models, imported_models, taught_models
 
     found = available_models()
     if not found:
@@ -41,6 +41,8 @@ def models() -> None:
         )
     for model in taught_models():
         typer.echo(model.summary())
+    for stored in imported_models():
+        typer.echo(stored.summary())
 
 
 def unseen(info: ModelInfo) -> str:

@@ -24,10 +24,9 @@ verbose = False  # whether errors come with their trace; the command line's --ve
 
 
 def _model_names(incomplete: str) -> list[str]:
-    from gunileo.inference.registry import available_models, taught_models
+    from gunileo.inference.registry import all_names
 
-    names = [*(info.name for info in available_models()), *(taught.name for taught in taught_models())]
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in all_names() if name.startswith(incomplete)]
 
 
 def _format_names(incomplete: str) -> list[str]:
@@ -40,7 +39,10 @@ def _format_names(incomplete: str) -> list[str]:
 
 
 Model = Annotated[
-    str, typer.Option(help="Shipped or taught model, a run's folder, or an .onnx file.", autocompletion=_model_names)
+    str,
+    typer.Option(
+        help="Shipped, taught or imported model, a run's folder, or an .onnx file.", autocompletion=_model_names
+    ),
 ]
 CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 Grammar = Annotated[
@@ -91,7 +93,7 @@ Way = Annotated[
     typer.Option(
         "--decode",
         help="grammar, if left out: always one of its sentences; greedy: whatever the likeliest path spells; "
-        "beam: the likeliest text; lexicon: words of a list.",
+        "beam: the likeliest text, if left out for a model that reads any; lexicon: words of a list.",
     ),
 ]
 
@@ -197,21 +199,27 @@ def listed(name: str) -> list[str]:
     return read_split(name)
 
 
-def way(decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None) -> tuple[How, Rules | None]:
-    """How to decode, as the options want it: the ``decode`` and ``grammar`` that a reader's methods take."""
+def way(
+    decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None, model: str
+) -> tuple[How | None, Rules | None]:
+    """How to decode, as the options want it: the ``decode`` and ``grammar`` that a reader's methods take.
+
+    Words are spelled in the tokens of the ``model``, which is loaded if there are any.
+    """
     from gunileo.decoding.grammar import Grammar
     from gunileo.decoding.lexicon import Lexicon
+    from gunileo.inference.reader import load_model
 
-    how = decode or (Decode.lexicon if lexicon else Decode.grammar)
+    how = decode or (Decode.lexicon if lexicon else Decode.grammar if grammar else None)
     if (lexicon is None) == (how == Decode.lexicon):
         raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
     if grammar and how != Decode.grammar:
-        raise typer.BadParameter(f"there is no grammar in --decode {how.value}", param_hint="--grammar")
+        raise typer.BadParameter(f"there is no grammar in --decode {decode}", param_hint="--grammar")
     if lm and not lexicon:
         raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
     if lexicon:
-        return Lexicon.from_file(lexicon, lm).decode, None
-    return how.value, Grammar.from_file(grammar) if grammar else None
+        return Lexicon.from_file(lexicon, lm, load_model(model).vocabulary).decode, None
+    return how and how.value, Grammar.from_file(grammar, load_model(model).vocabulary) if grammar else None
 
 
 def formats_of(given: str | None) -> list[str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gunileo.cli.options import complain
 from gunileo.errors import Stopped
+
+if TYPE_CHECKING:
+    from gunileo.corpus.finders import Corpus
+    from gunileo.corpus.prepare import PrepareReport
 
 
 class _Engine(StrEnum):
@@ -41,7 +45,6 @@ def prepare(
     """
     from gunileo.corpus.finders import find_corpus
     from gunileo.corpus.prepare import prepare as run
-    from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 
     if address and engine != _Engine.ray:
@@ -58,6 +61,13 @@ def prepare(
             report = run(corpus.utterances, output, workers, bar, elsewhere)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
+    raise typer.Exit(_report(source, output, corpus, report))
+
+
+def _report(source: Path, output: Path, corpus: Corpus, report: PrepareReport) -> int:
+    """Print what was prepared and what wasn't, and write corpus.txt; returns the exit code."""
+    from gunileo.util.files import write_whole
+
     skipped = [*((str(path), reason) for path, reason in corpus.rejected), *report.skipped]
     write_whole(output / "corpus.txt", corpus.summary(names=None) + "\n")
     typer.echo(f"{report.done} prepared, {report.kept} kept from before, {len(skipped)} skipped")
@@ -68,4 +78,4 @@ def prepare(
     if 2 * usable < corpus.videos - len(skipped):  # those that were skipped have their lines
         some = f"only {usable}" if usable else "none"
         complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
-    raise typer.Exit(1 if skipped or 2 * usable < corpus.videos else 0)
+    return 1 if skipped or 2 * usable < corpus.videos else 0

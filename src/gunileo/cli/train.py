@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gunileo.cli.options import CacheFolder, filled, listed
 from gunileo.errors import Stopped
 from gunileo.inference.registry import FALLBACK
+
+if TYPE_CHECKING:
+    from gunileo.corpus.cache import CachedUtterance
+    from gunileo.training.config import TrainingConfig
 
 
 class _Device(StrEnum):
@@ -25,40 +32,51 @@ class _Architecture(StrEnum):
     shape = "labial-shape"
 
 
+_Output = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder for the model and its logs.")]
+_Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Utterances to validate on, a list as for evaluate; a tenth of each speaker's, by hash, if left out.",
+    ),
+]
+_Only = Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")]
+_LeaveOut = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
+]
+_Speakers = Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on; all, if none.")]
+_Kind = Annotated[
+    _Architecture | None,
+    typer.Option(help="The published one, or that of the better shipped model; labial if left out."),
+]
+_Epochs = Annotated[int | None, typer.Option(min=1, help="60 if left out.")]
+_BatchSize = Annotated[int | None, typer.Option(min=1, help="16 if left out.")]
+_LearningRate = Annotated[float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 if left out.")]
+_Dropout = Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 if left out.")]
+_Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL|RUN",
+        help="Shipped model to adapt to new speakers, with settings of its own; or a run to train on from.",
+    ),
+]
+
+
 def train(
     cache: CacheFolder,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder for the model and its logs.")],
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Utterances to validate on, a list as for evaluate; a tenth of each speaker's, by hash, if left out.",
-        ),
-    ] = None,
-    only: Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")] = None,
-    leave_out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
-    ] = None,
-    speakers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on; all, if none.")] = None,
-    architecture: Annotated[
-        _Architecture | None,
-        typer.Option(help="The published one, or that of the better shipped model; labial if left out."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="60 if left out.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="16 if left out.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 if left out.")
-    ] = None,
-    dropout: Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 if left out.")] = None,
+    output: _Output,
+    split: _Split = None,
+    only: _Only = None,
+    leave_out: _LeaveOut = None,
+    speakers: _Speakers = None,
+    architecture: _Kind = None,
+    epochs: _Epochs = None,
+    batch_size: _BatchSize = None,
+    learning_rate: _LearningRate = None,
+    dropout: _Dropout = None,
     device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
     seed: Annotated[int, typer.Option()] = 0,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL|RUN",
-            help="Shipped model to adapt to new speakers, with settings of its own; or a run to train on from.",
-        ),
-    ] = None,
+    init: _Init = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train LabialCNN on a cache and test it after each epoch.
@@ -73,63 +91,74 @@ def train(
     from gunileo.util.cores import sleep_while_waiting
 
     sleep_while_waiting()
-    from collections import Counter
-    from dataclasses import replace
-
-    import torch
-
     from gunileo.corpus.split import training_parts
-    from gunileo.inference.registry import weights_of
-    from gunileo.training.config import from_scratch
-    from gunileo.training.fine_tune import settings_from
-    from gunileo.training.parallel import is_first
     from gunileo.training.train import train as run
-    from gunileo.training.weights import ARCHITECTURES
 
-    if device == _Device.cuda and not torch.cuda.is_available():
-        raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
+    _check(device, architecture, init)
     opened = filled(cache)
-    away = set(listed(leave_out)) if leave_out else set()
-    training, validation = training_parts(
-        opened.utterances,
-        listed(split) if split else None,
-        listed(only) if only else None,
-        away,
-        speakers.split(",") if speakers else None,
-    )
-    if init and architecture not in (None, _Architecture.shape):
-        raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
-    of_each = Counter(clip.speaker for clip in training)
-    fewest = min(of_each.values(), default=0)
-    if architecture or not init:
-        settings = from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
-        settings = replace(settings, init=str(weights_of(init)) if init else "")
-    else:
-        settings = settings_from(init, len(of_each), fewest)
-
-    def say(line: str) -> None:
-        if is_first():
-            typer.echo(line)
-
-    say(f"{len(training)} clips to train on, {len(validation)} to validate on")
-    if shapes := sum(not clip.has_crops for clip in training):
-        used = (
-            "of these, only the shape is known"
-            if settings.shapes
-            else "have no crops, and this architecture needs them"
-        )
-        say(f"{shapes} clips to train on: {used}")
-    if init and len(of_each) > 1:  # the speaker with the fewest says how much is learnt: a stray one should be seen
-        counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
-        say(f"of each speaker, to train on: {counts}")
-    if leave_out:
-        say(f"{sum(not away.isdisjoint({clip.id, clip.speaker}) for clip in opened.utterances)} clips left out")
+    lists = [listed(name) if name else None for name in (split, only, leave_out)]
+    away = set(lists[2] or ())
+    chosen = speakers.split(",") if speakers else None
+    training, validation = training_parts(opened.utterances, lists[0], lists[1], away, chosen)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    settings = replace(settings, device=device.value, seed=seed, **chosen)  # type: ignore[arg-type]
-    kept = "last" if settings.keep_last else "best"
+    settings = _settings(training, architecture, init, {"device": device.value, "seed": seed, **given})
+    _announce(training, validation, settings)
+    if leave_out:
+        _say(f"{sum(not away.isdisjoint({clip.id, clip.speaker}) for clip in opened.utterances)} clips left out")
     try:
         model = run(opened, training, validation, output, settings, resume)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; go on with --resume") from None
-    say(f"{model}: the {kept} epoch's model{f', with {init} as its fallback' if (output / FALLBACK).exists() else ''}")
+    kept = "last" if settings.keep_last else "best"
+    _say(f"{model}: the {kept} epoch's model{f', with {init} as its fallback' if (output / FALLBACK).exists() else ''}")
+
+
+def _check(device: _Device, architecture: _Architecture | None, init: str | None) -> None:
+    import torch
+
+    if device == _Device.cuda and not torch.cuda.is_available():
+        raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
+    if init and architecture not in (None, _Architecture.shape):
+        raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
+
+
+def _settings(
+    training: Sequence[CachedUtterance], architecture: _Architecture | None, init: str | None, given: dict[str, Any]
+) -> TrainingConfig:
+    """The settings of an architecture, or those to train on from a model; those that are ``given`` (not None) first."""
+    from gunileo.inference.registry import weights_of
+    from gunileo.training.config import from_scratch
+    from gunileo.training.fine_tune import settings_from
+    from gunileo.training.weights import ARCHITECTURES
+
+    if init and not architecture:  # the speaker with the fewest clips says how much is learnt
+        of_each = Counter(clip.speaker for clip in training)
+        settings = settings_from(init, len(of_each), min(of_each.values(), default=0))
+    else:
+        settings = from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
+        settings = replace(settings, init=str(weights_of(init)) if init else "")
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _announce(
+    training: Sequence[CachedUtterance], validation: Sequence[CachedUtterance], settings: TrainingConfig
+) -> None:
+    """Print what a run trains on."""
+    _say(f"{len(training)} clips to train on, {len(validation)} to validate on")
+    if shapes := sum(not clip.has_crops for clip in training):
+        if settings.shapes:
+            _say(f"{shapes} clips to train on: of these, only the shape is known")
+        else:
+            _say(f"{shapes} clips to train on: have no crops, and this architecture needs them")
+    of_each = Counter(clip.speaker for clip in training)
+    if settings.init and len(of_each) > 1:  # a stray speaker should be seen: the fewest clips decide what is learnt
+        counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
+        _say(f"of each speaker, to train on: {counts}")
+
+
+def _say(line: str) -> None:
+    """Print a line; of several processes of a run, the first alone does."""
+    from gunileo.training.parallel import is_first
+
+    if is_first():
+        typer.echo(line)

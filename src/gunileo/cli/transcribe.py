@@ -86,7 +86,7 @@ def transcribe(
     from gunileo.util.progress import progress
 
     wanted = formats_of(formats) if formats or (output and not burn) else []
-    how = way(decode, grammar, lexicon, lm)
+    how = way(decode, grammar, lexicon, lm, model)
     jobs, failed = find_jobs(files, fps is not None)
     if not jobs:
         raise typer.Exit(1)
@@ -114,7 +114,7 @@ class _Work:
     """What is to be done with each file."""
 
     reader: Reader
-    how: tuple[How, Rules | None]
+    how: tuple[How | None, Rules | None]
     face: Faces
     formats: list[str]
     burn: bool
@@ -163,7 +163,6 @@ class _Work:
     def _read(self, job: Job, name: str, face: Face, bar: Bar, title: str) -> Spoken:
         from gunileo.output.spoken import Spoken
         from gunileo.output.transcript import joined
-        from gunileo.vision.mouth import mouth_stream
         from gunileo.vision.timeline import Timeline
 
         timeline = Timeline()
@@ -174,7 +173,8 @@ class _Work:
             segments.append(sentence)
             self._say(job, name, sentence)
 
-        stream = mouth_stream(self._frames(job, timeline, bar, title), face, outlines.append if self.burn else None)
+        watch = outlines.append if self.burn else None
+        stream = self.reader.mouths(self._frames(job, timeline, bar, title), face, watch)
         try:
             transcript = self.reader.transcribe_stream(stream, str(job), *self.how, on_segment, timeline)
         except (GunileoError, KeyboardInterrupt):

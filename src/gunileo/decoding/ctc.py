@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.corpus.grid import BLANK, CLASSES
+from gunileo.corpus.grid import BLANK
 from gunileo.decoding.beam import NEVER, prefix_beam, ranked
-from gunileo.decoding.grammar import SPACE, Grammar
+from gunileo.decoding.grammar import Grammar
+from gunileo.decoding.vocabulary import GRID, Vocabulary
 from gunileo.errors import GunileoError
 from gunileo.output.transcript import Word
 
@@ -34,21 +35,34 @@ class DecodeError(GunileoError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words read and the confidence, 0-1, of the whole; a guess is told from a reading by ``sure``."""
+    """The words read and the confidence, 0-1, of the whole; a guess is told from a reading by ``sure``.
+
+    ``classes`` are each word's, where the decoder chose them and not the grammar.
+    """
 
     text: str
     words: tuple[Word, ...]
     confidence: float
     sure: bool = True
+    calibrated: bool = True  # whether ``sure`` and the confidences come from what was learnt of the model's errors
+    classes: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
+
+    def sentence(self, vocabulary: Vocabulary = GRID) -> Grammar:
+        """The grammar of this text alone, as it is spelled; ``GrammarError`` if there are no words."""
+        if self.classes:
+            return Grammar.from_words(
+                [(word.word, own) for word, own in zip(self.words, self.classes, strict=True)], vocabulary
+            )
+        return Grammar.from_sentences([self.text], vocabulary)
 
 
-def greedy(logp: Floats) -> Decoded:
-    """The text of the best class of every frame, from log-probabilities [T, 37].
+def greedy(logp: Floats, vocabulary: Vocabulary = GRID) -> Decoded:
+    """The text of the best class of every frame, from log-probabilities [T, C].
 
     A word's confidence is the geometric mean of its symbols' probabilities, each at the symbol's best
     frame; the text's is that over all its symbols. 0 when nothing was read.
     """
-    logp = _checked(logp)
+    logp = _checked(logp, len(vocabulary))
     runs = []  # (class, first frame, frame after the last, best log-probability)
     frame = 0
     for symbol, group in groupby(logp.argmax(axis=1).tolist()):
@@ -56,19 +70,18 @@ def greedy(logp: Floats) -> Decoded:
         if symbol != BLANK:
             runs.append((symbol, frame, end, float(logp[frame:end, symbol].max())))
         frame = end
-    words = []
-    for space, letters in groupby(runs, key=lambda run: run[0] == SPACE):
-        if not space:
-            symbols, starts, ends, scores = zip(*letters, strict=True)
-            text = "".join(CLASSES[symbol] for symbol in symbols)
-            frames = [frame for start, end in zip(starts, ends, strict=True) for frame in range(start, end)]
-            words.append(Word(text, *_span(frames), _mean(scores)))
+    words, classes = [], []
+    for text, place in vocabulary.words([run[0] for run in runs]):
+        symbols, starts, ends, scores = zip(*runs[place], strict=True)
+        frames = [frame for start, end in zip(starts, ends, strict=True) for frame in range(start, end)]
+        words.append(Word(text, *_span(frames), _mean(scores)))
+        classes.append(vocabulary.spelling(symbols))
     confidence = _mean([run[3] for run in runs]) if words else 0.0
-    return Decoded(" ".join(word.word for word in words), tuple(words), confidence)
+    return Decoded(" ".join(word.word for word in words), tuple(words), confidence, classes=tuple(classes))
 
 
 def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
-    """The grammar's sentence with the likeliest path through log-probabilities [T, 37].
+    """The grammar's sentence with the likeliest path through log-probabilities [T, C].
 
     A word begins with the first frame of its first symbol and ends with the last frame of its last, but for
     symbols far from the others (``_span``). Its confidence is its posterior (``posteriors``), the sentence's its
@@ -76,7 +89,7 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
 
     ``DecodeError`` if there are fewer frames than the grammar's shortest sentence has symbols.
     """
-    logp = _checked(logp)
+    logp = _checked(logp, len(grammar.vocabulary))
     total, chances = posteriors(logp, grammar)
     states = _best_path(logp, grammar)
     words = [word for word, _ in groupby(grammar.word_of[state] for state in states) if word >= 0]
@@ -85,7 +98,7 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
 
 
 def nbest(logp: Floats, grammar: Grammar, n: int) -> list[Decoded]:
-    """The ``n`` sentences of the grammar with the likeliest paths through log-probabilities [T, 37], best first.
+    """The ``n`` sentences of the grammar with the likeliest paths through log-probabilities [T, C], best first.
 
     The order is exact, by each sentence's best path; the confidences are posteriors as ``viterbi`` gives them,
     which add up all of a sentence's paths and need not fall in the same order. Fewer than ``n`` if the grammar has
@@ -96,11 +109,11 @@ def nbest(logp: Floats, grammar: Grammar, n: int) -> list[Decoded]:
     """
     if n < 1:
         raise ValueError(f"{n} sentences wanted; ask for one or more")
-    logp = _checked(logp)
+    logp = _checked(logp, len(grammar.vocabulary))
     total, chances = posteriors(logp, grammar)
     found = []
     for words in islice(ranked(logp, grammar), n):
-        sentence = Grammar.from_sentences([" ".join(grammar.words[word] for word in words)])
+        sentence = _of(words, grammar)
         spans = _spans(_best_path(logp, sentence), sentence)
         found.append(_decided(logp, grammar, total, chances, words, spans))
     return found
@@ -116,9 +129,14 @@ def _decided(
 ) -> Decoded:
     """A sentence of the grammar, given as numbers of its words."""
     text = " ".join(grammar.words[word] for word in words)
-    confidence = float(np.exp(log_likelihood(logp, Grammar.from_sentences([text])) - total))
+    confidence = float(np.exp(log_likelihood(logp, _of(words, grammar)) - total))
     said = [Word(grammar.words[word], *span, float(chances[word])) for word, span in zip(words, spans, strict=True)]
     return Decoded(text, tuple(said), min(1.0, confidence))
+
+
+def _of(words: Sequence[int], grammar: Grammar) -> Grammar:
+    """One sentence of a grammar, given as numbers of its words."""
+    return Grammar.from_words([(grammar.words[word], grammar.classes_of[word]) for word in words], grammar.vocabulary)
 
 
 def _spans(states: Sequence[int], grammar: Grammar) -> list[tuple[float, float]]:
@@ -132,14 +150,18 @@ def _spans(states: Sequence[int], grammar: Grammar) -> list[tuple[float, float]]
     return spans
 
 
-def align(logp: Floats, text: str) -> tuple[Word, ...]:
-    """When each word of a known text was said, by its best path through log-probabilities [T, 37].
+def align(logp: Floats, text: str, vocabulary: Vocabulary = GRID) -> tuple[Word, ...]:
+    """When each word of a known text was said, by its best path through log-probabilities [T, C].
 
     A word's confidence is the geometric mean of its symbols' probabilities, as ``greedy`` has it. ``DecodeError`` if
-    there are too few frames, ``GrammarError`` if the text is empty or has a character that the classes can't spell.
+    there are too few frames, ``GrammarError`` if the text is empty or has a character that no class spells.
     """
-    logp = _checked(logp)
-    sentence = Grammar.from_sentences([text])
+    return aligned(logp, Grammar.from_sentences([text], vocabulary))
+
+
+def aligned(logp: Floats, sentence: Grammar) -> tuple[Word, ...]:
+    """As ``align``, of the one sentence of a grammar."""
+    logp = _checked(logp, len(sentence.vocabulary))
     states = _best_path(logp, sentence)
     scores: dict[int, list[float]] = {}  # of each word's symbols
     for state, group in groupby(enumerate(states), key=lambda pair: pair[1]):
@@ -150,22 +172,53 @@ def align(logp: Floats, text: str) -> tuple[Word, ...]:
     return tuple(Word(sentence.words[word], *spans[word], _mean(found)) for word, found in scores.items())
 
 
-def beam(logp: Floats, width: int = 32) -> Decoded:
-    """The likeliest text, whatever it is, by prefix beam search over log-probabilities [T, 37].
+def beam(logp: Floats, width: int = 32, vocabulary: Vocabulary = GRID) -> Decoded:
+    """The likeliest text, whatever it is, by prefix beam search over log-probabilities [T, C].
 
     Keeps the ``width`` best beginnings of the text after each frame and adds up the paths of each: A. Hannun,
     A. Maas, D. Jurafsky, A. Ng, "First-pass large vocabulary continuous speech recognition using bi-directional
     recurrent DNNs", 2014, here without a language model. The sentence's confidence is the probability of its
     symbols, which is exact where no beginning was dropped; words have times and confidence as ``align`` gives them.
     """
+    return beams(logp, 1, width, vocabulary)[0]
+
+
+def beams(logp: Floats, n: int, width: int = 32, vocabulary: Vocabulary = GRID) -> list[Decoded]:
+    """The ``n`` likeliest texts that ``beam`` holds at the end, best first; fewer if it holds no more."""
     if width < 1:
         raise ValueError(f"a beam of width {width}; give 1 or more")
-    logp = _checked(logp)
-    prefix, probability = prefix_beam(logp, width)
-    text = " ".join("".join(CLASSES[symbol] for symbol in prefix).split())
-    if not text:
-        return Decoded("", (), 0.0)
-    return Decoded(text, align(logp, text), min(1.0, float(np.exp(probability))))
+    logp = _checked(logp, len(vocabulary))
+    found = [(classes, min(1.0, float(np.exp(score)))) for classes, score in prefix_beam(logp, width)]
+    return from_classes(logp, found, n, vocabulary)
+
+
+def from_classes(
+    logp: Floats, found: Sequence[tuple[Sequence[int], float]], n: int, vocabulary: Vocabulary
+) -> list[Decoded]:
+    """Up to ``n`` different texts that a search found, given as the classes and the confidence of each, best first.
+
+    Times and confidences of words are those of the classes' best path through log-probabilities [T, C], as ``align``
+    gives them. A text that doesn't fit into the frames is left out; ``DecodeError`` if none fits.
+    """
+    decoded: dict[str, Decoded] = {}
+    unfit = None
+    for classes, confidence in found:
+        spoken = [(word, vocabulary.spelling(classes[place])) for word, place in vocabulary.words(classes)]
+        text = " ".join(word for word, _ in spoken)
+        if text in decoded:
+            continue
+        try:
+            words = aligned(logp, Grammar.from_words(spoken, vocabulary)) if spoken else ()
+        except DecodeError as error:
+            unfit = error
+            continue
+        own = tuple(spelled for _, spelled in spoken)
+        decoded[text] = Decoded(text, words, confidence if words else 0.0, classes=own)
+        if len(decoded) == n:
+            break
+    if unfit and not decoded:
+        raise unfit
+    return list(decoded.values())
 
 
 def _span(frames: list[int]) -> tuple[float, float]:
@@ -185,13 +238,13 @@ def _span(frames: list[int]) -> tuple[float, float]:
 def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
     """Log-likelihood of the grammar, and the posterior of each of its words, ``grammar.words``, in one array.
 
-    Forward-backward over log-probabilities [T, 37]: every path through a word enters it exactly once, so a word's
+    Forward-backward over log-probabilities [T, C]: every path through a word enters it exactly once, so a word's
     posterior is the sum over frames of the paths that enter it there. In a grammar of slots, that is the word's
     posterior in its slot, and a slot's words sum to 1. In others it is that of the word standing where it leads to
     this place of the automaton: after whatever came before, and with the same ways to go on.
     ``DecodeError`` if there are too few frames.
     """
-    logp = _checked(logp)
+    logp = _checked(logp, len(grammar.vocabulary))
     scores = logp[:, grammar.symbols]
     before = _forward(scores, grammar)
     after = _backward(scores, grammar)
@@ -206,8 +259,8 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
 
 
 def log_likelihood(logp: Floats, grammar: Grammar) -> float:
-    """Log of the summed probability of all paths of all sentences of the grammar, from [T, 37]."""
-    logp = _checked(logp)
+    """Log of the summed probability of all paths of all sentences of the grammar, from [T, C]."""
+    logp = _checked(logp, len(grammar.vocabulary))
     ways = _opening(logp[0].take(grammar.symbols), len(logp), grammar)
     for frame in logp[1:]:  # without the ways of all frames, which of ten minutes would take gigabytes
         ways = np.logaddexp.reduceat(ways.take(grammar.sources), grammar.source_starts) + frame.take(grammar.symbols)
@@ -277,11 +330,11 @@ def _backward(scores: Floats, grammar: Grammar) -> Floats:
     return ways
 
 
-def _checked(logp: Floats) -> NDArray[np.float64]:
-    """As float64, with zero probabilities made finite; ``ValueError`` for another shape than [T, 37]."""
+def _checked(logp: Floats, classes: int) -> NDArray[np.float64]:
+    """As float64, with zero probabilities made finite; ``ValueError`` for another shape than [T, C]."""
     logp = np.asarray(logp, dtype=np.float64)
-    if logp.ndim != 2 or logp.shape[1] != len(CLASSES) or len(logp) == 0:
-        raise ValueError(f"log-probabilities of shape {logp.shape}; [T, {len(CLASSES)}] with at least one frame needed")
+    if logp.ndim != 2 or logp.shape[1] != classes or len(logp) == 0:
+        raise ValueError(f"log-probabilities of shape {logp.shape}; [T, {classes}] with at least one frame needed")
     if np.isnan(logp).any():
         raise DecodeError("the model's output is not a number (NaN); its weights are broken, use another model")
     return np.maximum(logp, _LEAST)
@@ -292,11 +345,12 @@ def _mean(scores: Sequence[float]) -> float:
     return min(1.0, float(np.exp(np.mean(scores))))
 
 
-# By the name that a user gives; each takes log-probabilities [T, 37].
-DECODERS: dict[str, Callable[[Floats], Decoded]] = {
+# By the name that a user gives; each takes log-probabilities [T, C] and the vocabulary of their classes, GRID's if left
+# out.
+DECODERS: dict[str, Callable[..., Decoded]] = {
     "greedy": greedy,
-    "beam": beam,
-    "grammar": lambda logp: viterbi(logp, Grammar.grid()),
+    "beam": lambda logp, vocabulary=GRID: beam(logp, vocabulary=vocabulary),
+    "grammar": lambda logp, vocabulary=GRID: viterbi(logp, Grammar.grid().spelled_in(vocabulary)),
 }
 How = str | Callable[[Floats], Decoded]  # to decode: a name of DECODERS, or a decoder
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.corpus.grid import BLANK, CLASSES, SLOTS, encode
-from gunileo.corpus.labels import CorpusError, read_lines, spoken
+from gunileo.corpus.grid import BLANK, SLOTS
+from gunileo.corpus.labels import CorpusError, read_lines
+from gunileo.decoding.vocabulary import GRID, Vocabulary
 from gunileo.errors import GunileoError
 
-SPACE = CLASSES.index(" ")
 _BRACKETS = {")": "(", "]": "["}
 _MAX_PLACES = 100_000  # of the automaton; options in a row can double them with each
 _MAX_STATES = 100_000  # of the graph: a clip of ten seconds then takes about a gigabyte to decode
@@ -33,28 +33,29 @@ class GrammarError(GunileoError):
 
 
 class Grammar:
-    """A finite set of sentences, compiled to the graph of all their CTC paths.
+    """A finite set of sentences, compiled to the graph of all their CTC paths in the tokens of a ``vocabulary``.
 
     A word of the grammar is a word and the place that it leads to: what may follow. In a grammar of slots that is
     the word in its slot. ``words`` names them, and ``word_of``, ``entries`` and ``first`` count in that order.
 
     A state of the graph is one symbol of one word, a blank between two of them, or the blank, space and blank
-    between two words. A path through the graph belongs to exactly one sentence.
+    between two words; of a vocabulary of pieces, the blank between two words, which may be left out where their
+    tokens differ. A path through the graph belongs to exactly one sentence. A word is spelled in one way.
     """
 
-    def __init__(self, slots: Sequence[Sequence[str]]) -> None:
+    def __init__(self, slots: Sequence[Sequence[str]], vocabulary: Vocabulary = GRID) -> None:
         """A sentence has one word of each slot.
 
-        ``GrammarError`` if a slot is empty, repeats a word or has a word that the classes can't spell.
+        ``GrammarError`` if a slot is empty, repeats a word or has a word that the vocabulary can't spell.
         """
         if not slots or any(not slot or len(set(slot)) < len(slot) for slot in slots):
             raise GrammarError("a grammar needs slots, and every slot different words; mend its slots")
-        net = _Net()
+        net = _Net(vocabulary)
         place = 0
         for number, slot in enumerate(slots, 1):
             target = net.point() if number < len(slots) else 1
             for word in slot:
-                if spoken(word) != word or " " in word or not word:
+                if vocabulary.spoken(word) != word or " " in word or not word:
                     raise GrammarError(f"slot {number}: {word!r} is no single lower-case word; write it as one")
                 net.say(place, word, target, f"slot {number}")
             place = target
@@ -67,28 +68,37 @@ class Grammar:
         return cls(SLOTS)
 
     @classmethod
-    def from_sentences(cls, sentences: Iterable[str]) -> Grammar:
+    def from_sentences(cls, sentences: Iterable[str], vocabulary: Vocabulary = GRID) -> Grammar:
         """These sentences and no other; case and punctuation don't count, repeated ones count once.
 
-        ``GrammarError`` if there are none, or one is empty or has a character that the classes can't spell.
+        ``GrammarError`` if there are none, or one is empty or has a character that the vocabulary can't spell.
         """
-        net = _Net()
+        net = _Net(vocabulary)
         for number, sentence in enumerate(sentences, 1):
             where = f"sentence {number}"
-            if not spoken(sentence):
+            if not vocabulary.spoken(sentence):
                 raise GrammarError(f"{where} is empty; leave it out")
             net.say(0, sentence, 1, where)
         return cls._of(net, "the list")
 
     @classmethod
-    def from_text(cls, text: str, name: str = "grammar") -> Grammar:
+    def from_words(cls, words: Sequence[tuple[str, tuple[int, ...]]], vocabulary: Vocabulary) -> Grammar:
+        """One sentence, of words that are spelled in these classes; ``GrammarError`` if there is no word."""
+        net = _Net(vocabulary)
+        for number, (word, _) in enumerate(words):
+            target = net.point() if number + 1 < len(words) else 1
+            net.arcs[number + 1 if number else 0].append((word, target))
+        return cls._of(net, "the sentence", [classes for _, classes in words])
+
+    @classmethod
+    def from_text(cls, text: str, name: str = "grammar", vocabulary: Vocabulary = GRID) -> Grammar:
         """Rules, one a line: ``turn (on|off) the [big] light``.
 
         ``(a|b)`` is one of several, ``[a]`` may be left out, both hold words and further brackets, and one of the
         several may be empty. What follows a ``#`` is a comment. Case and punctuation don't count.
         ``GrammarError``, one line with ``name`` and the line's number, for a bad rule; also if there is none.
         """
-        net = _Net()
+        net = _Net(vocabulary)
         for number, line in enumerate(text.splitlines(), 1):
             rule = line.partition("#")[0]
             if rule.strip():
@@ -96,26 +106,56 @@ class Grammar:
         return cls._of(net, name)
 
     @classmethod
-    def from_file(cls, path: Path | str) -> Grammar:
+    def from_file(cls, path: Path | str, vocabulary: Vocabulary = GRID) -> Grammar:
         """The rules in a UTF-8 text file, as ``from_text`` reads them; ``GrammarError`` if it can't be read."""
         try:
             lines = read_lines(path)
         except CorpusError as error:
             raise GrammarError(f"{error}; give a text file of sentences, one a line") from None
-        return cls.from_text("\n".join(lines), str(path))
+        return cls.from_text("\n".join(lines), str(path), vocabulary)
+
+    def spelled_in(self, vocabulary: Vocabulary) -> Grammar:
+        """The same sentences in the tokens of another model; compiled once.
+
+        ``GrammarError`` if the vocabulary can't spell one of the words.
+        """
+        if vocabulary == self.vocabulary:
+            return self
+        if vocabulary not in self._others:
+            other = Grammar.__new__(Grammar)
+            try:
+                other._compiled(self.name, vocabulary, self.arcs, self.accepting)
+            except ValueError as error:
+                raise GrammarError(f"{self.name}: {error}") from None
+            self._others[vocabulary] = other
+        return self._others[vocabulary]
 
     @classmethod
-    def _of(cls, net: _Net, name: str) -> Grammar:
+    def _of(cls, net: _Net, name: str, spellings: Sequence[tuple[int, ...]] = ()) -> Grammar:
         grammar = cls.__new__(cls)
         if not net.arcs[0]:
             raise GrammarError(f"{name} holds no sentence; write at least one, such as: turn (on|off) the light")
-        grammar._build(net, name)
+        grammar._build(net, name, spellings)
         return grammar
 
-    def _build(self, net: _Net, name: str) -> None:
-        self.name = name  # for messages
-        self.arcs, self.accepting = _minimal(*_deterministic(net, name))  # place → word → place; places that may end
+    def _build(self, net: _Net, name: str, spellings: Sequence[tuple[int, ...]] = ()) -> None:
+        self._compiled(name, net.vocabulary, *_minimal(*_deterministic(net, name)), spellings)
+
+    def _compiled(
+        self,
+        name: str,
+        vocabulary: Vocabulary,
+        arcs: list[dict[str, int]],
+        accepting: set[int],
+        spellings: Sequence[tuple[int, ...]] = (),
+    ) -> None:
+        """``spellings`` are those of the words, where they are not the vocabulary's own."""
+        self.name, self.vocabulary = name, vocabulary  # the first for messages
+        self.arcs, self.accepting = arcs, accepting  # place → word → place; places that may end
+        self._spellings = spellings
+        self._others: dict[Vocabulary, Grammar] = {}
         self.words: list[str] = []
+        self.classes_of: list[tuple[int, ...]] = []  # for each word: its classes
         self.targets_of: list[int] = []  # for each word: the place that it leads to
         self.index: dict[tuple[str, int], int] = {}  # the number of a word by these two
         self.symbols: list[int] = []  # class of each state
@@ -136,6 +176,7 @@ class Grammar:
         for source, arcs in enumerate(self.arcs):
             for word, target in arcs.items():
                 leading[target].setdefault(word, []).append(source)
+        space = self.vocabulary.space
         before: list[list[int]] = []  # for each place: the states that a word from it can follow
         for place, words in enumerate(leading):  # a word leads to a later place only
             lasts = []
@@ -149,20 +190,22 @@ class Grammar:
                 self.ends += [*lasts, blank]
             if place == 0:
                 before.append([blank])
-            elif self.arcs[place]:
-                space = self._state(SPACE, [*lasts, blank], edges)
-                before.append([space, self._state(BLANK, [space], edges)])
+            elif self.arcs[place] and space is not None:
+                after = self._state(space, [*lasts, blank], edges)
+                before.append([after, self._state(BLANK, [after], edges)])
             else:
-                before.append([])
+                before.append([*lasts, blank])
         self.starts = [*before[0], *(self.first[word] for word in self.openers)]
 
     def _word(self, word: str, place: int, entries: list[int], edges: list[tuple[int, int]]) -> int:
         """Add a word's states; its last one."""
         number = self.index[word, place] = len(self.words)
+        classes = self._spellings[place - 1] if self._spellings else self.vocabulary.spell(word)
+        entries = [state for state in entries if self.symbols[state] != classes[0]]  # between equals is a blank
         self.words.append(word)
+        self.classes_of.append(classes)
         self.targets_of.append(place)
         self.entries.append(entries)
-        classes = encode(word)
         state = self._state(classes[0], entries, edges, number)
         self.first.append(state)
         for previous, symbol in pairwise(classes):
@@ -181,16 +224,28 @@ class Grammar:
         return state
 
     def _min_frames(self) -> int:
-        shortest = [0] * len(self.arcs)  # frames from a place to the end; a space before the next word included
-        for place in range(len(self.arcs) - 1, -1, -1):
-            onward = [
-                _frames(encode(word)) + shortest[target] + (place > 0) for word, target in self.arcs[place].items()
-            ]
-            shortest[place] = 0 if place in self.accepting else min(onward)
-        return shortest[0]
+        space = self.vocabulary.space is not None
+        shortest: list[dict[int, int]] = [{} for _ in self.arcs]  # frames after a word to the end, by its last class
+
+        def onward(place: int, last: int) -> int:
+            if place in self.accepting:
+                return 0
+            if (key := -1 if space else last) not in shortest[place]:
+                shortest[place][key] = min(
+                    int(place > 0 and (space or self.classes_of[number][0] == last))  # a space, or a blank
+                    + _frames(self.classes_of[number])
+                    + rest[number]
+                    for number in (self.index[arc] for arc in self.arcs[place].items())
+                )
+            return shortest[place][key]
+
+        rest = [0] * len(self.words)
+        for number in range(len(self.words) - 1, -1, -1):  # a word's number goes up with its place
+            rest[number] = onward(self.targets_of[number], self.classes_of[number][-1])
+        return onward(0, BLANK)
 
 
-def _frames(classes: list[int]) -> int:
+def _frames(classes: Sequence[int]) -> int:
     return len(classes) + sum(a == b for a, b in pairwise(classes))
 
 
@@ -204,7 +259,8 @@ def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
 class _Net:
     """Points and the words that lead from one to another; a sentence leads from point 0 to point 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
         self.arcs: list[list[tuple[str, int]]] = [[], []]  # for each point: words, or "" for none, and where to
 
     def point(self) -> int:
@@ -213,10 +269,10 @@ class _Net:
 
     def say(self, source: int, text: str, target: int, where: str) -> None:
         """Words in a row; an arc without a word if ``text`` has none."""
-        words = spoken(text).split()
+        words = self.vocabulary.spoken(text).split()
         for word in words:
             try:
-                encode(word)
+                self.vocabulary.spell(word)
             except ValueError as error:
                 raise GrammarError(f"{where}: {error}") from None
         for word in words[:-1]:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gunileo.corpus.grid import BLANK, CLASSES, encode
-from gunileo.corpus.labels import CorpusError, read_lines, spoken
+from gunileo.corpus.grid import BLANK
+from gunileo.corpus.labels import CorpusError, read_lines
 from gunileo.decoding.ctc import Decoded, DecodeError, Floats, align
-from gunileo.decoding.grammar import SPACE
+from gunileo.decoding.vocabulary import GRID, Vocabulary
 from gunileo.errors import GunileoError
 from gunileo.util.quiet import quiet
 
@@ -31,19 +31,29 @@ class LexiconError(GunileoError):
 class Lexicon:
     """Words that may be said in any number and order, with a language model if there is one."""
 
-    def __init__(self, words: Iterable[str], lm: Path | str | None = None, width: int = _WIDTH) -> None:
+    def __init__(
+        self,
+        words: Iterable[str],
+        lm: Path | str | None = None,
+        width: int = _WIDTH,
+        vocabulary: Vocabulary = GRID,
+    ) -> None:
         """``lm`` is a KenLM model of these words in lower case, ARPA or binary; all words are alike without one.
 
-        ``LexiconError`` if there are no words, the classes can't spell one, the model can't be read or knows none of
-        the words, or flashlight-text is not installed. ``ValueError`` if ``width`` is less than 1.
+        ``LexiconError`` if there are no words, the vocabulary can't spell one or has no space, the model can't be read
+        or knows none of the words, or flashlight-text is not installed. ``ValueError`` if ``width`` is less than 1.
         """
+        if vocabulary.space is None:
+            raise LexiconError(
+                "a word list needs a model of letters, and this one's tokens have no space; use a grammar"
+            )
         if width < 1:
             raise ValueError(f"a beam of width {width}; give 1 or more")
-        self.words = sorted(dict.fromkeys(word for text in words for word in spoken(text).split()))
+        self.words = sorted(dict.fromkeys(word for text in words for word in vocabulary.spoken(text).split()))
         if not self.words:
             raise LexiconError("a lexicon needs words; give at least one")
         try:
-            spelled = [[*encode(word), SPACE] for word in self.words]
+            spelled = [[*vocabulary.spell(word), vocabulary.space] for word in self.words]
         except ValueError as error:
             raise LexiconError(str(error)) from None
         try:
@@ -52,13 +62,13 @@ class Lexicon:
             raise LexiconError('flashlight-text is not installed; run: pip install "gunileo[lexicon]"') from None
         model = flashlight.ZeroLM() if lm is None else self._language_model(Path(lm))
         start = model.start(False)
-        trie = flashlight.Trie(len(CLASSES), SPACE)
+        trie = flashlight.Trie(len(vocabulary), vocabulary.space)
         for number, classes in enumerate(spelled):
             trie.insert(classes, number, model.score(start, number)[1])
         trie.smear(flashlight.SmearingMode.MAX)
         options = flashlight.LexiconDecoderOptions(
             beam_size=width,
-            beam_size_token=len(CLASSES),
+            beam_size_token=len(vocabulary),
             beam_threshold=-_LEAST,
             lm_weight=math.log(10),  # KenLM's scores are logarithms to base 10
             word_score=0.0,
@@ -67,31 +77,34 @@ class Lexicon:
             log_add=True,
             criterion_type=flashlight.CriterionType.CTC,
         )
-        self._decoder = flashlight.LexiconDecoder(options, trie, model, SPACE, BLANK, len(self.words), [], False)
+        self.vocabulary, self._space = vocabulary, vocabulary.space
+        self._decoder = flashlight.LexiconDecoder(
+            options, trie, model, vocabulary.space, BLANK, len(self.words), [], False
+        )
 
     @classmethod
-    def from_file(cls, path: Path | str, lm: Path | str | None = None) -> Lexicon:
+    def from_file(cls, path: Path | str, lm: Path | str | None = None, vocabulary: Vocabulary = GRID) -> Lexicon:
         """The words of a UTF-8 text file, once each: a word list or running text; ``#`` begins a comment.
 
-        Case and punctuation don't count. ``LexiconError``, naming file and line, for a character that the classes
-        can't spell, and as for ``Lexicon``.
+        Case and punctuation don't count. ``LexiconError``, naming file and line, for a character that the
+        vocabulary can't spell, and as for ``Lexicon``.
         """
         try:
-            lines = [spoken(line.partition("#")[0]) for line in read_lines(path)]
+            lines = [vocabulary.spoken(line.partition("#")[0]) for line in read_lines(path)]
         except CorpusError as error:
             raise LexiconError(f"{error}; give a text file of words") from None
         for number, line in enumerate(lines, 1):
             for word in line.split():
                 try:
-                    encode(word)
+                    vocabulary.spell(word)
                 except ValueError as error:
                     raise LexiconError(f"{path}: line {number}: {error}") from None
         if not any(lines):
             raise LexiconError(f"{path} has no words; write at least one")
-        return cls(lines, lm)
+        return cls(lines, lm, vocabulary=vocabulary)
 
     def decode(self, logp: Floats) -> Decoded:
-        """The likeliest words in log-probabilities [T, 37].
+        """The likeliest words in log-probabilities [T, C].
 
         The sentence's confidence is its share of the probability, the language model's included, of all sentences
         that the beam still holds at the end; words have times and confidence as ``ctc.align`` gives them.
@@ -99,15 +112,15 @@ class Lexicon:
         """
         found = self.sentences(logp)
         text, confidence = next(iter(found.items()))
-        return Decoded(text, align(logp, text), confidence) if text else Decoded("", (), 0.0)
+        return Decoded(text, align(logp, text, self.vocabulary), confidence) if text else Decoded("", (), 0.0)
 
     def sentences(self, logp: Floats) -> dict[str, float]:
         """The sentences that the beam holds at the end, likeliest first, and their shares of the probability."""
         if np.isnan(logp).any():
             raise DecodeError("the model's output is not a number (NaN); its weights are broken, use another model")
-        scores = np.full((len(logp) + 1, len(CLASSES)), 10 * _LEAST, np.float32)
+        scores = np.full((len(logp) + 1, len(self.vocabulary)), 10 * _LEAST, np.float32)
         scores[:-1] = np.maximum(logp, _LEAST)
-        scores[-1, SPACE] = 0.0  # every word of the trie ends in a space, the last one too
+        scores[-1, self._space] = 0.0  # every word of the trie ends in a space, the last one too
         results = self._decoder.decode(scores.ctypes.data, *scores.shape)
         totals: dict[str, list[float]] = {}
         for result in results:

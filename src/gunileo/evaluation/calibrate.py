@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from gunileo.corpus.grid import is_grid
-from gunileo.decoding.ctc import DECODERS, Decoded, DecodeError, Floats
-from gunileo.decoding.grammar import Grammar
+from gunileo.corpus.labels import spoken
+from gunileo.decoding.ctc import DECODERS, Decoded
+from gunileo.errors import GunileoError
 from gunileo.evaluation.metrics import words_right
-from gunileo.inference.confidence import APPEARANCES, FEWEST, NEGATIVES, Calibrations, Sample, confidence_features, fit
+from gunileo.inference import decoders
+from gunileo.inference.confidence import (
+    APPEARANCES,
+    FEWEST,
+    NEGATIVES,
+    Array,
+    Calibrations,
+    Sample,
+    confidence_features,
+    fit,
+)
 
 if TYPE_CHECKING:  # for their names alone
     from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.inference.reader import Reader
     from gunileo.vision.mouth import MouthClip
 
+Example = tuple[Callable[[], "MouthClip"], str]  # what loads a clip, and what is said in it
 MOST = 100  # clips; more take minutes and change little
 
 
@@ -38,10 +51,28 @@ def calibrate(
         utterances = [one for one in utterances if not fallback.read(cache.load(one), "greedy").sure]
     if len(utterances) < FEWEST:
         return {}
-    chosen = utterances[:: -(-len(utterances) // MOST)]
+    return calibrate_on(reader, [(partial(cache.load, one), one.text) for one in utterances], progress)
+
+
+def calibrate_on(
+    reader: Reader,
+    examples: Sequence[Example],
+    progress: Callable[[int, int], None] | None = None,
+    skip: Callable[[GunileoError], None] | None = None,
+) -> Calibrations:
+    """As ``calibrate``, from clips that are given by what loads each and what is said in it.
+
+    ``skip`` is told of each that can't be loaded, with what was raised; without it that is raised.
+    """
+    chosen = examples[:: -(-len(examples) // MOST)] if examples else []
     clips = []
-    for number, utterance in enumerate(chosen, 1):
-        clips.append(samples(reader, cache.load(utterance), utterance.text))
+    for number, (load, said) in enumerate(chosen, 1):
+        try:
+            clips.append(samples(reader, load(), said))
+        except GunileoError as error:
+            if skip is None:
+                raise
+            skip(error)
         if progress:
             progress(number, len(chosen))
     return fit_all(clips)
@@ -57,13 +88,15 @@ def samples(reader: Reader, clip: MouthClip, said: str) -> dict[str, list[Sample
     """What a clip teaches each decoder: as it is, in changed appearances, as negatives."""
     found: dict[str, list[Sample]] = {how: [] for how in DECODERS}
     for changed, text, appearance in _versions(clip, said):
-        logp = reader.log_probabilities(changed)
-        for how, decode in DECODERS.items():
+        answers = reader.answers(changed)
+        for how in DECODERS:
             if how == "grammar" and not is_grid(said):
                 continue
-            with suppress(DecodeError):  # too short for a sentence, and so told to the user and never decoded
-                grammar = Grammar.grid() if how == "grammar" else None
-                found[how].append(_sample(logp, decode(logp), grammar, text, appearance))
+            with suppress(GunileoError):  # too short for a sentence, and so told to the user and never decoded
+                grammar = decoders.spoken(how, None, reader.vocabulary)
+                decoded = decoders.read(answers, how, grammar, reader.vocabulary, reader.search)
+                features = confidence_features(answers.log_probabilities, decoded, grammar, reader.vocabulary)
+                found[how].append(_sample(features, decoded, text, appearance))
     return found
 
 
@@ -75,11 +108,10 @@ def _versions(clip: MouthClip, said: str) -> Iterator[tuple[MouthClip, str | Non
         yield negative(clip), None, False
 
 
-def _sample(logp: Floats, decoded: Decoded, grammar: Grammar | None, said: str | None, appearance: bool) -> Sample:
-    right = [False] * len(decoded.words) if said is None else words_right(said, decoded.text)
+def _sample(features: Array, decoded: Decoded, said: str | None, appearance: bool) -> Sample:
+    read = " ".join(spoken(word.word) or "-" for word in decoded.words)  # as texts of a corpus are
+    right = [False] * len(decoded.words) if said is None else words_right(said, read)
     kind = "negative" if said is None else "appearance" if appearance else "clip"
     own = tuple((word.confidence, ok) for word, ok in zip(decoded.words, right, strict=True))
     words = len(said.split()) if said else 0
-    return Sample(
-        confidence_features(logp, decoded, grammar), decoded.confidence, said == decoded.text, own, words, kind
-    )
+    return Sample(features, decoded.confidence, said == read, own, words, kind)

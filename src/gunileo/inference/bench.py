@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.reader import Reader, load_model
 from gunileo.vision.mouth import MouthClip, read_mouth
 from gunileo.vision.video import FPS, read_frames
 
@@ -78,21 +78,23 @@ def reading(clip: Path, model: str, name: str = "read a clip") -> Measurement:
     return Measurement(name, "x real time", [seconds / taken for taken in times])
 
 
-def _long(clip: Path) -> MouthClip:
-    mouths = read_mouth(clip)
+def _long(clip: Path, reader: Reader) -> MouthClip:
+    mouths = read_mouth(clip, reader.view)
     return mouths[np.arange(FRAMES) % len(mouths)]
 
 
 def network(clip: Path, model: str) -> Measurement:
     """From the mouth crops of 75 frames to their log-probabilities."""
-    reader, mouths = load_model(model), _long(clip)
+    reader = load_model(model)
+    mouths = _long(clip, reader)
     times = timed(lambda: reader.log_probabilities(mouths), REPEATS + 1)[1:]
     return Measurement(f"network, {FRAMES} frames", "ms", [1000 * taken for taken in times])
 
 
 def batches(clip: Path, model: str) -> Measurement:
     """Log-probabilities of 16 clips of 75 frames at once."""
-    reader, mouths = load_model(model), _long(clip)
+    reader = load_model(model)
+    mouths = _long(clip, reader)
     many = {name: np.repeat(value, BATCH, axis=0) for name, value in reader.inputs(mouths).items()}
     times = timed(lambda: reader.session.run(["log_probabilities"], many), REPEATS + 1)[1:]
     return Measurement(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times])

@@ -12,12 +12,15 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.decoding.ctc import FPS, Decoded, Floats, log_likelihood
 from gunileo.decoding.grammar import Grammar
+from gunileo.decoding.vocabulary import GRID, Vocabulary
+from gunileo.util.files import write_whole
 from gunileo.vision.mouth import MouthClip
 from gunileo.vision.mouth_shape import scaled
 
@@ -84,6 +87,30 @@ def from_json(text: str) -> Calibrations:
         raise ValueError(f"no calibration: {error}") from error
 
 
+def calibration_file(path: Path) -> Path:
+    """Where the calibration of a model's file is that was learnt for it later, beside it."""
+    return path.with_suffix(".calibration.json")
+
+
+def store_calibrations(path: Path, checksum: str, calibrations: Calibrations) -> None:
+    """Keep calibrations beside a model's file, of this ``checksum``; ``FileError`` if they can't be written."""
+    write_whole(calibration_file(path), json.dumps({"sha256": checksum, "calibration": to_json(calibrations)}) + "\n")
+
+
+def stored_calibrations(path: Path, checksum: str) -> Calibrations:
+    """What ``store_calibrations`` kept for a model's file; none if it is of another file's content.
+
+    Raises ``ValueError`` if it is damaged.
+    """
+    try:
+        entry = json.loads(calibration_file(path).read_text(encoding="utf-8"))
+        return from_json(entry["calibration"]) if entry["sha256"] == checksum else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, TypeError, KeyError) as error:
+        raise ValueError(f"{calibration_file(path).name}: {error}") from error
+
+
 def _calibration(entry: dict[str, object]) -> Calibration:
     if set(entry) != {field.name for field in fields(Calibration)}:
         raise ValueError("a calibration's fields are others")
@@ -97,8 +124,10 @@ def _calibration(entry: dict[str, object]) -> Calibration:
     return Calibration(models["reading"], models["word"], models["sentence"], threshold, good)
 
 
-def confidence_features(logp: Floats, decoded: Decoded, grammar: Grammar | None = None) -> Array:
-    """Two features of how badly log-probabilities [T, 37] go with what was ``decoded`` from them, lower is better.
+def confidence_features(
+    logp: Floats, decoded: Decoded, grammar: Grammar | None = None, vocabulary: Vocabulary = GRID
+) -> Array:
+    """Two features of how badly log-probabilities [T, C] go with what was ``decoded`` from them, lower is better.
 
     The first is the logarithm of ``negative_log_likelihood``. The second is the logarithm of the entropy, in nats, of
     the mean frame from the first word's start to the last one's end. Neither changes with silence before and after.
@@ -109,16 +138,19 @@ def confidence_features(logp: Floats, decoded: Decoded, grammar: Grammar | None 
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = _finite(logp[start : max(end, start + 1)])
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
-    return np.log(_FLOOR + np.array([negative_log_likelihood(logp, decoded.text, grammar), entropy]))
+    surprise = negative_log_likelihood(logp, decoded, grammar, vocabulary)
+    return np.log(_FLOOR + np.array([surprise, entropy]))
 
 
-def negative_log_likelihood(logp: Floats, text: str, grammar: Grammar | None = None) -> float:
-    """Of all sentences of ``grammar`` together, or, without one, of ``text`` in all its paths.
+def negative_log_likelihood(
+    logp: Floats, decoded: Decoded, grammar: Grammar | None = None, vocabulary: Vocabulary = GRID
+) -> float:
+    """Of all sentences of ``grammar`` together, or, without one, of what was ``decoded`` in all its paths.
 
-    In nats for each symbol of ``text``, which was decoded from log-probabilities [T, 37]. ``DecodeError`` if the frames
-    are too few for the grammar, or for the text.
+    In nats for each character of its text, which was decoded from log-probabilities [T, C]. ``DecodeError`` if the
+    frames are too few for the grammar, or for the text.
     """
-    return max(0.0, -log_likelihood(_finite(logp), grammar or Grammar.from_sentences([text]))) / len(text)
+    return max(0.0, -log_likelihood(_finite(logp), grammar or decoded.sentence(vocabulary))) / len(decoded.text)
 
 
 def _finite(logp: Floats) -> Floats:
@@ -263,7 +295,10 @@ def still(clip: MouthClip) -> MouthClip:
     held = clip[middle]
     pixels = np.rint(held.crops + random.normal(0, _NOISE, held.crops.shape))
     measures = held.measures + random.normal(0, _MESH_NOISE, held.measures.shape)
-    return MouthClip(np.asarray(np.clip(pixels, 0, 255), np.uint8), measures.astype(np.float32))
+    views = held.views
+    if views is not None:
+        views = np.clip(np.rint(views + random.normal(0, _NOISE, views.shape)), 0, 255).astype(np.uint8)
+    return MouthClip(np.asarray(np.clip(pixels, 0, 255), np.uint8), measures.astype(np.float32), views)
 
 
 def silent(clip: MouthClip) -> MouthClip:
@@ -285,7 +320,8 @@ def reordered(clip: MouthClip) -> MouthClip:
 
 def upside_down(clip: MouthClip) -> MouthClip:
     """A mouth standing on its head."""
-    return MouthClip(clip.crops[:, ::-1, :], scaled(clip.measures, 1.0, -1.0))
+    views = None if clip.views is None else clip.views[:, ::-1]
+    return MouthClip(clip.crops[:, ::-1, :], scaled(clip.measures, 1.0, -1.0), views)
 
 
 def wider(clip: MouthClip) -> MouthClip:
@@ -300,14 +336,20 @@ def taller(clip: MouthClip) -> MouthClip:
 
 def _changed(clip: MouthClip, height: float, width: float, light: float, gamma: float) -> MouthClip:
     """Stretched about the centre, by the nearest pixel; ``light`` is its change from the centre to the right edge."""
+    views = None if clip.views is None else _lit(clip.views, height, width, light, gamma)
+    return MouthClip(_lit(clip.crops, height, width, light, gamma), scaled(clip.measures, width, height), views)
+
+
+def _lit(pictures: NDArray[np.uint8], height: float, width: float, light: float, gamma: float) -> NDArray[np.uint8]:
+    """Pictures [T, H, W] or [T, H, W, 3], changed as ``_changed`` says."""
     rows, columns = (
         np.clip(np.rint((np.arange(size) - size / 2) / stretch + size / 2), 0, size - 1).astype(int)
-        for size, stretch in zip(clip.crops.shape[1:], (height, width), strict=True)
+        for size, stretch in zip(pictures.shape[1:3], (height, width), strict=True)
     )
-    shades = (clip.crops[:, rows][:, :, columns] / np.float32(255)) ** gamma
-    lit = 255 * shades * (1 + light * np.linspace(-1, 1, clip.crops.shape[2], dtype=np.float32))
-    pixels = np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
-    return MouthClip(pixels, scaled(clip.measures, width, height))
+    shades = (pictures[:, rows][:, :, columns] / np.float32(255)) ** gamma
+    across = 1 + light * np.linspace(-1, 1, pictures.shape[2], dtype=np.float32)
+    lit = 255 * shades * across.reshape(-1, *(1,) * (pictures.ndim - 3))
+    return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
 
 
 NEGATIVES: dict[str, Callable[[MouthClip], MouthClip]] = {  # learnt as no reading

@@ -13,7 +13,7 @@ from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Transcript, Word
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, unreadable
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
@@ -23,7 +23,7 @@ class SentenceReader(Protocol):
     """What reads the clip of one sentence; a ``Reader`` does."""
 
     def transcribe_clip(
-        self, clip: MouthClip, file: str, decode: How = "grammar", grammar: Grammar | None = None
+        self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None
     ) -> Transcript:
         """The words in a clip's mouths; ``DecodeError`` if they are too few."""
         ...
@@ -42,9 +42,14 @@ class Live:
     """
 
     def __init__(
-        self, reader: SentenceReader, decode: How = "grammar", grammar: Grammar | None = None, face: Face = "largest"
+        self,
+        reader: SentenceReader,
+        decode: How | None = None,
+        grammar: Grammar | None = None,
+        face: Face = "largest",
+        view: View | None = None,
     ):
-        self._mouths, self._segmenter = MouthTracker(face), Segmenter()
+        self._mouths, self._segmenter = MouthTracker(face, view=view), Segmenter()
         self._speech = _Speech(reader, "live", decode, grammar, Timeline())
         self.mouth: Crops | None = None
 
@@ -79,7 +84,7 @@ def sentences(
     mouths: Iterable[Mouth | None],
     reader: SentenceReader,
     file: str,
-    decode: How,
+    decode: How | None,
     grammar: Grammar | None,
     timeline: Timeline | None = None,
 ) -> Iterator[Transcript]:
@@ -114,7 +119,7 @@ class _Speech:
     """Reads the sentences of a stream one after the other."""
 
     def __init__(
-        self, reader: SentenceReader, file: str, decode: How, grammar: Grammar | None, timeline: Timeline
+        self, reader: SentenceReader, file: str, decode: How | None, grammar: Grammar | None, timeline: Timeline
     ) -> None:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
         self._timeline = timeline

@@ -1,4 +1,5 @@
-"""The models that come with the package, with their files as they were released, and those that the user taught."""
+"""The models that come with the package, with their files as they were released, and those that the user taught or
+imported."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class TaughtModel:
 
 
 def home() -> Path:
-    """The user's folder of taught models: ``$GUNILEO_HOME``, or the system's place for a program's data."""
+    """The user's folder of models, taught and imported: ``$GUNILEO_HOME``, or the system's place for such data."""
     import platformdirs
 
     return Path(os.environ.get("GUNILEO_HOME") or platformdirs.user_data_path("gunileo"))
@@ -108,6 +109,61 @@ def _taught(path: Path) -> TaughtModel:
         raise ModelError(f"{path}: can't be understood ({error}); teach {path.parent.name} again") from error
 
 
+@dataclass(frozen=True)
+class ImportedModel:
+    """A published model that the user imported: ``imported/NAME/card.json`` in ``home()`` has these fields.
+
+    Beside it lie ``model.onnx``, whose metadata say what it needs (``needs.Needs``), and further parts of it.
+    """
+
+    name: str
+    license: str  # its name or its words
+    source: str  # address or file that it was made of
+    sha256: str  # of that file
+    date: str  # when, ISO 8601
+    parameters: int = 0
+    published: str = ""  # what its authors measured, in their words; nothing here was measured with it
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return imported_folder(self.name)
+
+    def summary(self) -> str:
+        """Where it is from, for a reader; a line each."""
+        size = f"  parameters          {self.parameters / 1e6:.1f} million\n" if self.parameters else ""
+        figures = f"  by its authors      {self.published}\n" if self.published else ""
+        return (
+            f"{self.name}\n  imported            {self.date}, from {self.source}\n{size}{figures}"
+            f"  sha256              {self.sha256}\n  license             {self.license}"
+        )
+
+
+def imported_folder(name: str) -> Path:
+    """Where an imported model of this name is, or is to be; move a finished folder there in one step."""
+    return home() / "imported" / name
+
+
+def imported_models() -> list[ImportedModel]:
+    """The models that the user imported, by name. Raises ``ModelError`` if one's card is damaged."""
+    return [_imported(path) for path in sorted((home() / "imported").glob("*/card.json"))]
+
+
+def imported(name: Path | str) -> ImportedModel | None:
+    """The model that the user imported under this name, if there is one; ``ModelError`` if it is damaged."""
+    path = imported_folder(str(name)) / "card.json"
+    return _imported(path) if Path(name).parts == (str(name),) and path.is_file() else None
+
+
+def _imported(path: Path) -> ImportedModel:
+    try:
+        card = json.loads(content_of(path, "check its permissions"))
+        known = {field.name for field in fields(ImportedModel)} - {"name"}
+        return ImportedModel(name=path.parent.name, **{key: value for key, value in card.items() if key in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: can't be understood ({error}); import {path.parent.name} again") from error
+
+
 def available_models() -> list[ModelInfo]:
     """The models that come with the package. Raises ``ModelError`` if their list is damaged."""
     registry = WEIGHTS / "models.json"
@@ -122,6 +178,20 @@ def available_models() -> list[ModelInfo]:
 def shipped(name: Path | str) -> ModelInfo | None:
     """The shipped model of this name, if there is one."""
     return next((info for info in available_models() if info.name == str(name)), None)
+
+
+def all_names() -> list[str]:
+    """The names of all models that are here: shipped, taught, imported."""
+    yours = [one.name for one in taught_models()] + [one.name for one in imported_models()]
+    return [info.name for info in available_models()] + yours
+
+
+def described() -> str:
+    """All models' names by kind, for a message."""
+    taught, stored = [one.name for one in taught_models()], [one.name for one in imported_models()]
+    others = (("taught", taught), ("imported", stored))
+    shipped_ones = f"the shipped ones ({names()})"
+    return "".join([shipped_ones, *(f", of the {kind} ones ({', '.join(some)})" for kind, some in others if some)])
 
 
 def names() -> str:

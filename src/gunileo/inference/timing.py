@@ -12,15 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gunileo.decoding.ctc import FPS, Floats
 from gunileo.output.transcript import Word
-
-if TYPE_CHECKING:  # for their names alone
-    pass
 
 Line = tuple[float, float, float]
 

@@ -41,8 +41,9 @@ class Transcript:
 
     ``confidence`` is the whole sentence's, 0-1; not ``sure`` means that the text is a guess and no reading. A video
     of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
-    least sure of them. Times are those of a player's clock, in seconds from the start of the file: it starts with the
-    sound where that comes before the picture.
+    least sure of them. Where it is not ``calibrated``, nobody learnt how often this model is right: confidences are its
+    own word, and nothing is marked as a guess. Times are those of a player's clock, in seconds from the start of the
+    file: it starts with the sound where that comes before the picture.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Transcript:
     sure: bool = True
     segments: tuple[Segment, ...] = ()
     duration: float | None = None  # seconds from the video's start to its picture's end, where that is known
+    calibrated: bool = True
 
 
 def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:
@@ -67,6 +69,7 @@ def joined(file: str, model: str, read: Sequence[Transcript], duration: float | 
         bool(read) and all(one.sure for one in read),
         segments,
         duration,
+        all(one.calibrated for one in read),
     )
 
 

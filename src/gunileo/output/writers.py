@@ -34,7 +34,8 @@ def to_txt(transcript: Transcript) -> str:
 def to_json(transcript: Transcript) -> str:
     """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure",
     "duration"}``, and for a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``. Where
-    there are several speakers, words and segments have a ``"speaker"``, too.
+    there are several speakers, words and segments have a ``"speaker"``, too. Confidences of a model that has no
+    calibration come with ``"calibrated": false``.
 
     Times are rounded to milliseconds, confidences to four places.
     """
@@ -51,6 +52,8 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
             del part["speaker"]
     if not transcript.segments:
         del fields["segments"]
+    if transcript.calibrated:
+        del fields["calibrated"]
     if transcript.duration is None:
         del fields["duration"]
     else:

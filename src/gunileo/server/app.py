@@ -124,6 +124,7 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
         for info in sorted(registry.available_models(), key=lambda info: info.wer_grammar)
     ]
     yours = [{"name": one.name, "taught": asdict(one)} for one in registry.taught_models()]
+    yours += [{"name": one.name, "license": one.license, "imported": asdict(one)} for one in registry.imported_models()]
     return {"default": desk.model, "models": [*listed, *yours], "limits": asdict(desk.limits)}
 
 
@@ -131,7 +132,7 @@ async def transcribe(
     upload: AnyUpload,
     desk: AnyDesk,
     model: str | None = None,
-    decode: Decode = "grammar",
+    decode: Decode | None = None,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """One file, read as `gunileo transcribe` reads it.
@@ -155,7 +156,7 @@ async def preview(upload: AnyUpload, desk: AnyDesk) -> Response:
     return FileResponse(target, media_type="video/mp4")
 
 
-async def live(socket: WebSocket, model: str | None = None, decode: Decode = "grammar") -> None:
+async def live(socket: WebSocket, model: str | None = None, decode: Decode | None = None) -> None:
     """Pictures in, sentences out."""
     desk: Desk = socket.app.state.desk
     await socket.accept()

@@ -90,8 +90,7 @@ class Desk:
 
     def named(self, model: str | None) -> str:
         """A model that may be used, by its name; never a path, which would open any file of this machine."""
-        shipped, taught = registry.available_models(), registry.taught_models()
-        names = [self.model, *(info.name for info in shipped), *(info.name for info in taught)]
+        names = [self.model, *registry.all_names()]
         if model and model not in names:
             raise registry.ModelError(f"no model {model[:80]!r} here; use one of {', '.join(dict.fromkeys(names))}")
         return model or self.model

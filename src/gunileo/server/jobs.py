@@ -11,8 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 
-from gunileo.decoding.ctc import nbest
-from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.reader import Reader, load_model
@@ -21,7 +19,7 @@ from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.film import film_stream
 from gunileo.vision.image import to_png
-from gunileo.vision.mouth import Mouth, MouthClip, mouth_stream
+from gunileo.vision.mouth import Mouth, MouthClip
 from gunileo.vision.speech_activity import LONGEST
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video
@@ -59,7 +57,7 @@ class Reading:
     seconds: float
 
 
-def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: Tell) -> Reading:
+def read(path: Path, name: str, model: str, decode: str | None, limits: Limits, tell: Tell) -> Reading:
     """Read the lips in the file at ``path``, that its sender named ``name``; a ``Worker``'s work.
 
     Raises what ``Reader.transcribe`` does, and ``VideoError`` if it goes over the limits.
@@ -68,9 +66,9 @@ def read(path: Path, name: str, model: str, decode: str, limits: Limits, tell: T
         crops = _Watched(limits, tell, check(path, limits))
         reader = reader_of(model)
         timeline = Timeline()
-        stream = crops.watch(mouth_stream(ahead(read_frames(path, timeline))))
+        stream = crops.watch(reader.mouths(ahead(read_frames(path, timeline))))
         transcript = reader.transcribe_stream(stream, name, decode, timeline=timeline)
-    best = _alternatives(reader, crops.first) if decode == "grammar" and crops.count <= LONGEST else ()
+    best = _alternatives(reader, crops.first, decode) if crops.count <= LONGEST else ()
     return Reading(transcript, best, crops.strip(), crops.count / FPS)
 
 
@@ -129,9 +127,9 @@ def named(path: Path, name: str) -> Iterator[None]:
 
 
 def reader_of(model: str) -> Reader:
-    """The reader of a model, loaded once; again when it was taught anew."""
-    known = registry.taught(model)
-    return _loaded(model, known.version if known else "")
+    """The reader of a model, loaded once; again when it was taught or imported anew."""
+    known, stored = registry.taught(model), registry.imported(model)
+    return _loaded(model, known.version if known else stored.date if stored else "")
 
 
 @lru_cache(maxsize=4)
@@ -139,10 +137,10 @@ def _loaded(model: str, version: str) -> Reader:
     return load_model(model)
 
 
-def _alternatives(reader: Reader, mouths: list[Mouth]) -> tuple[tuple[str, float], ...]:
-    if reader.templates:
-        return tuple((match.text, match.confidence) for match in reader.matches(MouthClip.of(mouths))[:_BEST])
-    found = nbest(reader.best_prediction(MouthClip.of(mouths)).log_probabilities, Grammar.grid(), _BEST)
+def _alternatives(reader: Reader, mouths: list[Mouth], decode: str | None) -> tuple[tuple[str, float], ...]:
+    if reader.way(decode) != "grammar" and reader.needs.grammar:
+        return ()  # only the grammar's shares tell anything of these models
+    found = reader.nbest(MouthClip.of(mouths), _BEST, decode)
     return tuple((decoded.text, decoded.confidence) for decoded in found)
 
 

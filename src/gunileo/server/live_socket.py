@@ -38,7 +38,7 @@ class FeedError(GunileoError):
 class Feed:
     """Reads pictures that come at any rate, as ``Live`` reads 25 a second."""
 
-    def __init__(self, reader: Reader, decode: str):
+    def __init__(self, reader: Reader, decode: str | None):
         self._reader, self._decode = reader, decode
         self._live = reader.live(decode)
         self._pace = Pace()
@@ -98,7 +98,7 @@ def opened(message: bytes) -> tuple[float, Frame]:
         raise FeedError("no time and JPEG, or damaged; send the next") from error
 
 
-async def converse(socket: WebSocket, reader: Reader, decode: str) -> None:
+async def converse(socket: WebSocket, reader: Reader, decode: str | None) -> None:
     """Read one camera until it leaves.
 
     Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with

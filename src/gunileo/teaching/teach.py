@@ -112,9 +112,15 @@ def teach(
     ``train``; ``CorpusError`` if there are no clips, ``ModelError`` if there is no such base.
     """
     name, report = checked_name(name), progress or (lambda *_: None)
+    if registry.imported_folder(name).exists():
+        raise RecordingError(f"{name} is a model that you imported; use another name, or run 'gunileo forget {name}'")
     if registry.taught(base) and not Path(base).exists():
         raise RecordingError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
+    if reader.view:
+        raise RecordingError(
+            f"{base}: takes other pictures than the mouth crops that recordings become; use another base"
+        )
     corpus = find_corpus(folder)
     place = registry.home() / "models" / name
     with alone(place.parent):
@@ -144,7 +150,7 @@ def _taught(
         right, tested = _enrolled(recordings, held, reader, new / "templates.npz", report)
     counts = dict(Counter(one.text for one in recordings.utterances))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    lasting = base if registry.shipped(base) else str(Path(base).absolute())
+    lasting = base if registry.shipped(base) or registry.imported(base) else str(Path(base).absolute())
     model = TaughtModel(place.name, lasting, counts, train, right, tested, now, new.name)
     fields = {field: value for field, value in asdict(model).items() if field != "name"}
     write_whole(place / "teach.json", json.dumps(fields, indent=1) + "\n")
@@ -285,16 +291,19 @@ def _enrolled(
 
 
 def forget(name: str) -> None:
-    """Remove a taught model, what was cut out for it, and the recordings in its ``recordings_folder``.
+    """Remove a model that was taught or imported, what was cut out for it, and the recordings in its
+    ``recordings_folder``.
 
     Raises ``ModelError`` if there is none of that name, or something of it can't be removed.
     """
-    folders = [registry.home() / kind / checked_name(name) for kind in ("models", "recordings", "crops")]
+    folders = [registry.home() / kind / checked_name(name) for kind in ("models", "recordings", "crops", "imported")]
     if not any(folder.is_dir() for folder in folders):
-        yours = ", ".join(model.name for model in registry.taught_models()) or "none yet"
-        raise ModelError(f"{name}: no such taught model; yours are: {yours}")
+        taught, imported = registry.taught_models(), registry.imported_models()
+        listed = ", ".join([one.name for one in taught] + [one.name for one in imported]) or "none yet"
+        raise ModelError(f"{name}: no such model of yours; they are: {listed}")
     try:
-        (folders[0] / "teach.json").unlink(missing_ok=True)  # first: no model is listed that is half gone
+        for card in (folders[0] / "teach.json", folders[-1] / "card.json"):
+            card.unlink(missing_ok=True)  # first: no model is listed that is half gone
         for folder in folders:
             if folder.is_dir():
                 shutil.rmtree(folder)

@@ -27,7 +27,7 @@ class TrainingConfig:
     shrink: int = 1  # pixels, each way, averaged to one; original: none
     dropout: float = 0.5  # between the GRUs, as in the original
     self_conditioning: bool = False  # the second GRU gets the word that the first one names; original: no
-    feature_dropout: float = 0.3  # before the GRUs; original: none
+    feature_dropout: float = 0.3  # of what the convolutions give; original: none
     normalise: bool = True  # batch normalisation, folded away on export; original: none
     augmentation: Augmentation = field(default_factory=Augmentation)  # original: none
     shape_augmentation: ShapeAugmentation = field(default_factory=ShapeAugmentation)
@@ -39,6 +39,7 @@ class TrainingConfig:
     init: str = ""  # weights to initialise from, past the curriculum; original: none
     samples: int = 0  # in an epoch, of the speaker with the fewest clips (``sampling.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions keep their first weights
+    looks: int = 0  # at each clip's crops, that frozen convolutions of a LabialShape have once; anew each time if 0
     fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
     pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0
     keep_last: bool = False  # the last epoch's weights are the result, not the best's
@@ -60,6 +61,7 @@ def from_scratch(architecture: ModelConfig | ShapeConfig) -> TrainingConfig:
             channels=architecture.channels,
             shrink=architecture.shrink,
             dropout=architecture.dropout,
+            feature_dropout=architecture.feature_dropout,
             self_conditioning=True,
             augmentation=Augmentation(rotation=7, scale=0.12, stretch=0.07, contrast=0.15, shade=0.35, speed=0.15),
             visual_rate=0.3,

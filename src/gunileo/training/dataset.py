@@ -27,6 +27,7 @@ from gunileo.training.augmentation import (
     perturb_speed,
     word_span,
 )
+from gunileo.training.looks import Features, Looks
 from gunileo.training.shape_augmentation import ShapeAugmentation, Silences, changed, filled, relative
 from gunileo.vision.crop import Crops, normalise
 from gunileo.vision.video import FPS
@@ -36,10 +37,12 @@ NO_WORD = -100  # frames whose word is unknown; the index that torch's cross-ent
 
 
 class Sample(NamedTuple):
-    """One clip: crops float32 [1, T, 100, 150] or None, shape float32 [T, 12], whether each is given, float32 [2],
-    classes int64 [L], words int64 [T], its text."""
+    """One clip: crops float32 [1, T, 100, 150] or None, their features float32 [T, F] if they come in place of them,
+    shape float32 [T, 12], whether crops and shape are given, float32 [2], classes int64 [L], words int64 [T], its
+    text."""
 
     crops: Tensor | None
+    visual: Tensor | None
     shape: Tensor
     seen: Tensor
     classes: Tensor
@@ -48,11 +51,12 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Clips padded with zeros to the longest: crops [N, 1, T, 100, 150] or None, lengths [N] in frames, shape
-    [N, T, 12], seen [N, 2], classes [sum of targets] one clip after the other, target_lengths [N], words [N, T]
-    (NO_WORD where unknown or padding), texts."""
+    """Clips padded with zeros to the longest: crops [N, 1, T, 100, 150] or None, or their features, visual [N, T, F],
+    lengths [N] in frames, shape [N, T, 12], seen [N, 2], classes [sum of targets] one clip after the other,
+    target_lengths [N], words [N, T] (NO_WORD where unknown or padding), texts."""
 
     crops: Tensor | None
+    visual: Tensor | None
     lengths: Tensor
     shape: Tensor
     seen: Tensor
@@ -114,7 +118,7 @@ class Clips(Dataset[Sample]):
 
     An item is a whole clip, unchanged, or, with an ``augmentation`` in its ``draws``, changed at random. A slice keeps
     the clips' spans, joins its own clips alone, and draws anew. Where only the words of a clip are known, silence is
-    put around them.
+    put around them. With ``looks`` the features of crops are given in place of crops.
     """
 
     def __init__(
@@ -124,9 +128,11 @@ class Clips(Dataset[Sample]):
         words: Sequence[str] = (),
         draws: Draws | None = None,
         shapes: Shapes | None = None,
+        looks: Looks | None = None,
     ):
         self.cache = cache
         self.shapes = shapes or Shapes(cache)
+        self.looks = looks
         self.utterances = utterances
         self.words = tuple(words)
         self.draws = draws = draws or Draws()
@@ -149,13 +155,14 @@ class Clips(Dataset[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Clips:
         if isinstance(index, slice):
             places = range(len(self))[index]
-            return Clips(self.cache, self.utterances[index], self.words, self.draws.sliced(places), self.shapes)
+            draws = self.draws.sliced(places)
+            return Clips(self.cache, self.utterances[index], self.words, draws, self.shapes, self.looks)
         if index < 0:
             index += len(self)
         utterance = self.utterances[index]  # IndexError past the end, as iteration expects
         random = np.random.default_rng((*self.draws.seed, index))
         pieces = self._pieces(index, random)
-        clip = self._read(pieces, self.with_crops(index))
+        clip = self._read(pieces, self.with_crops(index), random)
         text = " ".join(piece.text for piece in pieces)
         augmentation = self.draws.augmentation
         if augmentation and index in self.draws.spans:
@@ -175,16 +182,20 @@ class Clips(Dataset[Sample]):
             return concatenate(utterance, others, augmentation.switch, random)
         return [Piece(utterance, 0, utterance.frames, utterance.text)]
 
-    def _read(self, pieces: Sequence[Piece], with_crops: bool) -> _Clip:
+    def _read(self, pieces: Sequence[Piece], with_crops: bool, random: np.random.Generator) -> _Clip:
         spans = [(piece.utterance, slice(piece.start, piece.end)) for piece in pieces]
-        crops = np.concatenate([self.cache.crops(one)[span] for one, span in spans]) if with_crops else None
+        crops = visual = None
+        if with_crops and self.looks:
+            visual = np.concatenate([self.looks(one, random)[span] for one, span in spans])
+        elif with_crops:
+            crops = np.concatenate([self.cache.crops(one)[span] for one, span in spans])
         shape = np.concatenate([self.shapes(one)[span] for one, span in spans])
         words = np.concatenate([frame_words(one, self.words)[span] for one, span in spans])
-        return _Clip(crops, shape, words)
+        return _Clip(crops, visual, shape, words)
 
     def _sample(self, clip: _Clip, text: str, random: np.random.Generator) -> Sample:
         augmentation, crops, shape = self.draws.augmentation, clip.crops, clip.shape - clip.shape.mean(0)
-        seen = np.array([crops is not None, True], np.float32)
+        seen = np.array([clip.seen, True], np.float32)
         pixels = None
         if crops is not None:
             pixels = normalise(move(crops, augmentation, random) if augmentation else crops)
@@ -192,9 +203,11 @@ class Clips(Dataset[Sample]):
             shape = changed(shape, self.draws.shape_augmentation, random)
             if pixels is not None:
                 pixels = light(pixels, augmentation, random)
+            if clip.seen:
                 seen[1] = random.random() >= augmentation.without_shape
         return Sample(
             None if pixels is None else torch.from_numpy(pixels)[None],
+            None if clip.visual is None else torch.from_numpy(clip.visual.astype(np.float32)),
             torch.from_numpy(shape),
             torch.from_numpy(seen),
             torch.tensor(encode(text)),
@@ -205,25 +218,31 @@ class Clips(Dataset[Sample]):
 
 class _Clip(NamedTuple):
     crops: Crops | None
+    visual: Features | None  # in place of crops
     shape: NDArray[np.float32]  # not a number where unknown
     words: Array
 
+    @property
+    def seen(self) -> bool:
+        return self.crops is not None or self.visual is not None
+
     def at(self, frames: Array) -> _Clip:
         crops = None if self.crops is None else self.crops[frames]
-        return _Clip(crops, self.shape[frames], self.words[frames])
+        visual = None if self.visual is None else self.visual[frames]
+        return _Clip(crops, visual, self.shape[frames], self.words[frames])
 
     def whole(self, draws: Draws, span: bool, random: np.random.Generator) -> _Clip:
         """The same with nothing unknown: gaps on a straight line, silence, held for a ``span``, at both ends."""
         known = np.flatnonzero(np.isfinite(self.shape[:, 0]))
         if len(known) == len(self.shape):
             return self
-        if self.crops is not None or span:
+        if self.seen or span:
             return self._replace(shape=filled(self.shape))
         inner = slice(known[0], known[-1] + 1)
         longest = draws.shape_augmentation.silence
         silences = draws.silences or Silences([])
         shape, before, after = silences.around(filled(self.shape[inner]), longest, random)
-        return _Clip(None, shape, np.pad(self.words[inner], (before, after)))
+        return _Clip(None, None, shape, np.pad(self.words[inner], (before, after)))
 
 
 def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
@@ -238,11 +257,13 @@ def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
 
 
 def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Batch:
-    """Pad samples to one batch, its crops of ``dtype``; all have crops, or none."""
+    """Pad samples to one batch, its crops of ``dtype``; all have crops, or all their features, or none either."""
     pad = torch.nn.utils.rnn.pad_sequence
     pixels = [s.crops[0].to(dtype) for s in samples if s.crops is not None]
+    visual = [s.visual for s in samples if s.visual is not None]
     return Batch(
         pad(pixels, batch_first=True)[:, None] if pixels else None,
+        pad(visual, batch_first=True) if visual else None,
         torch.tensor([len(s.words) for s in samples]),
         pad([s.shape for s in samples], batch_first=True),
         torch.stack([s.seen for s in samples]),

@@ -164,6 +164,9 @@ def _trace(model: Network, path: Path) -> None:
             output_names=outputs,
             dynamic_axes=free,
             opset_version=OPSET,
+            # Batch normalisation over time stays a layer: folded into weights, those were no float16 any more. ONNX
+            # Runtime folds it on loading.
+            training=torch.onnx.TrainingMode.PRESERVE,
             dynamo=False,
         )
 
@@ -171,6 +174,9 @@ def _trace(model: Network, path: Path) -> None:
 def _metadata(config: ModelConfig | ShapeConfig) -> Mapping[str, str]:
     return {
         "gunileo_classes": json.dumps(CLASSES),
+        "tokens": json.dumps(CLASSES),
+        "input": "mouth",
+        "decoder": "ctc",
         "fps": str(FPS),
         "height": str(HEIGHT),
         "width": str(WIDTH),

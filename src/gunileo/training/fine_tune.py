@@ -13,8 +13,9 @@ from gunileo.training.weights import load_weights
 def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> TrainingConfig:
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
-    The architecture is that of the weights. A run is trained on with the settings of any other. A shipped model is
-    adapted to a new speaker by five to twenty ``clips``, with the settings of ``adapting``.
+    The architecture is that of the weights. A run is trained on with the settings of any other; one of a LabialShape
+    with those of ``second_stage``. A shipped model is adapted to a new speaker by five to twenty ``clips``, with the
+    settings of ``adapting``.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
@@ -24,7 +25,27 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
         registry.released(info, info.file)  # it becomes the fallback: checked before any training
     architecture = load_weights(path).config
     initial = replace(from_scratch(architecture), init=str(path), normalise=architecture.normalise)
-    return adapting(initial, speakers, clips) if info else initial
+    if info:
+        return adapting(initial, speakers, clips)
+    return second_stage(initial) if initial.shapes else initial
+
+
+def second_stage(settings: TrainingConfig) -> TrainingConfig:
+    """The same to go on with a LabialShape whose convolutions have learnt.
+
+    They stay as they are and look at each clip beforehand. So the layers after them see many more crops in an epoch.
+    """
+    return replace(
+        settings,
+        epochs=6,
+        learning_rate=1e-3,
+        frozen=True,
+        looks=8,
+        feature_dropout=0.2,
+        batch_size=32,
+        crop_repeats=8,
+        shapes_alone=0.2,
+    )
 
 
 def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:

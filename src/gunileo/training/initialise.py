@@ -16,14 +16,18 @@ def network(settings: TrainingConfig, words: tuple[str, ...]) -> Network:
 
     Raises ``GunileoError`` as ``initialise`` and ``initialise_shapes`` do.
     """
-    common = {"channels": settings.channels, "shrink": settings.shrink, "dropout": settings.dropout}
+    common = {
+        "channels": settings.channels,
+        "shrink": settings.shrink,
+        "dropout": settings.dropout,
+        "feature_dropout": settings.feature_dropout,
+    }
     if settings.shapes:
         shapes = ShapeConfig(**common, normalise=settings.normalise and not settings.init, words=words)  # type: ignore[arg-type]
         return initialise_shapes(settings.init, shapes) if settings.init else LabialShape(shapes)
     config = ModelConfig(
         **common,  # type: ignore[arg-type]
         self_conditioning=settings.self_conditioning,
-        feature_dropout=settings.feature_dropout,
         normalise=settings.normalise,
         words=words if settings.word_weight or settings.self_conditioning else (),
     )

@@ -25,6 +25,7 @@ class ShapeConfig:
     after: tuple[int, ...] = (2, 1)  # and of those that hear its prediction
     kernel: int = 5  # frames
     dropout: float = 0.1  # of whole channels, in a block
+    feature_dropout: float = 0.0  # of whole channels of what the convolutions over pixels give
     crop_dropout: float = 0.3  # of whole channels of what the crops add
     normalise: bool = False  # batch normalisation after each convolution over pixels
     words: tuple[str, ...] = ()  # that the head names in each frame
@@ -68,6 +69,7 @@ class LabialShape(Visual):
         width = config.width
         self.shape = nn.Conv1d(FEATURES, width, 5, padding=2, bias=False)
         self.shape_norm = nn.BatchNorm1d(width)
+        self.feature_dropout = nn.Dropout1d(config.feature_dropout)
         self.pixels = nn.Conv1d(self.visual_features, width, 1, bias=False)
         self.pixels_norm = nn.BatchNorm1d(width)
         self.pixels_block = _Block(width, config.kernel, 1, config.dropout)
@@ -86,17 +88,26 @@ class LabialShape(Visual):
         return self.heads(crops, lengths, shape, seen)[0]
 
     def heads(
-        self, crops: Tensor | None, lengths: Tensor | None, shape: Tensor, seen: Tensor | None = None
+        self,
+        crops: Tensor | None,
+        lengths: Tensor | None,
+        shape: Tensor,
+        seen: Tensor | None = None,
+        visual: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words]."""
+        """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words].
+
+        ``visual`` [N, T, F], what the convolutions made of the crops, may come in place of them.
+        """
         clips, frames = shape.shape[:2]
         if lengths is None:
             mask = shape.new_ones(clips, 1, frames)
         else:
             mask = (torch.arange(frames, device=shape.device) < lengths.to(shape.device)[:, None])[:, None].to(shape)
         if seen is None:
-            seen = shape.new_tensor([[0.0 if crops is None else 1.0, 1.0]]).expand(clips, 2)
-        visual = None if crops is None else self.visual(crops, lengths)
+            seen = shape.new_tensor([[0.0 if crops is None and visual is None else 1.0, 1.0]]).expand(clips, 2)
+        if crops is not None:
+            visual = self.visual(crops, lengths)
         return self.read(visual, shape, mask, seen)[:2]
 
     def read(self, visual: Tensor | None, shape: Tensor, mask: Tensor, seen: Tensor) -> Outputs:
@@ -107,7 +118,7 @@ class LabialShape(Visual):
         if visual is None:
             x = x + self.missing[0, :, None]
         else:
-            pixels = nn.functional.silu(self.pixels_norm(self.pixels(visual.transpose(1, 2))))
+            pixels = nn.functional.silu(self.pixels_norm(self.pixels(self.feature_dropout(visual.transpose(1, 2)))))
             pixels = self.crop_dropout(self.pixels_block(pixels, mask))
             x = x + pixels * has_crops + self.missing[0, :, None] * (1 - has_crops)
         x = nn.functional.silu(x)

@@ -40,7 +40,7 @@ def heads(network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
     A LabialCNN takes the crops of a batch, which must be there, and passes over the shapes.
     """
     if isinstance(network, LabialShape):
-        return network.heads(batch.crops, batch.lengths, batch.shape, batch.seen)
+        return network.heads(batch.crops, batch.lengths, batch.shape, batch.seen, batch.visual)
     if batch.crops is None:
         raise ValueError("a LabialCNN takes crops, and the batch has none")
     return network.heads(batch.crops, batch.lengths)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gunileo.errors import GunileoError
 from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
 from gunileo.vision.face import Array, Face, FaceTracker
-from gunileo.vision.mouth_shape import features, measure
+from gunileo.vision.mouth_shape import MEASURES, features, measure
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
 
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
@@ -31,51 +31,89 @@ class MouthError(GunileoError):
     """A clip without a face that can be followed."""
 
 
+class View(Protocol):
+    """Another picture of the mouth than the crop, for networks that take one. It can be pickled."""
+
+    def points(self, landmarks: Array) -> Array:
+        """What has to be known of a frame, from its mesh [468, 3]: float32 [K].
+
+        Frames without a face get what lies between their neighbours'.
+        """
+        ...
+
+    def picture(self, frame: Frame, near: Array, at: int) -> NDArray[np.uint8]:
+        """The picture of a frame, the same size for each, from the ``points`` of up to ``RADIUS`` frames before and
+        after it, [n, K], of which its own are those at index ``at``."""
+        ...
+
+    def inputs(self, pictures: NDArray[np.uint8]) -> dict[str, Array]:
+        """What a network takes of a clip's pictures [T, ...], by its inputs' names, each with a batch of one."""
+        ...
+
+
 class Mouth(NamedTuple):
-    """One frame: the crop, uint8 [100, 150], and the shape's measures, float32 [23] (``mouth_shape.measure``)."""
+    """One frame: the crop, uint8 [100, 150], and the shape's measures, float32 [23] (``mouth_shape.measure``).
+
+    ``view`` is the picture of a ``View``, if the tracker has one.
+    """
 
     crop: Crops
     measures: Array
+    view: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
 class MouthClip:
-    """The frames of a clip: crops, uint8 [T, 100, 150], and measures, float32 [T, 23]."""
+    """The frames of a clip: crops, uint8 [T, 100, 150], and measures, float32 [T, 23].
+
+    ``views`` are the pictures of a ``View``, uint8 [T, ...], if it was followed with one.
+    """
 
     crops: Crops
     measures: Array
+    views: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, mouths: Sequence[Mouth]) -> MouthClip:
         """The clip of these frames, of which there is one at least."""
-        return cls(np.stack([mouth.crop for mouth in mouths]), np.stack([mouth.measures for mouth in mouths]))
+        views = [mouth.view for mouth in mouths if mouth.view is not None]
+        return cls(
+            np.stack([mouth.crop for mouth in mouths]),
+            np.stack([mouth.measures for mouth in mouths]),
+            np.stack(views) if views else None,
+        )
 
     @classmethod
     def joined(cls, clips: Sequence[MouthClip]) -> MouthClip:
         """Clips one after the other as one."""
-        return cls(np.concatenate([clip.crops for clip in clips]), np.concatenate([clip.measures for clip in clips]))
+        views = [clip.views for clip in clips if clip.views is not None]
+        return cls(
+            np.concatenate([clip.crops for clip in clips]),
+            np.concatenate([clip.measures for clip in clips]),
+            np.concatenate(views) if views else None,
+        )
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def __getitem__(self, frames: slice | NDArray[np.integer]) -> MouthClip:
         """Some of the frames, in their order or any other."""
-        return MouthClip(self.crops[frames], self.measures[frames])
+        return MouthClip(self.crops[frames], self.measures[frames], None if self.views is None else self.views[frames])
 
     def shape(self) -> Array:
         """The shape as a network takes it, float32 [T, 12] (``mouth_shape.features``)."""
         return features(self.measures)
 
 
-def read_mouth(path: Path | str) -> MouthClip:
-    """The mouth in a video file, at 25 frames a second.
+def read_mouth(path: Path | str, view: View | None = None) -> MouthClip:
+    """The mouth in a video file, at 25 frames a second, with the pictures of the ``view`` if one is given.
 
     Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or longer than
     ten minutes or its face is missing for more than half a second; both name the file. Of a longer file no more
     than ten minutes are read.
     """
     try:
-        mouths = list(islice(clip_mouths(read_frames(path)), LONGEST + 1))
+        mouths = list(islice(clip_mouths(read_frames(path), view), LONGEST + 1))
     except MouthError as error:
         raise MouthError(f"{path}: {error}") from None
     if len(mouths) > LONGEST:
@@ -83,14 +121,14 @@ def read_mouth(path: Path | str) -> MouthClip:
     return MouthClip.of(mouths)
 
 
-def clip_mouths(frames: Iterable[Frame]) -> Iterator[Mouth]:
+def clip_mouths(frames: Iterable[Frame], view: View | None = None) -> Iterator[Mouth]:
     """The mouth in each RGB frame of a clip, by a ``MouthTracker``, in a single thread.
 
     Raises ``MouthError``, after the last frame, if there are fewer than five frames or the face is missing
     for over half a second, with the share of frames in which it was found.
     """
     total = found = 0
-    for mouth in mouth_stream(frames, at_once=1):
+    for mouth in mouth_stream(frames, at_once=1, view=view):
         total += 1
         if mouth is not None:
             found += 1
@@ -123,15 +161,20 @@ def stretches(mouths: Sequence[Mouth | None]) -> list[tuple[int, list[Mouth]]]:
 
 
 def mouth_stream(
-    frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None, at_once: int = _ROUND
+    frames: Iterable[Frame],
+    face: Face = "largest",
+    watch: Watch | None = None,
+    at_once: int = _ROUND,
+    view: View | None = None,
 ) -> Iterator[Mouth | None]:
     """As ``clip_mouths``, but of any length, with None for each frame that has no face.
 
     Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its mouth comes out. Frames
-    are followed so many ``at_once``, on two cores, but for large ones.
+    are followed so many ``at_once``, on two cores, but for large ones. Mouths have the pictures of the ``view``, if one
+    is given.
     Raises what ``frames`` does, after the mouths of all frames before.
     """
-    mouths = MouthTracker(face, watch)
+    mouths = MouthTracker(face, watch, view)
     some: list[Frame] = []
     try:
         for frame in frames:
@@ -158,10 +201,10 @@ class MouthTracker:
     is held beside those that are pushed, or two seconds where there are several faces.
     """
 
-    def __init__(self, face: Face = "largest", watch: Watch | None = None) -> None:
+    def __init__(self, face: Face = "largest", watch: Watch | None = None, view: View | None = None) -> None:
         self._faces = FaceTracker(face)
-        self._watch = watch
-        self._path = _Path(watch)
+        self._watch, self._view = watch, view
+        self._path = _Path(watch, view)
         self._waiting: list[Frame] = []  # those by which the face is picked
         self._picked = False
         self._choices: int | None = None  # faces to pick from, once they are counted
@@ -178,7 +221,7 @@ class MouthTracker:
         return out
 
     def _restart(self, again: bool = False) -> None:
-        self._path, self._picked, self._choices = _Path(self._watch, again), False, None
+        self._path, self._picked, self._choices = _Path(self._watch, self._view, again), False, None
 
     def _follow(self, fewest: int) -> list[Mouth | None]:
         """Follow the frames that wait, if there are more than the ``fewest`` by which a face is picked."""
@@ -205,12 +248,12 @@ class MouthTracker:
 class _Path:
     """Frames waiting until the frames after them have settled where their mouth is."""
 
-    def __init__(self, watch: Watch | None, again: bool = False) -> None:
-        self._watch = watch
+    def __init__(self, watch: Watch | None, view: View | None, again: bool = False) -> None:
+        self._watch, self._view = watch, view
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
         self._frames: list[Frame] = []  # not yet out
-        self._found: list[Array] = []  # poses and measures, from those kept of frames that are out on
+        self._found: list[Array] = []  # poses, measures and a view's points, from those kept of frames that are out on
         self._behind = 0  # of these, kept of frames that are out already
         self._gap = 0  # frames at the end without a face
 
@@ -223,7 +266,8 @@ class _Path:
             self._gap += 1
             self.broken = self._gap > _MAX_GAP
             return self._settled(0) + self._lost() if self.broken else []
-        found = np.concatenate([pose_of(landmarks), measure(landmarks)])
+        points = [self._view.points(landmarks)] if self._view else []
+        found = np.concatenate([pose_of(landmarks), measure(landmarks), *points])
         cut: list[Mouth | None] = []
         if self._found and is_cut(self._found[-1][:POSE], found[:POSE], self._gap + 1):
             self._found.extend([self._found[-1]] * self._gap)
@@ -261,7 +305,9 @@ class _Path:
         while len(self._found) - self._behind > ahead:
             near = np.stack(self._found[: self._behind + 1 + RADIUS])
             place = smoothed(near[:, :POSE], self._behind)
-            out.append(Mouth(crop_at(self._frames.pop(0), place), near[self._behind, POSE:]))
+            frame, known = self._frames.pop(0), POSE + MEASURES
+            view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
+            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view))
             if self._watch:
                 self._watch(outline(place))
             if self._behind == RADIUS:

@@ -26,31 +26,13 @@ FEATURES = len(NAMES)
 _EYES = (133, 362)  # inner corners
 _FOREHEAD, _CHIN = 10, 152
 _UPPER_LIP, _LOWER_LIP = (13, 0), (14, 17)  # inner and outer edge
-_INNER = (
-    78,
-    95,
-    88,
-    178,
-    87,
-    14,
-    317,
-    402,
-    318,
-    324,
-    308,
-    415,
-    310,
-    311,
-    312,
-    13,
-    82,
-    81,
-    80,
-    191,
+# The ring around the inner mouth: the lower lip from the person's right corner to the left, then the upper lip back.
+INNER_LIPS = (
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
+    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
-_HEIGHT = (
-    5.4  # height of the face / distance of the eyes, of GRID's speakers: brings both kinds of features to one scale
-)
+# Height of the face / distance of the eyes, of GRID's speakers: brings both kinds of features to one scale.
+_HEIGHT = 5.4
 # Standard deviation within a sentence, mean of 28 speakers of GRID, in distances of the eyes.
 _SPREAD = np.array([0.06, 0.05, 0.06, 0.13, 0.08, 0.035, 0.01, 0.034, 0.018, 0.018, 0.05, 0.27], np.float32)
 # Standard deviation, in frames, of the Gaussian that smooths a feature: meshes found in each frame alone and followed
@@ -68,10 +50,9 @@ def measure(landmarks: Array) -> Array:
     """
     xy = landmarks[:, :2].astype(np.float64)
     right, left = xy[_EYES[0]], xy[_EYES[1]]
-    x, y = xy[list(_INNER)].T
-    area = abs(
-        x @ np.roll(y, -1) - y @ np.roll(x, -1)
-    )  # twice, by the shoelace formula, as the published geometry has it
+    x, y = xy[list(INNER_LIPS)].T
+    # Twice the area, by the shoelace formula, as the published geometry has it.
+    area = abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))
     pairs = (_UPPER_LIP, _LOWER_LIP)
     upper, lower = (float(np.linalg.norm(xy[a] - xy[b])) for a, b in pairs)
     eyes, face = np.linalg.norm(left - right), np.linalg.norm(xy[_FOREHEAD] - xy[_CHIN])

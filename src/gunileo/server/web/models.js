@@ -32,6 +32,7 @@ const rate = (share) => `${(100 * share).toFixed(1)} %`;
 
 function facts(model) {
   if (model.taught) return taughtFacts(model.taught);
+  if (model.imported) return importedFacts(model.imported);
   return {
     "trained on": model.trained_on,
     "words wrong": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
@@ -39,6 +40,14 @@ function facts(model) {
       ? "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Speakers it has not seen come out wrong more often than right."
       : `GRID's sentences, such as “bin blue at f two now”, from any face. Of speakers it has not seen, ${rate(model.unseen_wer_grammar)} of the words come out wrong, on ${model.unseen_on}.`,
     size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
+    license: model.license,
+  };
+}
+
+function importedFacts(model) {
+  return {
+    imported: `${model.date}, from ${model.source}`,
+    expect: model.published ? `Its authors say: ${model.published}. Nothing was measured here.` : "Nothing was measured here.",
     license: model.license,
   };
 }

@@ -80,7 +80,8 @@ async function read(file, name, recorded = false) {
   bar.hidden = find("another").hidden = false;
   bar.removeAttribute("value");
   if (!recorded) play(file, name, signal);
-  const parameters = { model: find("read-model").value, decode: find("read-decode").value };
+  const decode = find("read-decode").value;
+  const parameters = { model: find("read-model").value, ...(decode && { decode }) };
   say(status, `Reading ${name}…`);
   try {
     for await (const told of reading(file, name, parameters, signal)) {

@@ -1,0 +1,68 @@
+"""``gunileo calibrate``: learn how far a model can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.cli.options import complain, filled, listed, with_crops
+from gunileo.errors import GunileoError
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or what 'gunileo prepare' made.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; all if left out.")
+    ] = None,
+) -> None:
+    """Learn how far a model can be trusted, from clips that it was not trained on.
+
+    \b
+      gunileo calibrate lrs3 clips/
+
+    From then on its confidences come true as often as they say, on such clips, and a guess is marked "not sure:". What
+    was learnt is kept in a file beside the model's. It takes clips with their texts, of which the model reads twenty
+    well; more than a hundred are not used.
+    """
+    from gunileo.corpus.split import split as chosen
+    from gunileo.decoding.ctc import DECODERS
+    from gunileo.evaluation.calibrate import Example, calibrate_on
+    from gunileo.inference import registry
+    from gunileo.inference.confidence import FEWEST, calibration_file, store_calibrations
+    from gunileo.inference.reader import load_model
+    from gunileo.util.progress import progress
+
+    if registry.shipped(model):
+        raise GunileoError(f"{model}: comes with its calibration; name an imported model, a run or an .onnx file")
+    reader = load_model(model)
+    examples: list[Example]
+    if (source / "cache.json").is_file():
+        if reader.view:
+            raise GunileoError(f"{source}: holds mouth crops, and {model} takes other pictures; give a folder of clips")
+        cache = filled(source)
+        utterances = with_crops(cache)
+        utterances = chosen(utterances, listed(split)) if split else utterances
+        examples = [(lambda one=one: cache.load(one), one.text) for one in utterances]  # type: ignore[misc]
+    else:
+        from gunileo.corpus.finders import find_corpus
+        from gunileo.vision.mouth import read_mouth
+
+        found = find_corpus(source).utterances
+        found = chosen(found, listed(split)) if split else found
+        examples = [(lambda one=one: read_mouth(one.video, reader.view), one.text) for one in found]  # type: ignore[misc]
+    with progress("calibrating") as bar:
+        learnt = calibrate_on(reader, examples, bar, complain)
+    if not learnt:
+        raise GunileoError(
+            f"{source}: {model} reads fewer than {FEWEST} of these clips well; give clips that it can read"
+        )
+    store_calibrations(reader.session.path, reader.checksum, learnt)
+    left = ", ".join(how for how in DECODERS if how not in learnt)
+    typer.echo(f"{calibration_file(reader.session.path)}: learnt for {', '.join(learnt)}")
+    if left:
+        typer.echo(f"too few read well to learn: {left}")
