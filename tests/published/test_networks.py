@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from published_models import LANGUAGE, SETTINGS, VIDEO, made_up, reference
 
-from gunileo.published.conformer import encoder_graph
+from gunileo.published.conformer import encoder_graph, source_graph
 from gunileo.published.decoder import decoder_graph, language_graph
 from gunileo.published.graph import Graph
 from gunileo.published.lipnet import lipnet_graph
@@ -50,7 +50,7 @@ def test_front_end_encoder_ctc_and_decoder(name: str, tmp_path: Path) -> None:
     near(outputs["log_probabilities"][0], expected[f"{name}/ctc"])
     shape = (settings.decoder_layers, 1, settings.heads, 0, settings.width // settings.heads)
     state = {"keys": np.zeros(shape, np.float32), "values": np.zeros(shape, np.float32)}
-    source = {key: outputs[key] for key in ("source_keys", "source_values")}
+    source = run(source_graph(weights, settings), tmp_path / "source.onnx", {"features": outputs["features"][0]})
     graph = decoder_graph(weights, settings)
     near(steps(graph, tmp_path / "decoder.onnx", [40, 5, 7, 9, 3], state, **source), expected[f"{name}/decoder_next"])
     weights.done()

@@ -22,6 +22,7 @@ from gunileo.published.layers import (
     sinusoids,
     swish,
 )
+from gunileo.published.onnx_file import Shape
 from gunileo.published.weights import Tensors
 
 SIDE = 88  # pixels of a crop
@@ -51,9 +52,7 @@ def encoder_graph(w: Tensors, settings: Settings) -> Graph:
     """A graph from mouth crops to what each frame shows.
 
     Input ``regions``, float32 [1, 1, T, 88, 88]: ``vision.mean_face.normalise``. Outputs, of T frames:
-    ``log_probabilities`` [1, T, tokens] of CTC; ``features`` [1, T, width], the encoder's; ``frontend`` [1, T, 512], the
-    front end's; and what the decoder attends to, ``source_keys`` [layers, heads, width / heads, T] and
-    ``source_values`` [layers, heads, T, width / heads].
+    ``log_probabilities`` [1, T, tokens] of CTC, ``features`` [1, T, width] of the encoder and ``frontend`` [1, T, 512].
     """
     g, size = Graph("conformer"), settings.width
     regions = g.input("regions", "float32", (1, 1, "T", SIDE, SIDE))
@@ -67,7 +66,6 @@ def encoder_graph(w: Tensors, settings: Settings) -> Graph:
     ctc = g("LogSoftmax", linear(g, w, "ctc.ctc_lo", x, size, tokens), axis=-1)
     for name, value, last in (("log_probabilities", ctc, tokens), ("features", x, size), ("frontend", front, 512)):
         g.output(name, g("Unsqueeze", value, np.array([0], np.int64)), (1, "T", last))
-    _source(g, w, x, settings)
     return g
 
 
@@ -127,7 +125,7 @@ def _positions(g: Graph, x: str, size: int) -> str:
 def _legacy_positions(g: Graph, x: str, size: int) -> str:
     """Sinusoids [T, size] of the positions 4999, 4998, ...: the first T rows of a table for 5,000, reversed."""
     length = g.reshape(g.size(x, 0))
-    return _ranged(g, g.constant(np.int64(_TABLE - 1).reshape(())), g("Sub", np.int64(_TABLE - 1), length), size)
+    return _ranged(g, g.constant(np.int64(_TABLE - 1)), g("Sub", np.int64(_TABLE - 1), length), size)
 
 
 def _ranged(g: Graph, start: str, end: str, size: int) -> str:
@@ -207,19 +205,25 @@ def _convolution(g: Graph, w: Tensors, name: str, x: str, settings: Settings) ->
     return pointwise("pointwise_cov2", swish(g, x), size)
 
 
-def _source(g: Graph, w: Tensors, x: str, settings: Settings) -> None:
-    """What each layer of the decoder attends to, the same for all hypotheses."""
-    size, heads = settings.width, settings.heads
-    sides: dict[str, list[str]] = {"linear_k": [], "linear_v": []}
-    for number in range(settings.decoder_layers):
-        for side, order in (("linear_k", [1, 2, 0]), ("linear_v", [1, 0, 2])):
-            value = linear(g, w, f"decoder.decoders.{number}.src_attn.{side}", x, size, size)
-            split = g("Transpose", g.reshape(value, -1, heads, size // heads), perm=order)
-            sides[side].append(g("Unsqueeze", split, np.array([0], np.int64)))
+def source_graph(w: Tensors, settings: Settings) -> Graph:
+    """A graph from the encoder's ``features`` [T, width] to what each layer of the decoder attends to.
+
+    They are the same for all hypotheses: ``source_keys`` [layers, heads, width / heads, T] and ``source_values``
+    [layers, heads, T, width / heads].
+    """
+    g, size, heads = Graph("source"), settings.width, settings.heads
     layers, each = settings.decoder_layers, size // heads
-    if layers:
-        g.output("source_keys", g("Concat", *sides["linear_k"], axis=0), (layers, heads, each, "T"))
-        g.output("source_values", g("Concat", *sides["linear_v"], axis=0), (layers, heads, "T", each))
+    x = g.input("features", "float32", ("T", size))
+    keys: Shape = (layers, heads, each, "T")
+    values: Shape = (layers, heads, "T", each)
+    for side, order, shape in (("k", [1, 2, 0], keys), ("v", [1, 0, 2], values)):
+        parts = []
+        for number in range(layers):
+            value = linear(g, w, f"decoder.decoders.{number}.src_attn.linear_{side}", x, size, size)
+            split = g("Transpose", g.reshape(value, -1, heads, each), perm=order)
+            parts.append(g("Unsqueeze", split, np.array([0], np.int64)))
+        g.output("source_keys" if side == "k" else "source_values", g("Concat", *parts, axis=0), shape)
+    return g
 
 
 def checked(settings: Settings, source: str) -> Settings:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from gunileo.published.onnx_file import Attribute, Message, Shape, node, tensor, value_info, write_model
 
+Value = str | NDArray[Any] | np.generic  # a value's name, or a constant
+
 
 class Graph:
     """A graph of ONNX operators, opset 17.
@@ -26,20 +28,20 @@ class Graph:
         self._outputs: list[Message] = []
         self._count = 0
 
-    def __call__(self, op: str, *inputs: str | NDArray[Any], **attributes: Attribute) -> str:
+    def __call__(self, op: str, *inputs: Value, **attributes: Attribute) -> str:
         return self.many(op, 1, *inputs, **attributes)[0]
 
-    def many(self, op: str, outputs: int, *inputs: str | NDArray[Any], **attributes: Attribute) -> list[str]:
+    def many(self, op: str, outputs: int, *inputs: Value, **attributes: Attribute) -> list[str]:
         """A node with several outputs: their names."""
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         made = [self._new() for _ in range(outputs)]
         self._nodes.append(node(op, names, made, attributes))
         return made
 
-    def constant(self, array: NDArray[Any]) -> str:
+    def constant(self, array: NDArray[Any] | np.generic) -> str:
         """The name of a constant."""
         name = self._new()
-        self._constants.append(tensor(name, array))
+        self._constants.append(tensor(name, np.asarray(array)))
         return name
 
     def input(self, name: str, kind: str, shape: Shape) -> str:
