@@ -49,3 +49,39 @@ def reference(network: str, file: str) -> Any:
     if not path.is_file():
         pytest.skip(f"needs {path}")
     return json.loads(path.read_text()) if path.suffix == ".json" else np.load(path)
+
+
+def write_checkpoint(folder: Path, network: str, settings: dict[str, Any] | None = None) -> Path:
+    """A folder as VSR-ML's zips have it: ``model.pth`` of made-up weights, and ``model.json`` if there are settings."""
+    import torch
+
+    names = reference("conformer", "expected.json")["names"][network]
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: torch.from_numpy(value.copy()) for name, value in made_up(names).items()}
+    torch.save(state, folder / "model.pth")
+    if settings is not None:
+        (folder / "model.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def told(name: str) -> dict[str, Any]:
+    """The settings of ``SETTINGS`` as a ``model.json`` tells them."""
+    own = SETTINGS[name]
+    return {
+        "adim": own.width,
+        "aheads": own.heads,
+        "eunits": own.units,
+        "elayers": own.layers,
+        "dunits": own.decoder_units,
+        "dlayers": own.decoder_layers,
+        "cnn_module_kernel": own.kernel,
+        "relu_type": own.activation,
+        "transformer_input_layer": "conv3d",
+        "transformer_encoder_attn_layer_type": "rel_mha",
+        **({} if own.legacy_positions else {"rel_pos_type": "latest"}),
+        "mtlalpha": 0.1,
+        "char_list": list(own.tokens),
+    }
+
+
+LANGUAGE_TOLD = {"layer": 2, "unit": 64, "att_unit": 32, "embed_unit": 16, "head": 2, "pos_enc": "none"}

@@ -56,7 +56,7 @@ def test_prefix_scores_are_sums_over_all_paths(frames: int, seed: int) -> None:
     logp = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     chance = {
         path: np.exp(sum(logp[t, one] for t, one in enumerate(path)))
-        for path in itertools.product(range(3), repeat=frames)
+        for path in itertools.product(range(4), repeat=frames)
     }
     texts = {path: collapsed(path) for path in chance}
     for prefix in [(), (1,), (2,), (1, 1), (1, 2), (2, 1), (1, 2, 1), (2, 2, 1)]:

@@ -116,17 +116,15 @@ def lipnet_crop(frame: Pixels, points: NDArray[np.floating]) -> Pixels:
     """The crop in blue, green and red, uint8 [64, 128, 3], of a frame by its 51 points [51, 2]."""
     to_face = similarity(points, _LIPNET_FACE, keep_spread=True)
     cut = _cut(frame, to_face, np.array(_LIPNET_CORNER, np.float64), _LIPNET_CUT)
-    return np.ascontiguousarray(_smaller(_smaller(cut, 0), 1, 64)[..., ::-1])
+    return np.ascontiguousarray(_smaller(cut)[..., ::-1])
 
 
-def _smaller(picture: NDArray[np.integer], axis: int, divisor: int = 1) -> NDArray[np.integer]:
-    """Four fifths of the pixels along an axis, linear between their centres, in eighths that ``divisor`` takes away."""
-    place = np.arange(picture.shape[axis] * 4 // 5) * 10 + 1  # in eighths of a pixel
-    first, part = np.divmod(place, 8)
-    shares = part.reshape(-1, *[1] * (picture.ndim - axis - 1))
-    whole = picture.astype(np.int32)
-    mixed = whole.take(first, axis) * (8 - shares) + whole.take(first + 1, axis) * shares
-    return mixed if divisor == 1 else ((mixed + divisor // 2) // divisor).astype(np.uint8)
+def _smaller(picture: Pixels) -> Pixels:
+    """Four fifths of a picture's size, linear between pixels' centres, in whole numbers as OpenCV's ``resize`` has it."""
+    (rows, below), (columns, beside) = (np.divmod(np.arange(size * 4 // 5) * 10 + 1, 8) for size in picture.shape[:2])
+    whole, beside, below = picture.astype(np.int32), beside[:, None], below[:, None, None]  # shares in eighths
+    wide = whole[:, columns] * (8 - beside) + whole[:, columns + 1] * beside
+    return (((wide[rows] * (8 - below) >> 4) + (wide[rows + 1] * below >> 4) + 2) >> 2).astype(np.uint8)
 
 
 @dataclass(frozen=True)
