@@ -34,6 +34,10 @@ def yes(_: str) -> bool:
     return True
 
 
+def clip_in(corpus: Path) -> Path:
+    return next(path for path in corpus.rglob("bbaf2n.*") if path.suffix != ".align")
+
+
 def refused(message: str, source: Path, **how: Any) -> None:
     """One line that holds ``message``, and nothing is installed."""
     with pytest.raises(GunileoError) as error:
@@ -61,7 +65,7 @@ def test_from_a_folder_to_words_subtitles_and_oblivion(tmp_path: Path, synthetic
     assert Weighting.read(card.folder / "search.json") == Weighting(40, 0.1, 0.3)
     assert not list(card.folder.glob("*.pth"))
     Weighting(3, 0.1, 0.3).write(card.folder / "search.json")
-    clip = next(synthetic_corpus.rglob("bbaf2n.*"))
+    clip = clip_in(synthetic_corpus)
     code, out, error = run("transcribe", clip, "--model", "mine", "-f", "json,srt", "-o", tmp_path / "read")
     assert code == 0, error
     (read,) = [json.loads(path.read_text()) for path in (tmp_path / "read").rglob("*.json")]
@@ -108,7 +112,7 @@ def test_lipnet_reads(tmp_path: Path, synthetic_corpus: Path) -> None:
     assert card.published
     reader = gunileo.load_model("lipnet-unseen")
     assert reader.way(None) == "grammar"  # the catalogue says that it reads GRID's sentences
-    read = reader.transcribe(next(synthetic_corpus.rglob("bbaf2n.*")))
+    read = reader.transcribe(clip_in(synthetic_corpus))
     assert len(read.words) == 6
 
 

@@ -51,7 +51,7 @@ def batch_normalised(w: Tensors, name: str, weight: Array, bias: Array | None = 
 def frequencies(size: int) -> Array:
     """10000^(-2n/size) for n from 0 to size/2, in float32 as the published code has them."""
     exponents = np.arange(0, size, 2, dtype=np.float32) * np.float32(-math.log(10000.0) / size)
-    return np.exp(exponents, dtype=np.float32)
+    return np.asarray(np.exp(exponents), np.float32)
 
 
 def sinusoids(g: Graph, positions: str, size: int) -> str:

@@ -61,8 +61,7 @@ def _gru(g: Graph, w: Tensors, name: str, x: str, size: int) -> str:
         biases = [_reordered(w.take(f"{name}.{part}_{way}", 3 * _UNITS)) for part in ("bias_ih", "bias_hh")]
         both["bias"].append(np.concatenate(biases))
     weights = [np.stack(parts) for parts in both.values()]
-    kind = {"hidden_size": _UNITS, "linear_before_reset": 1, "direction": "bidirectional"}
-    states = g("GRU", x, *weights, **kind)
+    states = g("GRU", x, *weights, hidden_size=_UNITS, linear_before_reset=1, direction="bidirectional")
     return g.reshape(g("Transpose", states, perm=[0, 2, 1, 3]), 0, 1, 2 * _UNITS)
 
 

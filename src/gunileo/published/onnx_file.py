@@ -50,9 +50,9 @@ class Message:
 
     def text(self, field: int, value: str) -> Message:
         """Add a text."""
-        return self.bytes(field, value.encode())
+        return self.content(field, value.encode())
 
-    def bytes(self, field: int, value: Any) -> Message:
+    def content(self, field: int, value: Any) -> Message:
         """Add bytes, or what has bytes as an array does; they aren't copied."""
         view = memoryview(value).cast("B") if len(value) else b""
         return self._add(_varint(field << 3 | 2) + _varint(len(view)))._add(view)
@@ -95,7 +95,7 @@ def tensor(name: str, array: NDArray[Any]) -> Message:
     for size in array.shape:
         message.number(1, size)
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return message.number(2, type_of(array)).text(8, name).bytes(9, flat)
+    return message.number(2, type_of(array)).text(8, name).content(9, flat)
 
 
 def node(op: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Attribute]) -> Message:

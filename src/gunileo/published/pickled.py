@@ -103,6 +103,10 @@ class _Machine:
         del self.stack[len(self.stack) - count :]
         return taken
 
+    def drop(self) -> None:
+        """Take the uppermost value away."""
+        self.pop(1)
+
     def marked(self) -> list[Any]:
         """The values above the last mark, taken away with it."""
         at = next(place for place in reversed(range(len(self.stack))) if self.stack[place] is _MARK)
@@ -167,11 +171,11 @@ _STEPS: dict[str, Callable[[_Machine], None]] = {
     "BINPERSID": lambda to: to.stack.append(Kept(to.pop(1)[0])),
     "REDUCE": lambda to: to.call("REDUCE"),
     "NEWOBJ": lambda to: to.call("NEWOBJ"),
-    "BUILD": lambda to: to.pop(1) and None,
+    "BUILD": lambda to: to.drop(),
     "SETITEM": lambda to: to.set_items(to.pop(2)),
     "SETITEMS": lambda to: to.set_items(to.marked()),
     "APPEND": lambda to: to.append(to.pop(1)),
     "APPENDS": lambda to: to.append(to.marked()),
     "ADDITEMS": lambda to: to.append(to.marked()),
-    "POP": lambda to: to.pop(1) and None,
+    "POP": lambda to: to.drop(),
 }

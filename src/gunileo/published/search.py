@@ -205,7 +205,7 @@ def _taken(name: str, source: State) -> State:
 
 
 def _candidates(decoder: Scores | None, hypotheses: int, tokens: int, count: int) -> Tokens:
-    """The tokens [B, n] that each hypothesis may go on with: the decoder's best and the end, which is the last token and
+    """The tokens [B, n] that each hypothesis may go on with: the decoder's best and the end, the last token, which
     may come twice; all if ``count`` is 0 or enough."""
     if decoder is None or not 0 < count < tokens:
         return np.broadcast_to(np.arange(tokens), (hypotheses, tokens))
