@@ -2,9 +2,10 @@
 
 Makes up weights of the sizes of VSR-ML's models (52 million parameters) and Auto-AVSR's (250 million), converts them
 as 'gunileo import' does, and times three seconds of video on two threads: the encoder, and the search for ten tokens
-with beams of 10 and 40. Beside it the same layers in plain PyTorch, as the published code has them: a convolution over three
-dimensions, batch normalisations apart, a decoder that reads the whole text again for each token. Prints start-up and
-memory, too. ``--small`` leaves out the large one. What made-up weights spell has no meaning; only time is measured.
+with beams of 10 and 40. Beside it stand the same layers in plain PyTorch: a convolution
+over three dimensions, batch normalisations apart, and a decoder that reads all of the text anew for each token. (The
+published one keeps each layer's results of the tokens before, and is faster than that.) Prints start-up and memory,
+too. ``--small`` leaves out the large one. What made-up weights spell has no meaning; only time is measured.
 """
 
 from __future__ import annotations

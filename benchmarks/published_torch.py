@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ def sinusoids(positions: Tensor, size: int) -> Tensor:
 class Block(nn.Module):
     """A basic block of the residual network."""
 
+    downsample: Any
+
     def __init__(self, before: int, out: int) -> None:
         super().__init__()
         step = 1 if before == out else 2
@@ -36,7 +39,7 @@ class Block(nn.Module):
         if step == 2:
             self.downsample = nn.Sequential(nn.Conv2d(before, out, 1, 2, bias=False), nn.BatchNorm2d(out))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         inner = self.bn2(self.conv2(nn.functional.silu(self.bn1(self.conv1(x)))))
         return nn.functional.silu(inner + (self.downsample(x) if hasattr(self, "downsample") else x))
 
@@ -54,7 +57,7 @@ class FrontEnd(nn.Module):
             {f"layer{n}": nn.Sequential(Block(sizes[n - 1], sizes[n]), Block(sizes[n], sizes[n])) for n in (1, 2, 3, 4)}
         )
 
-    def forward(self, video: Tensor) -> Tensor:
+    def forward(self, video: Tensor) -> Any:
         x = self.frontend3D(video)[0].transpose(0, 1)
         for layer in self.trunk.values():
             x = layer(x)
@@ -63,6 +66,9 @@ class FrontEnd(nn.Module):
 
 class Attention(nn.Module):
     """Attention, with relative positions if ``relative``."""
+
+    linear_out: Any
+    linear_pos: Any
 
     def __init__(self, size: int, heads: int, relative: bool = False) -> None:
         super().__init__()
@@ -74,10 +80,10 @@ class Attention(nn.Module):
             self.pos_bias_u = nn.Parameter(torch.randn(heads, size // heads) / 10)
             self.pos_bias_v = nn.Parameter(torch.randn(heads, size // heads) / 10)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+    def _split(self, x: Tensor) -> Any:
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
-    def forward(self, x: Tensor, source: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, source: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Any:
         query, keys, values = (
             self._split(getattr(self, f"linear_{one}")(of)) for one, of in (("q", x), ("k", source), ("v", source))
         )
@@ -102,7 +108,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.w_1, self.w_2 = nn.Linear(size, units), nn.Linear(units, size)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.w_2(self.w_1(x).relu())
 
 
@@ -116,13 +122,19 @@ class Convolution(nn.Module):
         self.norm = nn.BatchNorm1d(size)
         self.pointwise_cov2 = nn.Conv1d(size, size, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         gated = nn.functional.glu(self.pointwise_cov1(x.T[None]), 1)
         return self.pointwise_cov2(nn.functional.silu(self.norm(self.depthwise_conv(gated))))[0].T
 
 
 class EncoderLayer(nn.Module):
     """A conformer block."""
+
+    norm_ff: Any
+    norm_mha: Any
+    norm_ff_macaron: Any
+    norm_conv: Any
+    norm_final: Any
 
     def __init__(self, s: Settings) -> None:
         super().__init__()
@@ -132,7 +144,7 @@ class EncoderLayer(nn.Module):
         for name in ("ff", "mha", "ff_macaron", "conv", "final"):
             setattr(self, f"norm_{name}", _norm(s.width))
 
-    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor) -> Any:
         x = x + self.feed_forward_macaron(self.norm_ff_macaron(x)) / 2
         normal = self.norm_mha(x)
         x = x + self.self_attn(normal, normal, positions)
@@ -149,7 +161,7 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(s.width, s.decoder_units)
         self.norm1, self.norm2, self.norm3 = _norm(s.width), _norm(s.width), _norm(s.width)
 
-    def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Any:
         normal = self.norm1(x)
         x = x + self.self_attn(normal, normal, mask=mask)
         x = x + self.src_attn(self.norm2(x), memory)
@@ -158,6 +170,10 @@ class DecoderLayer(nn.Module):
 
 class Conformer(nn.Module):
     """The published network; its tensors have the published names."""
+
+    encoder: Any
+    decoder: Any
+    ctc: Any
 
     def __init__(self, s: Settings) -> None:
         super().__init__()
@@ -174,12 +190,12 @@ class Conformer(nn.Module):
 
     def encode(self, video: Tensor) -> Tensor:
         """Video [1, 1, T, 88, 88] to the encoder's [T, width]; CTC's probabilities are worked out, too."""
-        x = self.encoder.embed(self.encoder.frontend(video)) * math.sqrt(self._width)  # type: ignore[operator]
+        x = self.encoder.embed(self.encoder.frontend(video)) * math.sqrt(self._width)
         positions = sinusoids(torch.arange(len(x) - 1, -len(x), -1), self._width)
-        for layer in self.encoder.encoders:  # type: ignore[union-attr]
+        for layer in self.encoder.encoders:
             x = layer(x, positions)
-        memory: Tensor = self.encoder.after_norm(x)  # type: ignore[operator]
-        self.ctc.ctc_lo(memory).log_softmax(-1)  # type: ignore[operator]
+        memory: Tensor = self.encoder.after_norm(x)
+        self.ctc.ctc_lo(memory).log_softmax(-1)
         return memory
 
     def decode(self, memory: Tensor, beam: int, length: int) -> None:
@@ -188,9 +204,9 @@ class Conformer(nn.Module):
         for _ in range(length):
             count = texts.shape[1]
             places = sinusoids(torch.arange(count), self._width)
-            x = self.decoder.embed(texts) * math.sqrt(self._width) + places  # type: ignore[operator]
+            x = self.decoder.embed(texts) * math.sqrt(self._width) + places
             mask = torch.ones(count, count, dtype=torch.bool).triu(1)
-            for layer in self.decoder.decoders:  # type: ignore[union-attr]
+            for layer in self.decoder.decoders:
                 x = layer(x, memory, mask)
-            last = self.decoder.output_layer(self.decoder.after_norm(x[:, -1])).log_softmax(-1)  # type: ignore[operator]
+            last = self.decoder.output_layer(self.decoder.after_norm(x[:, -1])).log_softmax(-1)
             texts = torch.cat([texts, last.argmax(-1, keepdim=True)], 1)
