@@ -57,7 +57,8 @@ def captioned(frames: NDArray[np.uint8], target: Path) -> None:
         write_video(clip, frames)
         with suppress(SystemExit):
             gunileo(["transcribe", str(clip), "--burn", "-f", "json", "-o", str(drawn)])
-        words = json.loads((drawn / f"{CODE}.json").read_text())["words"]
+        (segment,) = json.loads((drawn / f"{CODE}.json").read_text())["segments"]
+        words = segment["words"]
         film = list(read_frames(drawn / clip.name))
     times = [(words[place]["start"] + words[place]["end"]) / 2 for place in (0, 2, -1)]
     strip = np.concatenate([film[round(FPS * time)] for time in times], axis=1)

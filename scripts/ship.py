@@ -92,17 +92,20 @@ def main() -> None:
         raise SystemExit(f"{onnx} and {weights} take {sum(sizes.values()) / 1e6:.1f} MB; at most {LIMIT / 1e6:.0f} MB")
     evaluation = evaluate(load_model(onnx), cache, held)
     info = describe(arguments.name, sizes, parameters(shipped), evaluation, trained, held, arguments.split)
-    if unseen:
-        scores = evaluate(load_model(judged), cache, unseen)
-        print(scores.to_text())
-        info = replace(
-            info,
-            unseen_wer_greedy=round(scores.scores["greedy"].wer, 4),
-            unseen_wer_grammar=round(scores.scores["grammar"].wer, 4),
-            unseen_on=f"{clips_of(unseen)}, left out of a run with the same settings ({UNSEEN})",
-        )
-    register(info, arguments.fallback)
+    register(with_unseen(info, judged, cache, unseen) if unseen else info, arguments.fallback)
     print(evaluation.to_text() + f"{onnx}, {weights}: {sum(sizes.values()) / 1e6:.1f} MB together")
+
+
+def with_unseen(info: ModelInfo, judged: Path, cache: Cache, unseen: Sequence[CachedUtterance]) -> ModelInfo:
+    """The entry with what another run, ``judged``, gets wrong of speakers that it never saw; printed too."""
+    evaluation = evaluate(load_model(judged), cache, unseen)
+    print(evaluation.to_text())
+    return replace(
+        info,
+        unseen_wer_greedy=round(evaluation.scores["greedy"].wer, 4),
+        unseen_wer_grammar=round(evaluation.scores["grammar"].wer, 4),
+        unseen_on=f"{clips_of(unseen)}, left out of a run with the same settings ({UNSEEN})",
+    )
 
 
 def calibrated(onnx: Path, cache: Cache, held: Sequence[CachedUtterance]) -> Calibrations:

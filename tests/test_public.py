@@ -17,8 +17,8 @@ import gunileo
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {
-    *("CLASSES", "Augmentation", "Cache", "Clips", "Corpus", "Decoded", "Evaluation", "Grammar", "GunileoError"),
-    *("LabialCNN", "Lexicon", "Live", "Match", "ModelInfo", "MouthClip", "Reader", "Segment"),
+    *("CLASSES", "Alternative", "Augmentation", "Cache", "Clips", "Corpus", "Decoded", "Evaluation", "Grammar"),
+    *("GunileoError", "LabialCNN", "Lexicon", "Live", "Match", "ModelInfo", "MouthClip", "Reader", "Segment"),
     *("TrainingConfig", "Transcript", "Utterance", "Word", "available_models", "code_to_text", "collate"),
     *("contact_sheet", "draw_codes", "evaluate", "find_corpus", "find_faces", "load_model", "make_corpus"),
     *("nbest", "prepare", "read_mouth", "train"),

@@ -3,7 +3,7 @@
 >>> reader = gunileo.load_model()
 >>> reader.transcribe("bbaf2n.mpg").text
 
-All that a user needs is here; what it is made of is in the packages beneath.
+All that users need is exported here. The packages beneath are internal.
 """
 
 import os
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gunileo.inference.registry import ModelInfo as ModelInfo
     from gunileo.inference.registry import available_models as available_models
     from gunileo.inference.templates import Match as Match
+    from gunileo.output.transcript import Alternative as Alternative
     from gunileo.output.transcript import Segment as Segment
     from gunileo.output.transcript import Transcript as Transcript
     from gunileo.output.transcript import Word as Word
@@ -68,7 +69,7 @@ _NAMES = {  # what each module gives
     "gunileo.inference.reader": ("Reader", "load_model"),
     "gunileo.inference.registry": ("ModelInfo", "available_models"),
     "gunileo.inference.templates": ("Match",),
-    "gunileo.output.transcript": ("Segment", "Transcript", "Word"),
+    "gunileo.output.transcript": ("Alternative", "Segment", "Transcript", "Word"),
     "gunileo.output.writers": ("write_transcript",),
     "gunileo.training.augmentation": ("Augmentation",),
     "gunileo.training.config": ("TrainingConfig",),
@@ -82,6 +83,7 @@ _NAMES = {  # what each module gives
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "CLASSES",
+    "Alternative",
     "Augmentation",
     "Cache",
     "Clips",

@@ -79,7 +79,7 @@ def test_prepare_goes_on_afterwards(run, shelf: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "cache" / "manifest.jsonl"
     line = ("prepare", shelf, "-o", tmp_path / "cache", "--workers", "2")
     _, err = stopped(tmp_path, lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 2, *line)
-    assert err == f"{tmp_path / 'cache'}: stopped; what is prepared stays, and the same command goes on\n"
+    assert err == f"{tmp_path / 'cache'}: stopped; prepared clips are kept, run the same command to go on\n"
     done = len(Cache(tmp_path / "cache").utterances)
     assert 2 <= done < 40
     for number in range(6, 40):

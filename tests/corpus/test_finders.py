@@ -379,6 +379,15 @@ def test_a_tenth_of_each_speaker_is_held_back_but_of_one_with_hardly_any_clips()
     assert training_parts(everybody)[1] == validation_part(everybody, 1)
 
 
+def test_a_tenth_is_held_back_of_clips_that_were_seen_and_of_those_that_were_not() -> None:
+    seen, shapes = clips(*(f"s1/{i}" for i in range(30))), clips(*(f"s2/{i}" for i in range(400)))
+    few = clips("s3/a", "s3/b")
+    held = training_parts([*seen, *shapes, *few], seen=lambda clip: clip.speaker != "s2")[1]
+    assert held == [*validation_part(seen, 3), *validation_part(shapes, 40)]
+    held = training_parts([*shapes, *few], seen=lambda clip: clip.speaker != "s2")[1]
+    assert held == [*validation_part(shapes, 40), *validation_part(few, 1)]
+
+
 def test_training_on_listed_utterances_alone() -> None:
     everything = [Utterance(f"s1/{i}", "s1", Path(), "bin") for i in range(9)]
     training, held = training_parts(everything, validation=["s1/1", "s1/8"], only=["s1/1", "s1/2", "s1/3"])

@@ -47,7 +47,7 @@ def workers() -> list[int]:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if command.startswith(b"ray::") and b"Map" in command:
+        if command.startswith(b"ray::_run"):
             found.append(int(process.name))
     return found
 

@@ -22,6 +22,13 @@ VTT = (
     "Bin blue\n\n"
     "00:00:01.500 --> 00:00:02.040\nnow then\n"
 )
+# As YouTube writes it: a cue begins with the line before, and its own words have times.
+ROLLING = (
+    "WEBVTT\nKind: captions\n\n00:00:00.000 --> 00:00:02.000 align:start\n \nbin<00:00:00.500><c> blue</c>"
+    "<00:00:01.000><c> at</c>\n\n00:00:02.000 --> 00:00:02.010\nbin blue at\n \n\n00:00:02.010 --> 00:00:04.000\n"
+    "bin blue at\n"
+    "f<00:00:02.500><c> two now</c>\n\n00:00:04.000 --> 00:00:04.010\nf two now\n \n"
+)
 LAB = "0 1000000 sil\n1000000 4600000 BIN\n4600000 9000000 well-to\n9000000 9500000 sp\n"
 GRID_TEXT = """File type = "ooTextFile"
 Object class = "TextGrid"
@@ -76,11 +83,17 @@ def label(folder: Path, name: str, content: str, encoding: str = "utf-8") -> Pat
         ("a.txt", LRS + TABLE, "bin blues now", TIMES),
         ("a.txt", LRS + FACES, "bin blues now", ()),
         ("a.txt", LRS + FACES + TABLE, "bin blues now", TIMES),
+        ("a.txt", "\ufeffConf:  4\r\nText:  BIN BLUE\r\n", "bin blue", ()),
+        ("a.txt", "Text :  BIN BLUE\nConf :  4\n", "bin blue", ()),
         ("a.txt", "0 46797 She had your dark suit.\n", "she had your dark suit", ()),
         ("a.txt", "He said: stop\n", "he said stop", ()),
         ("a.srt", SRT, "bin blue now then", ()),
         ("a.srt", "\ufeff" + SRT.replace("\n", "\r\n"), "bin blue now then", ()),
         ("a.vtt", VTT, "bin blue now then", ()),
+        ("a.vtt", ROLLING, "bin blue at f two now", ()),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\ndon&#39;t&nbsp;go \u266a (sighs)\n", "dont go", ()),
+        ("a.srt", "2\n00:02,000 --> 00:03,000\nnow\n\n1\n00:01,000 --> 00:02,500\nbin\n", "bin now", ()),
+        ("a.lab", "0.0 0.25 sil\n0.25 0.5 bin\n", "bin", (WordTime("bin", 0.25, 0.5),)),
         ("a.lab", LAB, "bin well to", (WordTime("bin", 0.1, 0.46), WordTime("well", 0.46, 0.753333),
                                       WordTime("to", 0.753333, 0.9))),
         ("a.lab", "bin blue\n", "bin blue", ()),
@@ -96,11 +109,16 @@ def test_praats_own_encoding(tmp_path: Path) -> None:
     assert read_label(label(tmp_path, "a.TextGrid", GRID_TEXT, "utf-16"))[0] == "bin now"
 
 
+def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
+    assert read_label(label(tmp_path, "a.srt", SRT, "utf-16"))[0] == "bin blue now then"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
         ("a.txt", "bin blue\nConf: 4\n", "line 2 is 'Conf: 4', a header"),
         ("a.txt", "Speaker: Ann\nhello\n", "a header"),
+        ("a.txt", "SPEAKER 1: hello\n", "a header"),
         ("a.txt", "WORD START END\n", "a header"),
         ("a.txt", "start\tend\tword\n0\t1\tbin\n", "a header"),
         ("a.txt", "WEBVTT\n\nhello\n", "of subtitles; name the file"),
@@ -112,6 +130,7 @@ def test_praats_own_encoding(tmp_path: Path) -> None:
         ("a.txt", LRS + "\nWORD START END ASDSCORE\nBIN 0.5 0.2 1\n", "from 0.5 to 0.2 s"),
         ("a.txt", LRS + "\nWORD START END ASDSCORE\nBIN 0.5 inf 1\n", "mend the times"),
         ("a.srt", "bin blue\n", "begins no cue"),
+        ("a.srt", SRT.replace("\n\n", "\n"), "has no empty line before its cue"),
         ("a.srt", "1\n0:1 --> soon\nbin\n", "has no times"),
         ("a.srt", "1\n00:00:00,960 --> 00:00:01,400\nnot sure: bin\n", "is a guess"),
         ("a.srt", "1\n00:00:00,960 --> 00:00:01,400\nleft: bin\n", "names who speaks"),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from test_finders import touch
 
+from gunileo.cli.options import find_jobs
 from gunileo.corpus.finders import find_corpus, find_folder, find_grid
 from gunileo.corpus.miracl import read_pictures
 from gunileo.corpus.split import split
@@ -132,3 +133,21 @@ def test_miracls_pictures_are_brought_to_25_a_second(tmp_path: Path) -> None:
     clip = read_pictures(folder)
     assert len(clip) == 25
     assert np.ptp(clip.crops[0]) > 50
+
+
+def test_transcribe_names_what_a_folder_lacks_and_tells_it_by_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "corpus").mkdir()
+    clips.good(tmp_path / "corpus" / "a.mp4", 5)
+    (tmp_path / "corpus" / "s2").symlink_to(tmp_path / "gone")
+    jobs, failed = find_jobs([str(tmp_path / "corpus")])
+    assert [job.path.name for job in jobs] == ["a.mp4"]
+    assert failed
+    assert (
+        capsys.readouterr().err == f"{tmp_path / 'corpus' / 's2'}: is a link to what isn't there; mend or delete it\n"
+    )
+    (tmp_path / "corpus" / "s2").unlink()
+    (tmp_path / "corpus" / "again").symlink_to(tmp_path / "corpus")  # nothing is lost
+    assert not find_jobs([str(tmp_path / "corpus")])[1]
+    assert capsys.readouterr().err == ""

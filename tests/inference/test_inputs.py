@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gunileo.inference.inputs import InputError, as_frame, frames_of
+from gunileo.inference.inputs import InputError, as_frame, frames_of, name_of
 from gunileo.inference.reader import Reader, load_model
 from gunileo.vision.mouth import MouthError
 from gunileo.vision.timeline import Timeline
@@ -136,3 +136,27 @@ def test_damaged_bytes_are_told_by_their_name(reader: Reader) -> None:
         reader.transcribe(io.BytesIO())
     with pytest.raises(MouthError, match=r"^frames: "):
         reader.transcribe([])
+
+
+def test_a_file_object_that_was_read_already_is_told() -> None:
+    file = io.BytesIO(b"a film")
+    file.read()
+    with pytest.raises(InputError, match=r"file: was read to its end already; go back with seek\(0\)"):
+        list(frames_of(file))
+    with pytest.raises(VideoError, match="bytes: the file is empty"):
+        list(frames_of(b""))
+
+
+def test_any_path_like_object_is_a_path(clip: Path) -> None:
+    class Place:
+        def __fspath__(self) -> str:
+            return str(clip)
+
+    assert len(list(frames_of(Place()))) == 50
+    assert name_of(Place()) == str(clip)
+
+
+def test_frames_of_two_sizes_are_told() -> None:
+    frames = [np.zeros((48, 64, 3), np.uint8)] * 6 + [np.zeros((24, 32, 3), np.uint8)]
+    with pytest.raises(InputError, match="frame 7 has 32x24 pixels, those before it 64x48; give frames of one size"):
+        list(frames_of(frames))

@@ -24,7 +24,8 @@ from gunileo.inference import confidence, needs, registry
 from gunileo.inference.confidence import Calibration, calibration_file, confidence_features, store_calibrations
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError
-from gunileo.output.writers import WRITERS, to_fields
+from gunileo.output.whisper import to_fields
+from gunileo.output.writers import WRITERS
 from gunileo.vision.mouth import MouthClip
 from gunileo.vision.video import Frame, read_frames
 

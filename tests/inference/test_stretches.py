@@ -10,7 +10,7 @@ import pytest
 from gunileo.inference.live import sentences
 from gunileo.inference.reader import Reader, load_model
 from gunileo.output.transcript import Transcript, Word
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream
+from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, read_mouth
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, read_frames, write_video
@@ -109,6 +109,44 @@ def test_a_jump_zoom_is_a_cut_over_which_nothing_is_smoothed() -> None:
     assert widths[34:37] == pytest.approx([np.mean(widths[20:30])] * 3, rel=0.03)
     assert widths[39:42] == pytest.approx([np.mean(widths[45:55])] * 3, rel=0.03)
     assert widths[39] / widths[36] == pytest.approx(1.4, rel=0.05)
+
+
+def another(frames: np.ndarray) -> list[np.ndarray]:
+    """The same talk by someone else in the same place and of the same size: what is bright in the face is dark."""
+    shade = (0.65 + 0.45 * np.sin(np.linspace(0, 4.4 * np.pi, frames.shape[1])))[:, None, None]
+    return [np.clip(frame * shade, 0, 255).astype(np.uint8) for frame in frames]
+
+
+def test_a_cut_to_another_person_in_the_same_place_begins_another_sentence(tmp_path: Path) -> None:
+    talk = clips.talking()[0]
+    mouths = list(mouth_stream([*talk, *another(talk)]))
+    assert [number for number, mouth in enumerate(mouths) if mouth is None or mouth.other] == [75]
+    spans = list(sentences(iter(mouths), Claiming(), "a", "greedy", None))
+    assert [words.words[0].start < 3 <= words.words[-1].end for words in spans].count(True) == 0
+    assert len(spans) == 2
+    write_video(tmp_path / "a.mp4", [*talk, *another(talk)])
+    with pytest.raises(MouthError, match=r"a\.mp4: is cut from one person to another"):
+        read_mouth(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("kind", ["flash", "darker", "jump zoom", "shaken"])
+def test_one_person_stays_one(kind: str) -> None:
+    import cv2
+
+    frames = [frame.copy() for frame in clips.talking()[0][:60]]
+    height, width = frames[0].shape[:2]
+    for number, frame in enumerate(frames):
+        if kind == "flash" and number in (30, 31):
+            frames[number] = np.clip(frame.astype(int) + 90, 0, 255).astype(np.uint8)
+        if kind == "darker" and number >= 30:
+            frames[number] = (frame * 0.7).astype(np.uint8)
+        if kind == "jump zoom" and number >= 30:
+            zoom = np.array([[1.4, 0, -0.2 * width], [0, 1.4, -0.2 * height]])
+            frames[number] = cv2.warpAffine(frame, zoom, (width, height))
+        if kind == "shaken":
+            shift = np.array([[1, 0, 10 * np.sin(number)], [0, 1, 8 * np.cos(1.3 * number)]])
+            frames[number] = cv2.warpAffine(frame, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    assert [mouth for mouth in mouth_stream(frames) if mouth is None or mouth.other] == []
 
 
 def test_the_players_clock_and_back() -> None:

@@ -13,11 +13,10 @@ import pytest
 import webvtt
 from praatio import textgrid
 
-from gunileo.output.transcript import Transcript, Word, joined, together
+from gunileo.output.transcript import Segment, Transcript, Word, joined, spoken_words, together
+from gunileo.output.whisper import JsonError, read_json, to_fields, to_json
 from gunileo.output.writers import (
     WRITERS,
-    to_fields,
-    to_json,
     to_srt,
     to_textgrid,
     to_tsv,
@@ -38,16 +37,62 @@ READ = Transcript(
 
 def test_json_has_exactly_the_published_fields() -> None:
     assert json.loads(to_json(READ)) == {
-        "file": "clips/bbaf2n.mpg",
         "text": "bin blue",
-        "words": [
-            {"word": "bin", "start": 0.2, "end": 0.44, "confidence": 0.9877},
-            {"word": "blue", "start": 0.48, "end": 0.68, "confidence": 0.5},
+        "language": "en",
+        "segments": [
+            {
+                "id": 0,
+                "start": 0.2,
+                "end": 0.68,
+                "text": " bin blue",
+                "confidence": 0.4938,
+                "sure": True,
+                "words": [
+                    {"word": " bin", "start": 0.2, "end": 0.44, "probability": 0.9877},
+                    {"word": " blue", "start": 0.48, "end": 0.68, "probability": 0.5},
+                ],
+            }
         ],
-        "confidence": 0.4938,
+        "file": "clips/bbaf2n.mpg",
         "model": "labial",
+        "confidence": 0.4938,
         "sure": True,
     }
+
+
+def test_json_as_a_reader_of_whispers_sees_it() -> None:
+    """Words put together are the sentence, as Whisper's own subtitles take them; others read its segments."""
+    fields = json.loads(to_json(LONG))
+    cues = pysubs2.load_from_whisper(fields)
+    assert [cue.plaintext for cue in cues] == LONG.text.splitlines()
+    assert [(cue.start, cue.end) for cue in cues] == TIMES
+    for number, segment in enumerate(fields["segments"]):
+        assert segment["id"] == number
+        assert "".join(word["word"] for word in segment["words"]) == segment["text"]
+        assert segment["words"][0]["start"] == segment["start"]
+        assert segment["words"][-1]["end"] == segment["end"]
+
+
+def test_json_is_read_back(tmp_path: Path) -> None:
+    both = together({"left": said("bin blue", 0.0), "right": said("set white now", 0.2, sure=False)})
+    for transcript in (LONG, both, replace(LONG, duration=3700.0)):
+        (path,) = write_transcript(transcript, tmp_path / "read", ["json"])
+        assert to_json(read_json(path)) == to_json(transcript)
+        assert [word.word for word in read_json(path).words] == [word.word for word in transcript.words]
+    path.write_text('{"text": "bin"}')
+    with pytest.raises(JsonError, match=r"read\.json: holds no transcript"):
+        read_json(path)
+    path.unlink()
+    with pytest.raises(FileError, match=r"read\.json: can't be opened"):
+        read_json(path)
+
+
+def test_words_are_in_the_sentence_that_they_were_said_in() -> None:
+    both = together({"left": said("bin blue", 0.0), "right": said("set white now", 0.2)})
+    found = [(segment.speaker, " ".join(word.word for word in words)) for segment, words in spoken_words(both)]
+    assert found == [("left", "bin blue"), ("right", "set white now")]
+    odd = replace(READ, text="2 words", segments=(Segment("2 words", 0.2, 0.44, 0.5, True),))
+    assert [len(words) for _, words in spoken_words(odd)] == [1], "what ends later is of no sentence"
 
 
 def test_txt_is_the_text() -> None:
@@ -90,7 +135,7 @@ LONG = joined(
         replace(
             READ,
             text='it\'s & "q"',
-            words=(Word("it's", 61.0, 61.2, 0.1), Word('"q"', 61.2, 62.0, 0.2)),
+            words=(Word("it's", 61.0, 61.2, 0.1), Word("&", 61.2, 61.3, 0.1), Word('"q"', 61.3, 62.0, 0.2)),
             sure=False,
         ),
         replace(READ, text="again", words=(Word("again", 3599.9996, 3600.5, 1.0),)),
@@ -170,8 +215,8 @@ def test_several_speakers_in_one_transcript_in_order_of_time() -> None:
     assert "\nright: set white\n" in to_srt(both)
     assert "\nleft: not sure: lay red\n" in to_vtt(both)
     assert [segment["speaker"] for segment in to_fields(both)["segments"]] == ["left", "right", "left"]
-    assert [word["speaker"] for word in to_fields(both)["words"]] == ["left"] * 2 + ["right"] * 2 + ["left"] * 2
-    assert "speaker" not in to_fields(left)["words"][0]
+    assert [word["speaker"] for word in to_fields(both)["segments"][1]["words"]] == ["right", "right"]
+    assert "speaker" not in to_fields(left)["segments"][0]["words"][0]
     assert to_tsv(both).splitlines()[3] == "2.000\t2.400\tset\t0.9000\tright"
     assert to_tsv(left).splitlines()[0] == "start\tend\tword\tconfidence"
     tiers = re.findall(r'name = "(.*)"', to_textgrid(both))

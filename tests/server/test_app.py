@@ -5,7 +5,7 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from starlette.websockets import WebSocketDisconnect
 from gunileo import load_model
 from gunileo.cli import serve
 from gunileo.corpus.synthetic import speak
-from gunileo.output.writers import to_json
+from gunileo.inference import registry
+from gunileo.output.whisper import to_json
 from gunileo.server.app import create_app
 from gunileo.server.auth import WEB
 from gunileo.server.jobs import Limits
-from gunileo.server.live_socket import Feed, FeedError, opened
+from gunileo.server.live_socket import Feed
+from gunileo.server.pictures import FeedError, opened
 from gunileo.vision.video import read_frames, write_video
 
 HOME = "http://127.0.0.1:8000"
@@ -298,13 +300,63 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
                 told.append(socket.receive_json())
         sentences = [one["sentence"] for one in told if "sentence" in one]
         assert len(sentences) == 1
-        assert 100 < sentences[0]["words"][0]["start"] < sentences[0]["words"][-1]["end"] < 103
+        (segment,) = sentences[0]["segments"]
+        assert 100 < segment["words"][0]["start"] < segment["words"][-1]["end"] < 103
         assert told[-1]["face"]
         assert told[-1]["mouth"].startswith("data:image/jpeg")
         socket.send_bytes(b"no picture")
         assert "error" in socket.receive_json()
         socket.send_text("flush")
         assert socket.receive_json() == {"flushed": 0}
+
+
+def said_to(socket: Any, frames: Iterable[np.ndarray], start: float) -> list[dict[str, Any]]:
+    """What is answered to these pictures."""
+    told = []
+    for number, frame in enumerate(frames):
+        socket.send_bytes(message(frame, start + number / 25))
+        told.append(socket.receive_json())
+        while "face" not in told[-1]:
+            told.append(socket.receive_json())
+    return told
+
+
+def test_push_to_talk_and_a_correction_that_teaches(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path))
+    frames = clips.talking()[0]
+    with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
+        socket.receive_json()
+        socket.send_text("end")
+        assert socket.receive_json() == {"flushed": 0}
+        assert not any("sentence" in one for one in said_to(socket, [*frames, *[frames[-1]] * 25], 100.0))
+        socket.send_text("begin")
+        assert not any("sentence" in one for one in said_to(socket, frames, 104.0))
+        socket.send_text("end")
+        sentence = socket.receive_json()["sentence"]
+        assert socket.receive_json() == {"flushed": 1}
+        texts = [one["text"] for one in sentence["alternatives"]]
+        assert (texts[0], len(set(texts))) == (sentence["text"], 3)
+
+        (segment,) = sentence["segments"]
+        times = {"start": segment["start"], "end": segment["end"]}
+        socket.send_json({"teach": "my face", "text": texts[1], **times})
+        assert socket.receive_json() == {"taught": "my face", "text": texts[1]}
+        for wrong, why in (
+            ({"teach": "my face"}, "send"),
+            ({"teach": "a/b", "text": "stop", **times}, "no name"),
+            ({"teach": "my face", "text": "stop\ngo", **times}, "one sentence"),
+            ({"teach": "my face", "text": "stop", "start": 0, "end": 1}, "half a minute"),
+            ({"teach": "my face", "text": "stop", "start": float("inf"), "end": 1}, "seconds"),
+        ):
+            socket.send_json(wrong)
+            assert why in socket.receive_json()["refused"]
+    (kept,) = client.get("/v1/taught/my face").json()["recordings"]
+    assert kept["text"] == texts[1]
+    (video,) = (registry.home() / "recordings" / "my face").glob("*.mp4")
+    assert 60 <= len(list(read_frames(video))) <= 110
+    assert client.delete("/v1/taught/my face").json() == {"removed": True}
 
 
 def test_pictures_at_any_rate_are_read_as_25_a_second() -> None:
@@ -322,7 +374,7 @@ def test_pictures_at_any_rate_are_read_as_25_a_second() -> None:
             return []
 
     class Reading:
-        def live(self, decode: str) -> Counting:
+        def live(self, decode: str, alternatives: int) -> Counting:
             made.append(Counting())
             return made[-1]
 

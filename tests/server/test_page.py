@@ -1,28 +1,21 @@
 """The page in a real browser, its camera fed by a clip: Read, Live and Teach from start to end."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import av
 import clips
 import cv2
-import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason='needs the extra "serve"')
 pytest.importorskip("playwright", reason="needs playwright")
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from browser import PATIENCE, Open, camera, until
+from playwright.sync_api import Page, expect
 
 from gunileo import load_model
 from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.synthetic import UNITS, speak
 from gunileo.vision.video import Frame, read_frames, write_video
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 90_000  # milliseconds, on a busy machine
-Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -30,66 +23,11 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.good(tmp_path_factory.mktemp("page") / "said.mp4")
 
 
-def camera(path: Path, frames: list[Frame]) -> Path:
-    """A film that the browser takes for a camera's: a clip with rest around it, as it is shown again and again."""
-    with av.open(str(path), "w", format="yuv4mpegpipe") as container:
-        stream = container.add_stream("wrapped_avframe", rate=25)
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
-        for pixels in [frames[0]] * 25 + frames + [frames[-1]] * 25:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of half the size, as it is less work for a browser without a graphics card."""
     small = [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in clips.talking()[0]]
     return camera(tmp_path_factory.mktemp("film") / "talking.y4m", small)
-
-
-@pytest.fixture
-def visit(server: str) -> Iterator[Open]:
-    """Opens the page before a camera; whatever goes wrong in it fails the test."""
-    if CHROMIUM is None:
-        pytest.skip("needs chromium (apt-get install chromium)")
-    wrong: list[str] = []
-    with sync_playwright() as playwright:
-        browsers = []
-
-        def logged(message: ConsoleMessage) -> None:
-            if message.type == "error" and "status of 422" not in message.text:  # which tests ask for
-                wrong.append(message.text)
-
-        def open_page(film: Path, **options: object) -> Page:
-            fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-            arguments = [*fake, f"--use-file-for-fake-video-capture={film}"]
-            browsers.append(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments))
-            page = browsers[-1].new_page(**options)
-            page.set_default_timeout(PATIENCE)
-            page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on("console", logged)
-            page.on(
-                "request",
-                lambda request: request.url.startswith(("blob:", "data:", server)) or wrong.append(request.url),
-            )
-            page.goto(server)
-            page.wait_for_selector("body[data-ready]")
-            return page
-
-        yield open_page
-        for browser in browsers:
-            browser.close()
-    assert not wrong
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait for it; Playwright's own way is forbidden by the page's content security policy."""
-    for _ in range(PATIENCE // 100):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"in vain: {condition}")
 
 
 def heard_live(page: Page, wanted: str) -> list[str]:
@@ -192,7 +130,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     door.press("#teach-name", "Enter")
     record(door, "open the door")
     door.click("#record-again")
-    expect(door.locator("#recording-status")).to_contain_text("Thrown away")
+    expect(door.locator("#recording-status")).to_contain_text("Discarded")
     record(door, "open the door")
     record(door, "open the door")
     door.click("#studio-done")
@@ -207,7 +145,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     stop.fill("#teach-text", "stop")
     stop.press("#teach-name", "Enter")
     record(stop, "stop")
-    expect(stop.locator("#recording-status")).to_contain_text("taken for “open the door”")  # which is all it knows
+    expect(stop.locator("#recording-status")).to_contain_text("read as “open the door”")  # which is all it knows
     record(stop, "stop")
     stop.click("#studio-done")
     card = stop.locator("#taught article")

@@ -1,4 +1,4 @@
-"""The server below a path, behind proxies of every habit, and behind a real nginx where there is one."""
+"""The server below a path, behind proxies of every habit, and behind a real nginx and Caddy where they are there."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -145,55 +146,74 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Starts nginx with a location's lines before a server; gives its address and the token."""
-    program = shutil.which("nginx")
-    if program is None:
-        pytest.skip("nginx isn't installed; on Debian: apt-get install nginx-light")
-    folder, inner, outer = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
-    command = [sys.executable, "-m", "gunileo", "serve", "--token", "--root-path", "/lips", "--port", str(inner)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout
-    token = server.stdout.readline().split("token=")[1].split()[0]
-    started: list[subprocess.Popen[bytes]] = []
+def server() -> Iterator[tuple[int, str]]:
+    """The port and the token of a server below a path."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunileo", "serve", "--token", "--root-path", "/lips", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield port, process.stdout.readline().split("token=")[1].split()[0]
+        process.terminate()
 
-    def start(location: str) -> tuple[str, str]:
-        for one in started:
-            one.terminate()
-            one.wait()
-        page = DOCS.read_text("utf-8")
-        (mapped,) = re.findall(r"```nginx\n(map .*?)```", page, re.DOTALL)
-        config = (
-            f"daemon off; pid {folder}/pid; events {{}} http {{ access_log off; {mapped}\n"
-            + "".join(
-                f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-            )
-            + f"server {{ listen 127.0.0.1:{outer}; {location.replace('8000', str(inner))} }} }}"
-        )
-        (folder / "nginx.conf").write_text(config)
-        command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
-        started.append(subprocess.Popen(command))
-        for _ in range(100):
+
+@contextmanager
+def proxy(command: list[str], outer: int) -> Iterator[str]:
+    """A proxy at this port; its address."""
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        for _ in range(200):
             try:
                 httpx.get(f"http://127.0.0.1:{outer}/lips/healthz")
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        return f"http://127.0.0.1:{outer}", token
-
-    yield start
-    for one in (*started, server):
-        one.terminate()
-        one.wait()
+        yield f"http://127.0.0.1:{outer}"
+        process.terminate()
 
 
-def test_behind_nginx_as_the_docs_have_it(nginx: Any, tmp_path: Path) -> None:
+@contextmanager
+def nginx(location: str, inner: int, folder: Path) -> Iterator[str]:
+    """nginx with a location's lines before a server; its address."""
+    program, outer = shutil.which("nginx"), free_port()
+    if program is None:
+        pytest.skip("nginx isn't installed; on Debian: apt-get install nginx-light")
+    (mapped,) = re.findall(r"```nginx\n(map .*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    config = (
+        f"daemon off; pid {folder}/pid; events {{}} http {{ access_log off; {mapped}\n"
+        + "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+        + f"server {{ listen 127.0.0.1:{outer}; {location.replace('8000', str(inner))} }} }}"
+    )
+    (folder / "nginx.conf").write_text(config)
+    command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
+    with proxy(command, outer) as address:
+        yield address
+
+
+@contextmanager
+def caddy(site: str, inner: int, folder: Path) -> Iterator[str]:
+    """Caddy with a site's lines before a server; its address."""
+    program, outer = shutil.which("caddy"), free_port()
+    if program is None:
+        pytest.skip("Caddy isn't installed; on Debian: apt-get install caddy")
+    site = site.replace("8000", str(inner)).replace("lips.example.org", f"http://127.0.0.1:{outer}")
+    (folder / "Caddyfile").write_text("{\n    admin off\n}\n" + site)
+    own = ["env", f"XDG_CONFIG_HOME={folder}", f"XDG_DATA_HOME={folder}"]  # it leaves its configuration there
+    with proxy(
+        [*own, program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"], outer
+    ) as address:
+        yield address
+
+
+@pytest.mark.parametrize(("language", "start"), [("nginx", nginx), ("caddy", caddy)])
+def test_behind_a_proxy_as_the_docs_have_it(language: str, start: Any, server: tuple[int, str], tmp_path: Path) -> None:
     """The page, all that it asks for, a clip that is sent by it, and a camera."""
     from websockets.sync.client import connect
 
-    (location,) = re.findall(r"```nginx\n(location.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
-    address, token = nginx(location)
-    with httpx.Client(base_url=address, follow_redirects=True, timeout=120) as client:
+    lines = re.findall(rf"```{language}\n((?:location|lips).*?)```", DOCS.read_text("utf-8"), re.DOTALL)[0]
+    inner, token = server
+    with ExitStack() as stack:
+        address = stack.enter_context(start(lines, inner, tmp_path))
+        client = stack.enter_context(httpx.Client(base_url=address, follow_redirects=True, timeout=120))
         assert client.get("/lips/", headers={"Accept": "text/html"}).status_code == 401
         page = client.get("/lips", params={"token": token})
         assert (page.status_code, str(page.url)) == (200, f"{address}/lips/")
@@ -204,8 +224,8 @@ def test_behind_nginx_as_the_docs_have_it(nginx: Any, tmp_path: Path) -> None:
             read = client.post("/lips/v1/transcribe", files={"file": file}, headers={"Origin": address})
         assert (read.status_code, read.json()["file"]) == (200, "clip.mp4")
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    live = f"{address.replace('http', 'ws')}/lips/v1/live"
-    with connect(live, origin=address, additional_headers={"Cookie": cookie}) as camera:  # type: ignore[arg-type]
+        live = f"{address.replace('http', 'ws')}/lips/v1/live"
+        camera = stack.enter_context(connect(live, origin=address, additional_headers={"Cookie": cookie}))  # type: ignore[arg-type]
         assert "ready" in camera.recv(60)
 
 
@@ -224,14 +244,15 @@ def test_behind_nginx_as_the_docs_have_it(nginx: Any, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_behind_nginx_of_other_habits(nginx: Any, lines: str, status: int) -> None:
-    address, token = nginx(f"location /lips/ {{ {lines} }}")
+def test_behind_nginx_of_other_habits(server: tuple[int, str], tmp_path: Path, lines: str, status: int) -> None:
+    inner, token = server
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{address}/lips/web/app.js", headers=headers).status_code == 200
-    answer = httpx.get(f"{address}/lips/v1/models", headers={**headers, "Origin": address})
-    assert answer.status_code == status
-    if status == 403:
-        assert address in answer.json()["error"]
-        assert "docs/proxy.md" in answer.json()["error"]
-    same = {**headers, "Origin": address, "Sec-Fetch-Site": "same-origin"}
-    assert httpx.get(f"{address}/lips/v1/models", headers=same).status_code == 200
+    with nginx(f"location /lips/ {{ {lines} }}", inner, tmp_path) as address:
+        assert httpx.get(f"{address}/lips/web/app.js", headers=headers).status_code == 200
+        answer = httpx.get(f"{address}/lips/v1/models", headers={**headers, "Origin": address})
+        assert answer.status_code == status
+        if status == 403:
+            assert address in answer.json()["error"]
+            assert "docs/proxy.md" in answer.json()["error"]
+        same = {**headers, "Origin": address, "Sec-Fetch-Site": "same-origin"}
+        assert httpx.get(f"{address}/lips/v1/models", headers=same).status_code == 200

@@ -318,6 +318,6 @@ def test_the_command_adapts(run, shelf: Path, synthetic_cache: Path, tmp_path: P
     both = ("train", synthetic_cache, "-o", tmp_path / "both", "--device", "cpu", "--epochs", 1)
     code, out, err = run(*both, "--init", "tiny")
     assert code == 0, err
-    assert re.search("^of each speaker, to train on: s1 [23], s2 [23]$", out, re.MULTILINE)
+    assert re.search("^clips of each speaker to train on: s1 [23], s2 [23]$", out, re.MULTILINE)
     settings = json.loads((tmp_path / "both" / "settings.json").read_text())
     assert settings["learning_rate"] == settings_from("tiny", speakers=2).learning_rate != begun.learning_rate

@@ -178,7 +178,7 @@ def test_silence_is_learnt_from_clips_that_are_known_to_their_ends(mixed: Path) 
 
 def test_what_is_read_or_shown_is_what_has_crops(run: Run, mixed: Path, model: str, tmp_path: Path) -> None:
     code, out, err = run("evaluate", mixed, "--model", model, "--json", tmp_path / "e.json")
-    assert (code, out.splitlines()[0]) == (0, "4 left out, of which only the mouth's shape is known"), err
+    assert (code, out.splitlines()[0]) == (0, "4 clips are left out: they have only the mouth's shape"), err
     assert {one["speaker"] for one in json.loads((tmp_path / "e.json").read_text())["clips"]} == {"s1", "s2"}
     code, out, _ = run("sheet", mixed, "-o", tmp_path / "sheet.png")
     assert (code, out) == (0, f"{tmp_path / 'sheet.png'}: 6 of 6 clips\n")
@@ -187,7 +187,7 @@ def test_what_is_read_or_shown_is_what_has_crops(run: Run, mixed: Path, model: s
         code, _, err = run(*command)
         assert (code, err) == (
             1,
-            f"{tmp_path / 'shapes'}: holds shapes alone, no mouth to see; prepare videos into it\n",
+            f"{tmp_path / 'shapes'}: holds only mouth shapes and no crops; prepare videos into it\n",
         )
     assert not (tmp_path / "none.png").exists()
 
@@ -207,7 +207,7 @@ def test_the_command_line_says_of_how_many_clips_only_the_shape_is_known(run: Ru
     assert 0 < shapes < len(training)
     lines = out.splitlines()
     assert lines[0].startswith(f"{len(training)} clips to train on, ")
-    assert lines[1] == f"{shapes} clips to train on: of these, only the shape is known"
+    assert lines[1] == f"{shapes} clips to train on have only the mouth's shape"
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["shapes"] is True
 
 
@@ -220,13 +220,13 @@ def test_the_command_line_says_how_many_clips_an_architecture_of_crops_leaves_ou
     used = json.loads((tmp_path / "run" / "clips.json").read_text())["training"]
     assert used
     assert not any(name.startswith("s7/") for name in used)
-    assert out.splitlines()[1] == "3 clips to train on: have no crops, and this architecture needs them"
+    assert out.splitlines()[1] == "3 clips are left out: they have no crops, and this architecture needs them"
 
 
 def test_a_cache_without_shapes_alone_says_nothing_of_them(run: Run, synthetic_cache: Path, tmp_path: Path) -> None:
     _, out, _ = run(*train_line(synthetic_cache, tmp_path / "run", "--architecture", "labial"))
-    assert "only the shape" not in out
-    assert "have no crops" not in out
+    assert "only the mouth's shape" not in out
+    assert "no crops" not in out
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "sheet", "prepare"])

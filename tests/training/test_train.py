@@ -18,7 +18,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.grid import BLANK
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import load_model
-from gunileo.training.config import TrainingConfig
+from gunileo.training.config import TrainingConfig, loaders
 from gunileo.training.history import record
 from gunileo.training.lightning_module import Training
 from gunileo.training.model import LabialCNN, ModelConfig
@@ -196,3 +196,11 @@ def test_rows_after_a_resumed_epoch_are_replaced(tmp_path: Path) -> None:
     kept = record(path, {"epoch": 2, "val_wer": 0.5})
     assert [(row["epoch"], row["val_wer"]) for row in kept] == [(1, 1.0), (2, 0.5)]
     assert rows(tmp_path) == kept
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "trainers", "expected"),
+    [("cpu", 1, 1, 1), ("cpu", 2, 1, 1), ("cpu", 16, 1, 4), ("cuda", 2, 1, 1), ("cuda", 16, 1, 15), ("cuda", 9, 4, 1)],
+)
+def test_loaders_follow_the_cores_and_the_device(device: str, cores: int, trainers: int, expected: int) -> None:
+    assert loaders(device, cores, trainers) == expected

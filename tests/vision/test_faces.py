@@ -141,7 +141,7 @@ def test_a_transcript_a_face(run, both: Path, model: str, tmp_path: Path) -> Non
     assert (tmp_path / "two.txt").read_text().splitlines() == [left, right]
     told = json.loads((tmp_path / "two.json").read_text())
     assert {segment["speaker"] for segment in told["segments"]} == {"left", "right"}
-    times = [word["start"] for word in told["words"]]
+    times = [segment["start"] for segment in told["segments"]]
     assert times == sorted(times)
     assert json.loads((tmp_path / "two.left.json").read_text())["file"] == str(both)
     assert run(*line, "--face", "left")[1] == left.removeprefix("left: ") + "\n"

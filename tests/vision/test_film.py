@@ -1,6 +1,7 @@
 """The film that a player would show: the right stream, upright, in square pixels, of one size."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import clips
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from gunileo.output.burn import burn
 from gunileo.output.spoken import Spoken
@@ -76,7 +78,7 @@ def test_turned_and_mirrored_pictures_are_upright_when_read_and_burnt(
 def track(container: av.container.OutputContainer, size: tuple[int, int], codec: str = "libx264") -> av.VideoStream:
     stream = container.add_stream(codec, rate=25)
     stream.height, stream.width = size
-    stream.pix_fmt = "yuv420p" if codec == "libx264" else "yuvj420p"
+    stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     return stream
 
 
@@ -138,25 +140,54 @@ def test_pixels_that_are_no_squares(tmp_path: Path, ratio: str, size: tuple[int,
         assert stream.width * left / stream.height == pytest.approx(128 * Fraction(ratio) / 96, rel=0.03)
 
 
-@pytest.mark.parametrize("later", [(192, 256), (48, 64), (128, 96)])
-def test_pictures_that_change_their_size_keep_their_shape(tmp_path: Path, later: tuple[int, int]) -> None:
-    parts = []
-    for number, size in enumerate([(96, 128), later]):
-        part = tmp_path / f"{number}.ts"
-        clips.write_timed(part, [corners(*size)] * 25, np.arange(25) / 25 + number)
-        parts.append(part.read_bytes())
-    path = tmp_path / "a.ts"
-    path.write_bytes(b"".join(parts))
+@pytest.mark.parametrize(
+    ("suffix", "codec", "sizes", "size"),
+    [
+        (".ts", "libx264", [(96, 128), (192, 256)], (192, 256)),
+        (".ts", "libx264", [(96, 128), (48, 64)], (96, 128)),
+        (".ts", "libx264", [(96, 128), (128, 96)], (96, 128)),
+        (".mp4", "libx264", [(96, 128), (192, 256)], (192, 256)),
+        (".webm", "libvpx", [(96, 128), (192, 256), (144, 192)], (192, 256)),
+    ],
+)
+def test_pictures_that_change_their_size_are_read_in_the_largest(
+    tmp_path: Path, suffix: str, codec: str, sizes: list[tuple[int, int]], size: tuple[int, int]
+) -> None:
+    path = changing(tmp_path / f"a{suffix}", codec, sizes)
     frames = list(read_frames(path))
-    assert 48 <= len(frames) <= 51
-    assert {frame.shape for frame in frames} == {(96, 128, 3)}
-    last = frames[-1]
-    inside = last[:, 28:100] if later == (128, 96) else last  # black beside a higher picture
-    assert seen(inside) == [0, 1, 2, 3]
-    if later == (128, 96):
-        assert last[:, :20].max() < 30
+    assert abs(len(frames) - 25 * len(sizes)) <= 1
+    assert {frame.shape for frame in frames} == {(*size, 3)}
+    upright = (128, 96) in sizes
+    assert seen(frames[0]) == [0, 1, 2, 3]
+    assert seen(frames[-1][:, 28:100] if upright else frames[-1]) == [0, 1, 2, 3]
+    if upright:  # black beside a higher picture
+        assert frames[-1][:, :20].max() < 30
     burn(path, tmp_path / "b.mp4", [Spoken(Transcript("x", "", (), 0.0, "m"), [])])
-    assert {frame.shape for frame in read_frames(tmp_path / "b.mp4")} == {(96, 128, 3)}
+    assert {frame.shape for frame in read_frames(tmp_path / "b.mp4")} == {(*size, 3)}
+
+
+def changing(path: Path, codec: str, sizes: list[tuple[int, int]]) -> Path:
+    """A second of each size, in one stream."""
+    parts = []
+    for number, size in enumerate(sizes):
+        part = path.with_name(f"{number}{'.ts' if codec == 'libx264' else path.suffix}")
+        with av.open(str(part), "w") as container:
+            stream = track(container, size, codec)
+            for at in range(25):
+                container.mux(stream.encode(shown(corners(*size), at)))
+            container.mux(stream.encode(None))
+        parts.append(part)
+    with ExitStack() as stack, av.open(str(path), "w") as target:
+        films = [stack.enter_context(av.open(str(part))) for part in parts]
+        stream = target.add_stream_from_template(films[0].streams.video[0])
+        for number, film in enumerate(films):
+            for packet in film.demux(video=0):
+                if packet.dts is not None:
+                    packet.pts += round(number / packet.time_base)
+                    packet.dts += round(number / packet.time_base)
+                    packet.stream = stream
+                    target.mux(packet)
+    return path
 
 
 def without_key(path: Path) -> Path:
@@ -253,6 +284,13 @@ def test_any_name_can_be_read_and_so_can_its_address(tmp_path: Path, name: str) 
     assert local(path.as_uri()) == str(path)
 
 
+def test_an_address_without_its_folder_is_a_file_in_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips.good(tmp_path / "a b.mp4", 5)
+    monkeypatch.chdir(tmp_path)
+    assert local("file://a%20b.mp4") == "a b.mp4"
+    assert local("file://c.mp4") == "/c.mp4"
+
+
 def test_what_was_seen_is_said(tmp_path: Path) -> None:
     subtitles = tmp_path / "a.srt"
     subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nbin blue\n\n" * 20)
@@ -268,6 +306,12 @@ def test_what_was_seen_is_said(tmp_path: Path) -> None:
         with pytest.raises(VideoError) as error:
             next(read_frames(path))
         assert str(error.value).startswith(f"{path}: {reason}")
+    animated = tmp_path / "a.webp"
+    Image.new("RGB", (64, 48)).save(animated, save_all=True, append_images=[Image.new("RGB", (64, 48), "red")] * 5)
+    with pytest.raises(
+        VideoError, match=r"its pictures \(webp\) can't be decoded: it is animated, or damaged; convert"
+    ):
+        next(read_frames(animated))
     if Path("/proc/self/maps").exists():
         with pytest.raises(VideoError, match="not a video"):
             next(read_frames("/proc/self/maps"))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gunileo.errors import GunileoError
 from gunileo.vision.pipe import kept
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import VideoError, length, read_frames
@@ -101,3 +102,9 @@ def test_what_is_wrong_with_pictures_is_said(tmp_path: Path) -> None:
     (folder / "frame_001.png").write_text("no picture")
     with pytest.raises(VideoError, match=r"frame_001\.png: not a video|frame_001\.png: no"):
         list(read_frames(folder))
+    folder = pictures(tmp_path / "b", [0, 1, 2], "color_{:03}.png")
+    for picture in pictures(tmp_path / "c", [0, 1, 2], "depth_{:03}.png").iterdir():
+        picture.rename(folder / picture.name)
+    with pytest.raises(GunileoError, match=r"color_000\.png and depth_000\.png have the same number; give a pattern"):
+        next(read_frames(folder))
+    assert clocks(folder / "depth_%03d.png") == [0, 1, 2]

@@ -7,31 +7,32 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import Model
+from gunileo.cli.options import Device, Model, RunsOn
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
 
 def bench(
     clip: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Video of about three seconds; a made-up face if left out.")
+        Path | None, typer.Option(metavar="FILE", help="Video of about three seconds. By default a made-up face.")
     ] = None,
     model: Model = DEFAULT,
+    device: RunsOn = Device.auto,
 ) -> None:
     """Measure how fast this machine reads lips.
 
     \b
       gunileo bench --clip talk.mp4
 
-    Prints the median and the range of nine runs each: the machine's matrix product, reading, the network, a camera,
-    a cold start. Without a clip it needs the extra "train".
+    Measures the machine's matrix product, reading, the network, a camera and a cold start. Prints the median and the
+    range of nine runs of each. Without --clip it needs the extra "train".
     """
     from tempfile import TemporaryDirectory
 
     from gunileo.inference.bench import measure
 
     with TemporaryDirectory() as folder:
-        for measurement in measure(clip or _made_up(Path(folder)), model):
+        for measurement in measure(clip or _made_up(Path(folder)), model, device.value):
             typer.echo(f"{measurement.name:<30}{measurement.median:8.3g} {measurement.unit:<12}({measurement.range})")
 
 

@@ -20,7 +20,8 @@ def demo(
     \b
       gunileo demo -o demo
 
-    Makes clips of an animated portrait, prepares them, trains, tests, and reads clips that were in no training.
+    Makes clips of an animated portrait, prepares them, trains a network, tests it, and reads clips that it was not
+    trained on.
     """
     from gunileo.demo.run import run
 

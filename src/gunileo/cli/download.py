@@ -19,14 +19,14 @@ class _Corpus(StrEnum):
 def download(
     corpus: Annotated[_Corpus, typer.Argument(help="GRID, or the front view of Lombard GRID.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for clips and labels.")],
-    speakers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to get; all, if none.")] = None,
+    speakers: Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to get. By default all.")] = None,
 ) -> None:
     """Get a published corpus from Zenodo, ready for 'gunileo prepare'.
 
     \b
       gunileo download grid -o GRID --speakers s1
 
-    Run it again to go on after a break. Archives are checked by size and checksum; what is there stays.
+    If it was stopped, run it again to go on. Archives are checked by size and checksum. Files that are there are kept.
     """
     from gunileo.corpus.download import download as run
 
@@ -34,4 +34,4 @@ def download(
         run(corpus.value, output, [name.strip() for name in speakers.split(",")] if speakers else None, typer.echo)
     except KeyboardInterrupt:
         raise Stopped(f"{output}: stopped; what is there stays, and the same command goes on") from None
-    typer.echo(f"{output}: go on with 'gunileo prepare {output} -o CACHE'")
+    typer.echo(f"{output}: next, run 'gunileo prepare {output} -o CACHE'")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _Split = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; or a shipped one: grid_s1_valid."),
+    typer.Option(
+        metavar="FILE",
+        help="List of utterances or speakers, one a line; or a list of the package, such as grid_s1_valid.",
+    ),
 ]
 
 
@@ -24,7 +27,7 @@ def evaluate(
     model: Model = DEFAULT,
     split: _Split = None,
     grammar: Grammar = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it, clip by clip.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results of each clip.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
     ] = None,
@@ -36,7 +39,7 @@ def evaluate(
       gunileo evaluate caches/mine --model runs/mine --grammar commands.txt --report report
 
     Prints word and character error rates with their 95 % intervals, per-slot accuracy, each speaker's error rates
-    and the commonest confusions. DIR/index.html holds all that it shows, DIR/report.json its results.
+    and the commonest confusions. --report writes the page DIR/index.html, and its results as DIR/report.json.
     """
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.evaluation.evaluate import evaluate as run
@@ -68,12 +71,12 @@ def _chosen(cache: Cache, split: str | None) -> list[CachedUtterance]:
 
     utterances = with_crops(cache)
     if shapes := len(cache.utterances) - len(utterances):
-        typer.echo(f"{shapes} left out, of which only the mouth's shape is known")
+        typer.echo(f"{shapes} clips are left out: they have only the mouth's shape")
     if not split:
         return utterances
     names = listed(split)
     utterances = chosen(utterances, names)
     here = {name for utterance in utterances for name in (utterance.id, utterance.speaker)}
     if missing := set(names) - here:
-        typer.echo(f"{len(missing)} of the {len(set(names))} that are listed are not in {cache.path}")
+        typer.echo(f"{len(missing)} of the {len(set(names))} in the list are not in {cache.path}")
     return utterances

@@ -17,8 +17,8 @@ def export(
     \b
       gunileo export runs/mine -o mine.onnx
 
-    It is checked against PyTorch. Its metadata are classes, frame rate, crop size, normalisation and the model's
-    card.
+    The file is checked against PyTorch. Its metadata hold classes, frame rate, crop size, normalisation and what is
+    known of the model.
     """
     from gunileo.training.export import export_model
 

@@ -15,7 +15,7 @@ def forget(
     \b
       gunileo forget mine
 
-    Recordings for them that were made in 'gunileo serve' go too.
+    This also deletes the recordings for them that were made in 'gunileo serve'.
     """
     from gunileo.teaching.teach import forget as remove
 

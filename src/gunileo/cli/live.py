@@ -6,13 +6,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gunileo.cli.options import Face, Grammar, LanguageModel, Lexicon, Model, Way, complain, way
+from gunileo.cli.aloud import InTurn, speech, typing
+from gunileo.cli.choice import CHOICES, Choice, Hand, talk_key
+from gunileo.cli.keyboard import Keyboard
+from gunileo.cli.options import Device, Face, Grammar, LanguageModel, Lexicon, Model, RunsOn, Way, complain, way
 from gunileo.cli.programs import Programs
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
@@ -25,14 +28,27 @@ if TYPE_CHECKING:
 
 _Source = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE|-]", help="Video to read in the camera's place, for a trial; - from a pipe."),
+    typer.Argument(metavar="[FILE|-]", help="Video to read instead of the camera; - reads a pipe."),
 ]
 _Command = Annotated[
     str | None,
-    typer.Option("--exec", metavar="COMMAND", help="Program for each sentence that is sure; {text} in it is that."),
+    typer.Option(
+        "--exec",
+        metavar="COMMAND",
+        help="Program to run for each sentence that is sure, with the sentence in place of {text}.",
+    ),
 ]
-_Confidence = Annotated[float, typer.Option(min=0, max=1, help="A sentence with less than this counts as not sure.")]
-_Latency = Annotated[bool, typer.Option("--latency", help="Print on standard error how long each sentence took.")]
+_Confidence = Annotated[float, typer.Option(min=0, max=1, help="Sentences with a lower confidence count as not sure.")]
+_Choose = Annotated[
+    bool, typer.Option("--choose", help="Choose among the three likeliest sentences by the keys 1 2 3.")
+]
+_Say = Annotated[bool, typer.Option("--say", help="Say each sentence aloud, with the system's speech.")]
+_Type = Annotated[bool, typer.Option("--type", help="Type each sentence into the window that has the focus.")]
+_Key = Annotated[
+    str | None,
+    typer.Option("--key", metavar="KEY", help="Push to talk: KEY begins and ends a sentence. A character, or space."),
+]
+_Latency = Annotated[bool, typer.Option("--latency", help="Print the latency of each sentence on standard error.")]
 
 
 def live(
@@ -40,13 +56,18 @@ def live(
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Read FILE faster than it plays.")] = False,
     model: Model = DEFAULT,
+    device: RunsOn = Device.auto,
     decode: Way = None,
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
-    face: Annotated[Face, typer.Option(help="Of several, the one to read.")] = Face.largest,
+    face: Annotated[Face, typer.Option(help="Which face to read, if there are several.")] = Face.largest,
     run: _Command = None,
     confidence: _Confidence = 0.0,
+    choose: _Choose = False,
+    aloud: _Say = False,
+    typed: _Type = False,
+    key: _Key = None,
     latency: _Latency = False,
 ) -> None:
     """Read your camera as you speak, and act on it.
@@ -54,39 +75,62 @@ def live(
     \b
       gunileo live
       gunileo live --exec 'notify-send {text}' --confidence 0.8
+      gunileo live --choose --say --key space
       gunileo live talk.mp4
 
-    Prints a line a sentence, soon after the mouth has rested for 0.4 seconds; "not sure:" stands before a guess.
-    Ctrl-C ends it: what was begun is read. A camera needs OpenCV: pip install "gunileo[live]".
+    Prints each sentence on a line of its own, soon after the mouth has rested for 0.4 seconds. A guess is marked "not
+    sure:". Ctrl-C ends it; the sentence that you have begun is still read. A camera needs OpenCV: pip install
+    "gunileo[live]".
 
-    COMMAND is a program and its arguments, in quotes as a whole; no shell sees it. It is run beside the reading, and
-    one that fails is reported.
+    --exec, --say and --type take what is sure; with --choose, what you choose.
+
+    COMMAND is a program and its arguments, all in one pair of quotes. No shell sees it. Reading goes on while it
+    runs. If it fails, a line on standard error says so.
     """
     from gunileo.inference.reader import load_model
 
-    programs = Programs(run)
+    talk, outlets = talk_key(key, choose), _outlets(run, aloud, typed)
+    keyboard = Keyboard() if choose or talk else None
     how = way(decode, grammar, lexicon, lm, model)
-    lips = load_model(model).live(*how, cast("Which", face.value))
-    printer = _Printer(programs, confidence, latency)
+    reader, listed = load_model(model, device.value), CHOICES if choose else 0
+    lips = reader.live(*how, cast("Which", face.value), alternatives=listed)
+    printer = _Printer(outlets, confidence, latency, choose)
     broken = None
-    with _opened(source, camera, fast) as frames:
+    with keyboard or nullcontext(), _opened(source, camera, fast) as frames:
+        hand = Hand(keyboard, lips, printer.choice, talk, printer.print) if keyboard else None
         try:
             for taken in _until_stopped(frames):
                 printer.seen(taken.time)
                 printer.print(lips.push(taken.frame))
+                if hand:
+                    hand.look()
         except GunileoError as error:  # of a camera that was unplugged: what it saw is read first
             broken = error
-    printer.print(lips.flush())
-    programs.join()
+        printer.print(lips.flush())
+        if hand:
+            hand.finish()
+    for outlet in outlets:
+        outlet.join()
     if broken:
         raise broken
 
 
-class _Printer:
-    """Prints sentences, with their latency if that is asked for, and runs the program for each that is sure."""
+def _outlets(run: str | None, aloud: bool, typed: bool) -> list[Programs | InTurn]:
+    """Where sentences go beside standard output. Raises ``NoProgramError`` if this system has no way there."""
+    outlets: list[Programs | InTurn] = [Programs(run)]
+    if aloud:
+        outlets.append(InTurn(speech(), "--say"))
+    if typed:
+        outlets.append(InTurn(typing(), "--type"))
+    return outlets
 
-    def __init__(self, programs: Programs, confidence: float, latency: bool):
-        self.programs, self.confidence, self.latency = programs, confidence, latency
+
+class _Printer:
+    """Prints sentences, with their latency if that is asked for. Those that are sure, or chosen, go to the outlets."""
+
+    def __init__(self, outlets: list[Programs | InTurn], confidence: float, latency: bool, choose: bool):
+        self.outlets, self.confidence, self.latency = outlets, confidence, latency
+        self.choice = Choice(self._chosen) if choose else None
         self.frames, self.last = 0, 0.0  # so far, and the time of the last
 
     def seen(self, moment: float) -> None:
@@ -97,14 +141,25 @@ class _Printer:
         from gunileo.vision.video import FPS
 
         for sentence in sentences:
-            sure = sentence.sure and sentence.confidence >= self.confidence
-            typer.echo(marked(replace(sentence, sure=sure)))
+            said = replace(sentence, sure=sentence.sure and sentence.confidence >= self.confidence)
+            if self.choice is not None:
+                self.choice.offer(said)
+            else:
+                typer.echo(marked(said))
             if self.latency:
                 took = time.monotonic() - self.last
                 after = took + self.frames / FPS - sentence.words[-1].end
                 typer.echo(f"{took:.3f} s from the last frame, {after:.1f} s from the last word's end", err=True)
-            if sure:
-                self.programs.run(sentence.text)
+            if said.sure and self.choice is None:
+                self._send(said.text)
+
+    def _chosen(self, text: str) -> None:
+        typer.echo(text)
+        self._send(text)
+
+    def _send(self, text: str) -> None:
+        for outlet in self.outlets:
+            outlet.run(text)
 
 
 @contextmanager
@@ -122,7 +177,7 @@ def _opened(source: str | None, number: int, fast: bool) -> Iterator[Iterator[Ta
             typer.echo(f"reading camera {number}; Ctrl-C ends it", err=True)
         yield evenly(camera.frames())
         if camera.dropped:
-            complain(f"camera {number}: {camera.dropped} frames were left out, as this computer is too slow for them")
+            complain(f"camera {number}: {camera.dropped} frames were left out, because this computer is too slow")
 
 
 def _until_stopped(frames: Iterator[Taken]) -> Iterator[Taken]:

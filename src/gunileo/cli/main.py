@@ -29,16 +29,17 @@ from gunileo.cli.summary import summary
 from gunileo.cli.teach import teach
 from gunileo.cli.train import train
 from gunileo.cli.transcribe import transcribe
+from gunileo.cli.watch import watch
 from gunileo.errors import GunileoError, Stopped
 
 _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Read lips": (transcribe, live, serve),
+    "Read lips": (transcribe, live, watch, serve),
     "Teach a model your own commands": (teach, forget),
     "Use a model that others published": (import_model,),
     "Train a network": (download, prepare, sheet, train, evaluate, calibrate),
     "Look at models": (models, summary, export, bench),
-    "Without a video at hand": (demo,),
+    "Try it without a video": (demo,),
 }
 
 
@@ -71,24 +72,24 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _gunileo(
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace too, for a report of it.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace, to report it.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Read lips: a video of a talking face goes in, the words come out. No sound is used.
 
-    Begin with one of these; each subcommand tells more with --help:
+    Start with one of these. Add --help to a subcommand for more:
 
     \b
       gunileo transcribe talk.mp4              print what is said
-      gunileo transcribe talk.mp4 --burn       and draw it into the video
+      gunileo transcribe talk.mp4 --burn       print it and draw it into the video
       gunileo live                             read your camera as you speak
-      gunileo serve                            all that in your browser
-      gunileo demo                             see it all work on a made-up face
+      gunileo serve                            do all that in your browser
+      gunileo demo                             see it work on a made-up face
 
-    The models that come with it read the sentences of one speaker well and speakers they have not seen badly ("not
-    sure: ..."). To read your own commands from your own face, film each once or twice: teach.
+    The shipped models read the sentences of the GRID corpus: one speaker's well, others' with more errors. A guess is
+    marked "not sure:". To have your own commands read, film each once or twice and use "teach".
     """
     options.verbose = verbose
 
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if (error.name or "gunileo").startswith("gunileo"):
             raise
         extra = {"ray": "ray", "PIL": "burn"}.get(error.name or "", "train")
-        complain(f'{error.name} is not installed, which this needs; run: pip install "gunileo[{extra}]"')
+        complain(f'{error.name} is needed and not installed; run: pip install "gunileo[{extra}]"')
     except Exception as error:
-        complain(error, f"{type(error).__name__}: {error}; a fault of gunileo's: report what --verbose shows of it")
+        complain(error, f"{type(error).__name__}: {error}; a bug in gunileo: report it with what --verbose shows")
     sys.exit(1)

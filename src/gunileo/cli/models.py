@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def models(
     known: Annotated[bool, typer.Option("--known", help="Those that others published, for 'gunileo import'.")] = False,
 ) -> None:
-    """List the models that are here, and what to expect of them.
+    """List the models that can be used, and how well they read.
 
     \b
       gunileo models
       gunileo models --known
 
-    They are those that come with the package, those that you taught, and those that you imported.
+    Lists the shipped models, those that you taught, and those that you imported.
     """
     from gunileo.inference.registry import available_models, imported_models, taught_models
 

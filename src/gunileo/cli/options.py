@@ -47,16 +47,18 @@ Model = Annotated[
 CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 'gunileo prepare' made.")]
 Grammar = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Sentences, one a line: turn (on|off) the [big] light. GRID's if left out."),
+    typer.Option(
+        metavar="FILE", help="File of sentences, one a line: turn (on|off) the [big] light. GRID's by default."
+    ),
 ]
-Lexicon = Annotated[Path | None, typer.Option(metavar="FILE", help="Text with all words that may be said.")]
-LanguageModel = Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM model of the lexicon's words.")]
+Lexicon = Annotated[Path | None, typer.Option(metavar="FILE", help="Text file of all words that may be said.")]
+LanguageModel = Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM language model of these words.")]
 Formats = Annotated[
     str | None,
     typer.Option(
         *("-f", "--format"),
         metavar="txt,srt,...",
-        help="Files to write: txt, srt, vtt, json, tsv, TextGrid, or all; json if only -o is given.",
+        help="Files to write: txt, srt, vtt, json, tsv, ctm, trn, TextGrid, or all. With -o alone: json.",
         autocompletion=_format_names,
     ),
 ]
@@ -79,6 +81,24 @@ class Faces(StrEnum):
     all = "all"
 
 
+class Device(StrEnum):
+    """Where a network runs, as the command line names it."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    coreml = "coreml"
+    directml = "directml"
+    openvino = "openvino"
+
+
+class Engine(StrEnum):
+    """Who shares out the work of many files."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Decode(StrEnum):
     """Ways to decode, as the command line names them."""
 
@@ -92,10 +112,23 @@ Way = Annotated[
     Decode | None,
     typer.Option(
         "--decode",
-        help="grammar, if left out: always one of its sentences; greedy: whatever the likeliest path spells; "
-        "beam: the likeliest text, if left out for a model that reads any; lexicon: words of a list.",
+        help="grammar (default): always one of the grammar's sentences; greedy: what the likeliest path spells; "
+        "beam (default of a model that reads any text): the likeliest text; lexicon: words of a list.",
     ),
 ]
+
+
+RunsOn = Annotated[Device, typer.Option("--device", help="Where the network runs. auto: the processor.")]
+By = Annotated[Engine, typer.Option("--engine", help="ray: use the machines of a Ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Address of the cluster. By default one on this machine.")
+]
+
+
+def check_address(address: str | None, engine: Engine) -> None:
+    """An address is a Ray cluster's."""
+    if address and engine != Engine.ray:
+        raise typer.BadParameter("only a Ray cluster has an address; add --engine ray", param_hint="--address")
 
 
 @dataclass(frozen=True)
@@ -111,11 +144,11 @@ class Job:
 
 
 def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Job], bool]:
-    """The videos that files, folders and patterns name, each once, and whether an argument named none.
+    """The videos that files, folders and patterns name, each once; and whether an argument named none.
 
-    With ``numbered``, a folder is one video of the numbered pictures in it.
+    With ``numbered``, a folder counts as one video, made of the numbered pictures in it.
     """
-    from gunileo.corpus.finders import VIDEO_SUFFIXES, find_files
+    from gunileo.corpus.finders import VIDEO_SUFFIXES
     from gunileo.vision.film import VideoError, local
     from gunileo.vision.numbered import is_pattern, stem_of
 
@@ -134,16 +167,8 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         if is_pattern(argument) or (numbered and Path(argument).is_dir()):
             jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
             continue
-        matches = (
-            [argument] if Path(argument).exists() or not has_magic(argument) else sorted(glob(argument, recursive=True))
-        )
-        found = []
-        for path in map(Path, matches):
-            if path.is_dir():
-                inside = find_files(path, VIDEO_SUFFIXES)
-                found += [Job(file, file.relative_to(path).with_suffix("")) for file in inside]
-            else:
-                found.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
+        found, lost = _found(argument)
+        failed |= lost
         if not found:
             failed = True
             kinds = " ".join(sorted(VIDEO_SUFFIXES))
@@ -151,6 +176,25 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         for job in found:
             jobs.setdefault(job.path, job)
     return list(jobs.values()), failed
+
+
+def _found(argument: str) -> tuple[list[Job], bool]:
+    """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there
+    is one too, to be told when it is read."""
+    from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
+
+    is_pattern = has_magic(argument) and not Path(argument).exists()
+    jobs, lost = list[Job](), False
+    for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
+        if path.is_dir():
+            inside = walk(path, VIDEO_SUFFIXES)
+            jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside.files]
+            for place, reason in inside.lost:
+                complain(f"{place}: {reason}")
+                lost = True
+        else:
+            jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
+    return jobs, lost
 
 
 def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
@@ -169,7 +213,7 @@ def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
 
 
 def filled(path: Path) -> Cache:
-    """A cache with something in it."""
+    """Open a cache. Raises ``GunileoError`` if it is empty."""
     from gunileo.corpus.cache import Cache
 
     cache = Cache(path)
@@ -179,15 +223,15 @@ def filled(path: Path) -> Cache:
 
 
 def with_crops(cache: Cache) -> list[CachedUtterance]:
-    """The utterances of which more than the mouth's shape is known, one at least."""
+    """The utterances that have crops. Raises ``GunileoError`` if there are none."""
     found = [utterance for utterance in cache.utterances if utterance.has_crops]
     if not found:
-        raise GunileoError(f"{cache.path}: holds shapes alone, no mouth to see; prepare videos into it")
+        raise GunileoError(f"{cache.path}: holds only mouth shapes and no crops; prepare videos into it")
     return found
 
 
 def listed(name: str) -> list[str]:
-    """What a list file names, utterances or speakers, or a shipped list by its name."""
+    """The utterances or speakers in a list: a file, or a list that comes with the package, by its name."""
     from importlib.resources import as_file, files
 
     from gunileo.corpus.split import read_split
@@ -202,7 +246,7 @@ def listed(name: str) -> list[str]:
 def way(
     decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None, model: str
 ) -> tuple[How | None, Rules | None]:
-    """How to decode, as the options want it: the ``decode`` and ``grammar`` that a reader's methods take.
+    """The options of decoding as the arguments ``decode`` and ``grammar`` of a reader's methods.
 
     Words are spelled in the tokens of the ``model``, which is loaded if there are any.
     """
@@ -214,9 +258,9 @@ def way(
     if (lexicon is None) == (how == Decode.lexicon):
         raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
     if grammar and how != Decode.grammar:
-        raise typer.BadParameter(f"there is no grammar in --decode {decode}", param_hint="--grammar")
+        raise typer.BadParameter(f"--decode {decode} takes no grammar; leave one of them out", param_hint="--grammar")
     if lm and not lexicon:
-        raise typer.BadParameter("a language model needs the words that it is of: --lexicon FILE", param_hint="--lm")
+        raise typer.BadParameter("a language model needs its words; add --lexicon FILE", param_hint="--lm")
     if lexicon:
         return Lexicon.from_file(lexicon, lm, load_model(model).vocabulary).decode, None
     return how and how.value, Grammar.from_file(grammar, load_model(model).vocabulary) if grammar else None
@@ -233,7 +277,7 @@ def formats_of(given: str | None) -> list[str]:
     for name in names:
         if name not in known:
             choices = ",".join([*WRITERS, "all"])
-            raise typer.BadParameter(f"{name!r} is no format; use one or more of {choices}", param_hint="-f")
+            raise typer.BadParameter(f"there is no format {name!r}; use one or more of {choices}", param_hint="-f")
     return [known[name] for name in names]
 
 

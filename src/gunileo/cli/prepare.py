@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import complain
+from gunileo.cli.options import Address, By, Engine, check_address, complain
 from gunileo.errors import Stopped
 
 if TYPE_CHECKING:
@@ -16,41 +15,33 @@ if TYPE_CHECKING:
     from gunileo.corpus.prepare import PrepareReport
 
 
-class _Engine(StrEnum):
-    local = "local"
-    ray = "ray"
-
-
 _Source = Annotated[
-    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside.")
+    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside them.")
 ]
 
 
 def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
-    engine: Annotated[_Engine, typer.Option(help="ray: on the machines of a Ray cluster.")] = _Engine.local,
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of the cluster; one on this machine, if none.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. By default one for each core.")] = None,
+    engine: By = Engine.local,
+    address: Address = None,
 ) -> None:
     """Crop the mouths of a corpus into a cache.
 
     \b
       gunileo prepare clips -o caches/mine
 
-    Run it again to go on after a break. CACHE/corpus.txt lists every clip and label that has no partner, and all that
-    was passed over. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
+    If it was stopped, run it again to go on. CACHE/corpus.txt lists every clip and label without a partner, and every
+    file that was skipped. The exit code is 1 if a clip was skipped, or if less than half of the videos could be used.
     """
     from gunileo.corpus.finders import find_corpus
     from gunileo.corpus.prepare import prepare as run
     from gunileo.util.progress import progress
 
-    if address and engine != _Engine.ray:
-        raise typer.BadParameter("only a Ray cluster has one; add --engine ray", param_hint="--address")
+    check_address(address, engine)
     elsewhere = None
-    if engine == _Engine.ray:
+    if engine == Engine.ray:
         from gunileo.corpus.prepare_ray import on_ray
 
         elsewhere = on_ray(address, workers)
@@ -60,7 +51,7 @@ def prepare(
         with progress("preparing") as bar:
             report = run(corpus.utterances, output, workers, bar, elsewhere)
     except KeyboardInterrupt:
-        raise Stopped(f"{output}: stopped; what is prepared stays, and the same command goes on") from None
+        raise Stopped(f"{output}: stopped; prepared clips are kept, run the same command to go on") from None
     raise typer.Exit(_report(source, output, corpus, report))
 
 
@@ -77,5 +68,5 @@ def _report(source: Path, output: Path, corpus: Corpus, report: PrepareReport) -
     usable = report.done + report.kept
     if 2 * usable < corpus.videos - len(skipped):  # those that were skipped have their lines
         some = f"only {usable}" if usable else "none"
-        complain(f"{source}: {some} of {corpus.videos} videos could be used; {output / 'corpus.txt'} tells why")
+        complain(f"{source}: {some} of {corpus.videos} videos could be used; see {output / 'corpus.txt'}")
     return 1 if skipped or 2 * usable < corpus.videos else 0

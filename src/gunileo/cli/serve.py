@@ -15,14 +15,14 @@ from gunileo.inference.registry import DEFAULT
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to answer on; others than this machine's need a token.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on. Any but this machine's own needs a token.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     model: Model = DEFAULT,
-    token: Annotated[bool, typer.Option("--token", help="Make a token on any address, as behind a proxy.")] = False,
+    token: Annotated[bool, typer.Option("--token", help="Ask for a token on any address.")] = False,
     root_path: Annotated[
-        str, typer.Option(metavar="PATH", help="Below which a proxy has the server, such as /lips.")
+        str, typer.Option(metavar="PATH", help="Path at which a proxy serves it, such as /lips.")
     ] = "",
 ) -> None:
     """Serve a page that reads lips, and an HTTP API, until Ctrl-C.
@@ -30,8 +30,8 @@ def serve(
     \b
       gunileo serve
 
-    On an address other than this machine's own it makes a token and prints it; page and API then ask for it.
-    Browsers give a page the camera on localhost or over https alone. docs/proxy.md tells how to put it behind a proxy.
+    On any address but this machine's own it makes a token and prints it. The page and the API then ask for the token.
+    Browsers allow a camera only on localhost or over https. docs/proxy.md says how to put it behind a proxy.
     """
     try:
         import fastapi  # noqa: F401
@@ -40,9 +40,7 @@ def serve(
         import uvicorn
         import websockets  # noqa: F401
     except ModuleNotFoundError as error:
-        raise GunileoError(
-            f'{error.name} is not installed, which this needs; run: pip install "gunileo[serve]"'
-        ) from None
+        raise GunileoError(f'{error.name} is needed and not installed; run: pip install "gunileo[serve]"') from None
     from gunileo.inference.reader import load_model
     from gunileo.server.app import create_app
     from gunileo.server.auth import LOOPBACK

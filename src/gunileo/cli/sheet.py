@@ -17,7 +17,7 @@ def sheet(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|CACHE", help="Folder of clips, or a prepared cache.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.png", help="The picture to write.")],
 ) -> None:
-    """Show mouth crops in one picture, a row a clip.
+    """Draw mouth crops into one picture, one clip in each row.
 
     \b
       gunileo sheet clips -o sheet.png
@@ -45,7 +45,7 @@ def sheet(
                 complain(error)
             bar(number, len(chosen))
     if not rows:
-        raise GunileoError(f"{source}: no clip of which a mouth can be shown")
+        raise GunileoError(f"{source}: no clip there shows a mouth; see the messages above")
     write_whole(output, to_png(contact_sheet(rows)))
     typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
     raise typer.Exit(1 if failed else 0)

@@ -13,12 +13,12 @@ from gunileo.inference.registry import TEACHING_BASE
 
 def teach(
     recordings: Annotated[Path, typer.Argument(metavar="RECORDINGS", help="Folder of clips with a .txt beside each.")],
-    name: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="What to call the model.")],
+    name: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="Name of the model.")],
     base: Annotated[
         str, typer.Option(metavar="MODEL|RUN", help="Shipped model or finished run to build on.")
     ] = TEACHING_BASE,
     train: Annotated[
-        bool, typer.Option("--train", help="Train the network too, in minutes: it recognises more.")
+        bool, typer.Option("--train", help="Also train the network, in minutes. It then recognises more.")
     ] = False,
 ) -> None:
     """Teach a model your own commands, on your own face.
@@ -26,9 +26,9 @@ def teach(
     \b
       gunileo teach recordings -o mine
 
-    One recording of a command is enough for it to be recognised. Clips of GRID's sentences teach the network to read
-    your face, with --train. Then use --model NAME anywhere. Run it again when recordings were added or changed.
-    A clip that can't be used is reported on standard error, the others are taught, and the exit code is 1.
+    One recording of each command is enough. Afterwards use --model NAME with any subcommand that takes --model. Run it
+    again when you have added or changed recordings. With --train, clips of GRID's sentences teach the network to read
+    your face. A clip that can't be used is named on standard error. The others are taught, and the exit code is 1.
     """
     from gunileo.teaching.teach import teach as run
     from gunileo.util.progress import progress

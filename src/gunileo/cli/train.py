@@ -37,27 +37,29 @@ _Split = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Utterances to validate on, a list as for evaluate; a tenth of each speaker's, by hash, if left out.",
+        help="List of utterances to validate on, as for evaluate. By default a tenth of each speaker's, by hash.",
     ),
 ]
-_Only = Annotated[str | None, typer.Option(metavar="FILE", help="Utterances to train on; the rest, if none.")]
-_LeaveOut = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Utterances to keep away from training, such as a test list.")
+_Only = Annotated[
+    str | None, typer.Option(metavar="FILE", help="List of utterances to train on. All others by default.")
 ]
-_Speakers = Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on; all, if none.")]
+_LeaveOut = Annotated[
+    str | None, typer.Option(metavar="FILE", help="List of utterances to leave out, such as test clips.")
+]
+_Speakers = Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on. By default all.")]
 _Kind = Annotated[
     _Architecture | None,
-    typer.Option(help="The published one, or that of the better shipped model; labial if left out."),
+    typer.Option(help="The shipped model whose network to train. By default labial, the published one."),
 ]
-_Epochs = Annotated[int | None, typer.Option(min=1, help="60 if left out.")]
-_BatchSize = Annotated[int | None, typer.Option(min=1, help="16 if left out.")]
-_LearningRate = Annotated[float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 if left out.")]
-_Dropout = Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 if left out.")]
+_Epochs = Annotated[int | None, typer.Option(min=1, help="Number of epochs; 60 by default.")]
+_BatchSize = Annotated[int | None, typer.Option(min=1, help="Clips in a batch; 16 by default.")]
+_LearningRate = Annotated[float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 by default.")]
+_Dropout = Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 by default.")]
 _Init = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL|RUN",
-        help="Shipped model to adapt to new speakers, with settings of its own; or a run to train on from.",
+        help="Shipped model to adapt to new speakers, or a finished run to train further.",
     ),
 ]
 
@@ -74,19 +76,19 @@ def train(
     batch_size: _BatchSize = None,
     learning_rate: _LearningRate = None,
     dropout: _Dropout = None,
-    device: Annotated[_Device, typer.Option(help="auto: CUDA if there.")] = _Device.auto,
-    seed: Annotated[int, typer.Option()] = 0,
+    device: Annotated[_Device, typer.Option(help="auto: CUDA if there is one.")] = _Device.auto,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
     init: _Init = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
-    """Train LabialCNN on a cache and test it after each epoch.
+    """Train a network on a cache, and test it after each epoch.
 
     \b
       gunileo train caches/mine -o runs/mine
       gunileo train caches/me -o runs/me --init labial-wide
 
-    With --init labial that shipped model learns a face from five to twenty clips, in minutes and part of the
-    way; it has settings of its own for that, where none are given.
+    With --init labial-wide that model learns a new face from five to twenty clips, in minutes. It then reads the face
+    better, but far from well. --init and --architecture labial-shape have other defaults than those below.
     """
     from gunileo.util.cores import sleep_while_waiting
 
@@ -99,7 +101,8 @@ def train(
     lists = [listed(name) if name else None for name in (split, only, leave_out)]
     away = set(lists[2] or ())
     chosen = speakers.split(",") if speakers else None
-    training, validation = training_parts(opened.utterances, lists[0], lists[1], away, chosen)
+    utterances = opened.utterances
+    training, validation = training_parts(utterances, lists[0], lists[1], away, chosen, lambda clip: clip.has_crops)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "dropout": dropout}
     settings = _settings(training, architecture, init, {"device": device.value, "seed": seed, **given})
     _announce(training, validation, settings)
@@ -117,9 +120,9 @@ def _check(device: _Device, architecture: _Architecture | None, init: str | None
     import torch
 
     if device == _Device.cuda and not torch.cuda.is_available():
-        raise typer.BadParameter("no CUDA device can be used here; use cpu", param_hint="--device")
+        raise typer.BadParameter("no CUDA device was found; use cpu", param_hint="--device")
     if init and architecture not in (None, _Architecture.shape):
-        raise typer.BadParameter(f"{init} has an architecture of its own; leave this out", param_hint="--architecture")
+        raise typer.BadParameter(f"{init} has its own architecture; leave this option out", param_hint="--architecture")
 
 
 def _settings(
@@ -147,13 +150,13 @@ def _announce(
     _say(f"{len(training)} clips to train on, {len(validation)} to validate on")
     if shapes := sum(not clip.has_crops for clip in training):
         if settings.shapes:
-            _say(f"{shapes} clips to train on: of these, only the shape is known")
+            _say(f"{shapes} clips to train on have only the mouth's shape")
         else:
-            _say(f"{shapes} clips to train on: have no crops, and this architecture needs them")
+            _say(f"{shapes} clips are left out: they have no crops, and this architecture needs them")
     of_each = Counter(clip.speaker for clip in training)
     if settings.init and len(of_each) > 1:  # a stray speaker should be seen: the fewest clips decide what is learnt
         counts = ", ".join(f"{name or '-'} {count}" for name, count in of_each.items())
-        _say(f"of each speaker, to train on: {counts}")
+        _say(f"clips of each speaker to train on: {counts}")
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Unpacking an archive that came from elsewhere: what is asked for, checked, to where it is asked."""
+"""Unpacking archives that can't be trusted: only the members asked for, each checked first."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,7 +54,7 @@ class CachedUtterance:
 
 
 class Cache:
-    """A prepared corpus. Opening it reads the manifest and no picture.
+    """A prepared corpus. Opening it reads the manifest, but no picture.
 
     Raises ``CacheError`` if the folder is no cache, is of another version, or has a damaged manifest.
     """
@@ -88,8 +89,8 @@ class Cache:
         return np.asarray(cells.reshape(-1, HEIGHT, WIDTH)[: utterance.frames], np.uint8)
 
     def measures(self, utterance: CachedUtterance) -> Array:
-        """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; not a number
-        in frames of which nothing is known.
+        """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; NaN in frames
+        of which nothing is known.
 
         Raises ``CacheError`` if their file is missing, damaged or of another size than the manifest says.
         """
@@ -114,12 +115,13 @@ def shape_file(cache: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the manifest: the utterance and the video that it was cut from."""
+    """A line of the manifest: the utterance and the video that it was cut from, from ``start`` seconds on."""
 
     utterance: CachedUtterance
     source: str
     bytes: int
     mtime: float
+    start: float = 0.0
 
     def line(self) -> str:
         """In this format the speaker is called ``talker``, as GRID does; so are caches of earlier versions read."""
@@ -128,6 +130,7 @@ class Entry:
             **{"id": utterance.id, "talker": utterance.speaker, "file": utterance.file, "frames": utterance.frames},
             **{"text": utterance.text, "words": [[word.word, word.start, word.end] for word in utterance.words]},
             **{"source": self.source, "bytes": self.bytes, "mtime": self.mtime},
+            **({"start": self.start} if self.start else {}),
         }
         return json.dumps(content) + "\n"
 
@@ -145,7 +148,10 @@ def entry_of(line: bytes) -> Entry:
         raise ValueError(line)
     encode(text)
     utterance = CachedUtterance(name, speaker, frames, text, words, content["file"])
-    return Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]))
+    start = float(content.get("start", 0.0))
+    if not 0 <= start < math.inf:
+        raise ValueError(line)
+    return Entry(utterance, str(content["source"]), int(content["bytes"]), float(content["mtime"]), start)
 
 
 def read_manifest(cache: Path) -> tuple[dict[str, Entry], bool]:

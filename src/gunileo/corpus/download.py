@@ -1,4 +1,4 @@
-"""Published corpora from Zenodo: archives fetched, checked, and what is asked of them unpacked.
+"""Published corpora from Zenodo: archives are fetched and checked, and the wanted parts unpacked.
 
 By the standard library alone, as nothing else that reads lips needs a network.
 """

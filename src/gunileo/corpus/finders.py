@@ -30,7 +30,7 @@ _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip: ``id`` as in published split lists, ``words`` empty where no times are known."""
+    """One clip. ``id`` is as in published split lists; ``words`` is empty if no word times are known."""
 
     id: str
     speaker: str
@@ -41,7 +41,7 @@ class Utterance:
 
 @dataclass
 class Corpus:
-    """What a finder found; ``rejected`` names each video that can't be understood, with the reason.
+    """The utterances of a corpus. ``rejected`` names each video that can't be used, with the reason.
 
     ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to what is there already,
     folders that can't be opened, labels beside a better one.

@@ -91,11 +91,11 @@ def spoken(text: str) -> str:
     return " ".join(text.lower().translate(_UNSPOKEN).split())
 
 
-def read_lines(path: Path | str, praat: bool = False) -> list[str]:
-    """The lines of a UTF-8 text file, of ``praat`` UTF-16 with its mark, too; ``CorpusError`` if it can't be read."""
+def read_lines(path: Path | str) -> list[str]:
+    """The lines of a text file, UTF-8 or UTF-16 with its mark; ``CorpusError`` if it can't be read."""
     try:
         content = Path(path).read_bytes()
-        wide = praat and content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         return content.decode("utf-16" if wide else "utf-8-sig").splitlines()
     except OSError as error:
         raise CorpusError(f"{path} can't be read: {error.strerror}") from None

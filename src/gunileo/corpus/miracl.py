@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from gunileo.corpus.labels import CorpusError
 from gunileo.corpus.walk import find_files
-from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths
-from gunileo.vision.video import read_frames
+from gunileo.vision.mouth import MouthClip, read_stretch
 
 RATE = 15  # pictures a second, of the corpus' Kinect
 _SAID = {
@@ -57,11 +56,5 @@ def takes(root: Path) -> list[Take]:
 
 
 def read_pictures(folder: Path) -> MouthClip:
-    """The mouth in a folder's pictures, brought from 15 to 25 a second.
-
-    Raises ``MouthError`` as ``read_mouth`` does, ``VideoError`` if a picture is damaged.
-    """
-    try:
-        return MouthClip.of(list(clip_mouths(read_frames(folder / "color_%03d.jpg", rate=RATE))))
-    except MouthError as error:
-        raise MouthError(f"{folder}: {error}") from None
+    """The mouth in a folder's pictures, brought from 15 to 25 a second. Raises as ``read_mouth`` does."""
+    return read_stretch(folder / "color_%03d.jpg", RATE)[0]

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context, parent_process
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 from gunileo.corpus.cache import (
     FORMAT,
@@ -30,12 +25,14 @@ from gunileo.corpus.cache import (
     writing,
 )
 from gunileo.corpus.finders import Utterance
+from gunileo.corpus.labels import CorpusError, WordTime
 from gunileo.corpus.miracl import read_pictures
 from gunileo.errors import GunileoError
 from gunileo.util.cores import usable_cores
 from gunileo.util.files import alone, replacing
-from gunileo.util.interrupt import undisturbed
-from gunileo.vision.mouth import read_mouth
+from gunileo.util.workers import spread
+from gunileo.vision.mouth import read_stretch
+from gunileo.vision.video import FPS
 
 Progress = Callable[[int, int], None]  # utterances settled so far (done, kept or skipped), and of how many
 # Cuts utterances out into a cache with some workers; yields each with None, or with the reason why it couldn't be.
@@ -60,12 +57,12 @@ def prepare(
 ) -> PrepareReport:
     """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
 
-    Goes on where an earlier run stopped: an utterance whose video has the same size and time stamp and
-    whose PNG is there is kept. One that can't be prepared is reported and skipped, even where its
-    worker process dies of it. ``engine`` runs the work elsewhere than in processes of this machine.
+    Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
+    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies.
+    ``engine`` runs the work elsewhere than in processes of this machine.
 
     Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
-    whatever was done by then stays, and nothing half-written does. ``FileError`` if another process prepares into it.
+    finished clips stay, and nothing is half-written. ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
     if cache.exists() and not cache.is_dir():
@@ -132,8 +129,15 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
             del entries[utterance.id]
             remove(cache, entry.utterance)
             continue
+        try:
+            words = _placed(utterance, entry.start, entry.utterance.frames)
+        except CorpusError:  # the label was changed; the reason is told when it is cut out again
+            changed = True
+            del entries[utterance.id]
+            remove(cache, entry.utterance)
+            continue
         present.add(utterance.id)
-        labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=utterance.words)
+        labelled = replace(entry.utterance, speaker=utterance.speaker, text=utterance.text, words=words)
         if labelled != entry.utterance:  # the label was mended since
             changed = True
             entries[utterance.id] = replace(entry, utterance=labelled)
@@ -153,88 +157,33 @@ def _is_fresh(cache: Path, utterance: Utterance, entry: Entry) -> bool:
 
 
 def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator[tuple[Utterance, str | None]]:
-    """Cuts out utterances; yields each with None, or with the reason why it couldn't be done.
+    """Cuts out utterances; yields each with None, or with the reason why it couldn't be done."""
 
-    Each worker process has a pool of its own with one utterance at a time, so that a process that
-    dies takes no other utterance with it and it is known which one it was.
-    """
-    waiting = iter(utterances)
-    running: dict[Future[Entry | str], tuple[ProcessPoolExecutor, Utterance]] = {}
+    def late(utterance: Utterance, last: Entry | str) -> None:
+        # No picture without its line; one that got none, for a full disk, is gone already.
+        if isinstance(last, Entry) and (cache / last.utterance.file).exists():
+            with suppress(CacheError):
+                enter(cache, last)
 
-    def start(pool: ProcessPoolExecutor) -> None:
-        utterance = next(waiting, None)
-        if utterance is None:
-            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
-        else:
-            with undisturbed():
-                running[pool.submit(cut_out, utterance, cache)] = pool, utterance
-
-    try:
-        for pool in _pools(workers):
-            start(pool)
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                pool, utterance = running[future]
-                reason = None
-                try:
-                    entry = future.result()
-                    if isinstance(entry, Entry):
-                        enter(cache, entry)
-                    else:
-                        reason = entry
-                except BrokenProcessPool:
-                    pool = _pool()
-                    reason = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
-                del running[future]
-                start(pool)
-                yield utterance, reason
-    finally:
-        for future, (pool, _) in running.items():
-            pool.shutdown()  # once its clip is done
-            last = None if future.exception() else future.result()
-            # No picture without its line; one that got none, for a full disk, is gone already.
-            if isinstance(last, Entry) and (cache / last.utterance.file).exists():
-                with suppress(CacheError):
-                    enter(cache, last)
-
-
-def _pool() -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork of a process with threads (a progress bar's, say) may hang.
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
-
-
-def _begin() -> None:
-    """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
-
-    def outlive_nobody() -> None:
-        parent = parent_process()
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=outlive_nobody, daemon=True).start()
-
-
-def _pools(count: int) -> list[ProcessPoolExecutor]:
-    """``count`` pools of one process each, once the first is known to start."""
-    pools = [_pool() for _ in range(count)]
-    try:
-        for pool in pools[:1]:
-            with undisturbed():
-                started = pool.submit(os.getpid)
-            started.result()
-    except BrokenProcessPool:
-        message = "worker processes can't start; call prepare from a script, under if __name__ == '__main__':"
-        raise CacheError(message) from None
-    return pools
+    settled = spread(partial(cut_out, cache=cache), utterances, workers, late)
+    with closing(settled):
+        for utterance, entry in settled:
+            if isinstance(entry, Entry):
+                enter(cache, entry)
+                entry = ""
+            elif entry is None:
+                entry = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
+            yield utterance, entry or None
 
 
 def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     """Writes one mouth, in a worker process; returns its manifest entry or why there is none."""
     try:
         source = utterance.video.stat()
-        clip = read_pictures(utterance.video) if utterance.video.is_dir() else read_mouth(utterance.video)
+        clip, start = (
+            (read_pictures(utterance.video), 0.0) if utterance.video.is_dir() else read_stretch(utterance.video)
+        )
+        words = _placed(utterance, start, len(clip))
     except GunileoError as error:
         return str(error)
     except OSError as error:
@@ -242,5 +191,18 @@ def cut_out(utterance: Utterance, cache: Path) -> Entry | str:
     except Exception as error:  # whatever one clip does to a decoder, the others must go on
         return f"{utterance.video}: {type(error).__name__}: {error}; convert the clip"
     file = write_mouth(cache, utterance.id, clip)
-    cached = CachedUtterance(utterance.id, utterance.speaker, len(clip), utterance.text, utterance.words, file)
-    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime)
+    cached = CachedUtterance(utterance.id, utterance.speaker, len(clip), utterance.text, words, file)
+    return Entry(cached, str(utterance.video.absolute()), source.st_size, source.st_mtime, start)
+
+
+def _placed(utterance: Utterance, start: float, frames: int) -> tuple[WordTime, ...]:
+    """The words of a label, whose times are those of a player's clock, in seconds of crops that begin at ``start``.
+
+    Raises ``CorpusError`` if a word is said where there is none.
+    """
+    length = frames / FPS
+    for word in utterance.words:
+        if not start <= (word.start + word.end) / 2 <= start + length:
+            said = f"{word.word!r} is said at {word.start:.2f} s, but a face is seen from {start:.2f} to"
+            raise CorpusError(f"{utterance.video}: {said} {start + length:.2f} s; cut the clip or mend its label")
+    return tuple(WordTime(word.word, max(0.0, word.start - start), word.end - start) for word in utterance.words)

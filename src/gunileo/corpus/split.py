@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -77,16 +78,20 @@ def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> l
     return [utterance for utterance in utterances if utterance.id in chosen]
 
 
-def _tenth(utterances: Sequence[_Clip]) -> list[_Clip]:
+def _tenth(utterances: Sequence[_Clip], seen: Callable[[_Clip], bool]) -> list[_Clip]:
     """A tenth, rounded up, of each speaker's clips, so that one with few is tested beside one with many.
 
-    Who has fewer than five is trained on alone, but if nobody has more.
+    Who has fewer than five is trained on alone, but if nobody has more. Clips that were ``seen`` and those that were
+    not are told apart in this, so that there are some of each.
     """
-    own = defaultdict[str, list[_Clip]](list)
+    own = defaultdict[tuple[bool, str], list[_Clip]](list)
     for utterance in utterances:
-        own[utterance.speaker].append(utterance)
-    parts = [clips for clips in own.values() if len(clips) >= _HELD_FROM] or [list(utterances)]
-    held = {clip.id for clips in parts for clip in validation_part(clips, -(-len(clips) // 10))}
+        own[seen(utterance), utterance.speaker].append(utterance)
+    held = set[str]()
+    for kind in (True, False):
+        speakers = [clips for (is_seen, _), clips in own.items() if is_seen == kind]
+        parts = [clips for clips in speakers if len(clips) >= _HELD_FROM] or [list(chain(*speakers))]
+        held |= {clip.id for clips in parts if clips for clip in validation_part(clips, -(-len(clips) // 10))}
     return [utterance for utterance in utterances if utterance.id in held]
 
 
@@ -96,18 +101,20 @@ def training_parts(
     only: Iterable[str] | None = None,
     leave_out: Iterable[str] = (),
     speakers: Iterable[str] | None = None,
+    seen: Callable[[_Clip], bool] = lambda _: True,
 ) -> tuple[list[_Clip], list[_Clip]]:
     """What to train on and what to validate on; the two never share an utterance.
 
     ``validation`` names the validation part, else it is a tenth of the rest by hash of the id, of each speaker who has
-    five clips or more. Trained on is what is left of ``speakers`` (all if None) and of the utterances named by ``only``
-    (all if None). Utterances named by ``leave_out``, a test list say, are in neither, and need not be here. Lists name
-    ids or speakers, as for ``split``. ``CorpusError`` if another list names nothing that is here.
+    five clips or more, and of the clips that were ``seen`` as of the others. Trained on is what is left of ``speakers``
+    (all if None) and of the utterances named by ``only`` (all if None). Utterances named by ``leave_out``, a test list
+    say, are in neither, and need not be here. Lists name ids or speakers, as for ``split``. ``CorpusError`` if another
+    list names nothing that is here.
     """
     left = set(leave_out)
     here = [utterance for utterance in utterances if not left & {utterance.id, utterance.speaker}]
     training = split(here, only) if only is not None else here
     training = split_speakers(training, speakers) if speakers is not None else training
-    held = split(here, validation) if validation is not None else _tenth(training)
+    held = split(here, validation) if validation is not None else _tenth(training, seen)
     names = {utterance.id for utterance in held}
     return [utterance for utterance in training if utterance.id not in names], held

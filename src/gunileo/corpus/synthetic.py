@@ -78,8 +78,8 @@ def speak(code: str, seed: int = 0, speaker: int = 1) -> tuple[NDArray[np.uint8]
 def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 0, speakers: int = 1) -> list[Path]:
     """Write ``s1/bbaf2n.mp4`` and ``align/s1/bbaf2n.align`` under ``folder``; gives the videos' paths.
 
-    ``sentences`` are six-character GRID codes that each speaker says, or how many different ones each
-    speaker draws by chance. Speakers are ``s1`` up to ``speakers``, the same face mirrored and in other light.
+    ``sentences`` are six-character GRID codes that each speaker says, or the number of random ones that each speaker
+    says. Speakers are ``s1`` up to ``speakers``: the same face, mirrored and in other light.
     Raises ``ValueError`` if a code is no GRID sentence or comes twice.
     """
     if not isinstance(sentences, int) and len(set(sentences)) < len(sentences):
@@ -101,7 +101,7 @@ def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 
 
 
 def draw_codes(count: int, seed: int = 0, speaker: int = 1, slots: Sequence[Sequence[str]] = SLOTS) -> list[str]:
-    """``count`` different sentence codes by chance, of the words in ``slots`` (all of GRID's by default)."""
+    """``count`` different random sentence codes, of the words in ``slots`` (all of GRID's by default)."""
     rng = np.random.default_rng([seed, speaker])
     sentences = int(np.prod([len(words) for words in slots]))
     if count > sentences:

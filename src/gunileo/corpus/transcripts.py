@@ -7,6 +7,7 @@ and prompts of TIMIT, as TCD-TIMIT has them.
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -18,11 +19,13 @@ from gunileo.corpus.labels import CorpusError, WordTime, read_lines, spoken
 Label = tuple[str, tuple[WordTime, ...]]  # the words, and when each is said if that is told
 Timed = tuple[str, float, float]
 
-_FIELD = re.compile(r"\s*([A-Za-z_]\w*)\s*[:=](?:\s|$)")  # "Conf: 4"
+_FIELD = re.compile(r"\s*([A-Za-z_]\w*)(?:\s+\d+)?\s*[:=](?:\s|$)")  # "Conf: 4", "Speaker 1: ..."
 _TABLE = re.compile(r"\s*(word|frame|start|begin|time)\s+(start|end|x|begin|word|stop|label)\b", re.IGNORECASE)
 _LRS_FIELDS = frozenset({"text", "conf", "ref"})
 _NOISE = re.compile(r"\{\w+\}|\[[^]]*\]|<[^>]*>")  # {LG} of LRS, [music] and tags of subtitles
-_CLOCK = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3}\s+-->\s+(?:\d+:)?\d\d:\d\d[.,]\d{3}")
+_BRACKETS = re.compile(r"\([^)]*\)|\{[^}]*\}|[\u266a\u266b]")  # of subtitles: (sighs), {\an8}, notes of music
+_WITHIN = re.compile(r"<(?:\d+:)?\d\d:\d\d\.\d{3}>")  # the time of a word
+_CLOCK = re.compile(r"((?:\d+:)?\d\d:\d\d[.,]\d{3})\s+-->\s+(?:\d+:)?\d\d:\d\d[.,]\d{3}")
 _TOKEN = re.compile(r'(?<!\S)(?:"(?:[^"]|"")*"|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|<exists>)(?!\S)')
 _SILENT = frozenset({"", "sil", "sp", "spn", "silence", "pau", "#", "h#", "<sil>", "<p:>", "<eps>"})
 _HTK_UNITS = 10_000_000  # .lab files count in 100 ns
@@ -67,8 +70,7 @@ def _text(path: Path | str) -> Label:
     lines = read_lines(path)
     if not any(line.strip() for line in lines):
         raise CorpusError(f"{path} is empty; write what the clip says")
-    first = next(line for line in lines if line.strip())
-    if first.lower().startswith("text:"):
+    if any((match := _FIELD.match(line)) and match[1].lower() == "text" for line in lines):
         return _lrs(path, lines)
     if prompt := re.fullmatch(r"\s*\d+\s+\d+\s+(\D.*)", "\n".join(lines).strip()):  # TIMIT: first and last sample
         return spoken(prompt[1]), ()
@@ -137,40 +139,57 @@ def _words(path: Path | str, timed: Iterable[Timed]) -> tuple[WordTime, ...]:
 
 
 def _subtitles(path: Path | str) -> Label:
-    """SubRip and WebVTT: what its cues say, without tags and what is in brackets."""
-    said: list[str] = []
-    cues = 0
-    for block in re.split(r"\n[ \t]*\n", "\n".join(read_lines(path))):
+    """SubRip and WebVTT: what its cues say in order of time, without tags and what is in brackets."""
+    content = "\n".join(read_lines(path))
+    web = content.startswith("WEBVTT")
+    rolling = web and bool(_WITHIN.search(content))  # as YouTube's: a cue begins with the line before
+    cues: list[tuple[str, list[str]]] = []
+    for block in re.split(r"\n\n" if web else r"\n[ \t]*\n", content):
         lines = [line for line in block.splitlines() if line.strip()]
         at = next((number for number, line in enumerate(lines[:2]) if "-->" in line), None)
-        if at is None:
-            if lines and not re.match(r"WEBVTT|NOTE|STYLE|REGION", lines[0]):
-                raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} begins no cue of subtitles; mend the label")
-            continue
-        if not _CLOCK.match(lines[at].strip()):
-            raise CorpusError(f"{path}: {lines[at].strip()[:60]!r} has no times such as 00:00:01,000; mend the label")
-        cues += 1
-        for line in lines[at + 1 :]:
-            text = _NOISE.sub(" ", re.sub(r"\{[^}]*\}", " ", line))
-            if text.strip().lower().startswith("not sure:"):
-                raise CorpusError(f"{path}: {line.strip()[:60]!r} is a guess; write what the clip says")
-            if _FIELD.match(text):
-                raise CorpusError(f"{path}: {line.strip()[:60]!r} names who speaks; keep only what the clip says")
-            said.append(text)
+        if at is not None:
+            cues.append(_cue(path, lines[at:]))
+        elif lines and not re.match(r"WEBVTT|NOTE|STYLE|REGION", lines[0]):
+            raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} begins no cue of subtitles; mend the label")
     if not cues:
         raise CorpusError(f"{path} has no cue; write what the clip says")
+    said: list[str] = []
+    for _, lines in sorted(cues, key=lambda cue: cue[0]):
+        again = rolling and said[-1:] == lines[:1]
+        said += lines[again:]
     return spoken(" ".join(said)), ()
 
 
+def _cue(path: Path | str, lines: list[str]) -> tuple[str, list[str]]:
+    """When a cue starts, in digits that sort, and its lines of speech."""
+    clock = _CLOCK.match(lines[0].strip())
+    if not clock:
+        raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} has no times such as 00:00:01,000; mend the label")
+    said = []
+    for line in lines[1:]:
+        if "-->" in line:
+            raise CorpusError(f"{path}: {line.strip()[:60]!r} has no empty line before its cue; mend the label")
+        text = " ".join(_BRACKETS.sub(" ", html.unescape(_NOISE.sub(" ", line))).split())
+        if text.lower().startswith("not sure:"):
+            raise CorpusError(f"{path}: {line.strip()[:60]!r} is a guess; write what the clip says")
+        if _FIELD.match(text):
+            raise CorpusError(f"{path}: {line.strip()[:60]!r} names who speaks; keep only what the clip says")
+        said += [text] if text else []
+    return re.sub(r"\D", "", clock[1]).zfill(12), said
+
+
 def _lab(path: Path | str) -> Label:
-    """HTK's ``start end word`` in 100 ns a line, or a plain text, as the Montreal Forced Aligner takes it."""
+    """HTK's ``start end word`` a line, in 100 ns, or in seconds where there is a point; or a plain text, as the
+    Montreal Forced Aligner takes it."""
     lines = [line for line in read_lines(path) if line.strip()]
-    if not lines or not re.match(r"\s*\d+\s+\d+\s+\S", lines[0]):
+    first = re.match(r"\s*(\d+(\.\d+)?)\s+\d+(\.\d+)?\s+\S", lines[0]) if lines else None
+    if not first:
         return _text(path)
+    unit = 1 if first[2] else _HTK_UNITS
     timed = []
     for number, line in enumerate(lines, 1):
         fields = line.split()
-        timed.append(_row(path, number, line, (fields[2] if len(fields) > 2 else "", *fields[:2]), _HTK_UNITS))
+        timed.append(_row(path, number, line, (fields[2] if len(fields) > 2 else "", *fields[:2]), unit))
     names = [text.lower() for text, *_ in timed if text.lower() not in _SILENT]
     if sum(bool(_PHONE.fullmatch(name)) for name in names) > len(names) / 2:
         raise CorpusError(f"{path} has phones and no words; put a label with words beside the clip")
@@ -196,7 +215,7 @@ def _textgrid(path: Path | str) -> Label:
 
 def _tiers(path: Path | str) -> list[tuple[str, list[Timed]]]:
     """The interval tiers; as Praat itself does, only free-standing numbers and texts in quotes are looked at."""
-    tokens = _TOKEN.findall("\n".join(read_lines(path, praat=True)))
+    tokens = _TOKEN.findall("\n".join(read_lines(path)))
     try:
         if tokens[:2] != ['"ooTextFile"', '"TextGrid"'] or tokens[4] != "<exists>":
             raise ValueError

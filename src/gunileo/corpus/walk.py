@@ -22,11 +22,20 @@ VIDEO_SUFFIXES = frozenset({
 
 @dataclass
 class Found:
-    """Files of some kinds in a fixed order, and what was passed over: with its reason, or counted by its suffix."""
+    """Files of some kinds in a fixed order, and what was passed over: with its reason, or counted by its suffix.
+
+    ``lost`` is what of it is nowhere else.
+    """
 
     files: list[Path] = field(default_factory=list)
     passed_over: list[tuple[Path, str]] = field(default_factory=list)
+    lost: list[tuple[Path, str]] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+
+    def lose(self, path: Path, reason: str) -> None:
+        """Pass over what can't be taken."""
+        self.passed_over.append((path, reason))
+        self.lost.append((path, reason))
 
 
 def walk(root: Path, suffixes: Iterable[str]) -> Found:
@@ -71,7 +80,7 @@ def _descend(top: Path, wanted: frozenset[str], found: Found, seen: dict[tuple[i
     links: list[Path] = []
 
     def unreadable(error: OSError) -> None:
-        found.passed_over.append((Path(error.filename), f"can't be opened ({error.strerror})"))
+        found.lose(Path(error.filename), f"can't be opened ({error.strerror})")
 
     for folder, inner, names in os.walk(top, onerror=unreadable):
         status = os.stat(folder)
@@ -87,7 +96,7 @@ def _descend(top: Path, wanted: frozenset[str], found: Found, seen: dict[tuple[i
             if _left_out(name):
                 continue
             if not path.exists():
-                found.passed_over.append((path, "is a link to what isn't there; mend or delete it"))
+                found.lose(path, "is a link to what isn't there; mend or delete it")
             elif suffix(name) in wanted:
                 found.files.append(path)
             else:

@@ -42,21 +42,21 @@ def write_page(story: Story, path: Path) -> None:
 <style>{_STYLE}</style>
 <h1>Sentences read from lips alone</h1>
 <p>This network has just learned to read the lips of an animated photograph. Below are
-{len(story.readings)} clips whose sentences it met neither in training nor in choosing the best epoch,
-read from their video files.</p>
+{len(story.readings)} clips, read from their video files. Their sentences were used neither in training nor to choose
+the best epoch.</p>
 <video autoplay loop muted playsinline controls src="{uri(first.video.read_bytes(), "video/mp4")}"></video>
 <p>It says <i>{escape(first.said)}</i>.</p>
 <div class="rates">{shown}</div>
-<h2>What this is, and what it is not</h2>
+<h2>What this shows, and what it doesn't</h2>
 <p>The face is one public-domain portrait (NASA's of Eileen Collins, from scikit-image), moved by rules from the
-phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three a place, so
-guessing among them gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
+phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three in each slot. A
+random guess gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
 mouth crops, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
 choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows
-that the parts work together. It says nothing about real people, whom this network cannot read: that is what
-<code>gunileo models</code> lists models for.</p>
+that the parts work together. It says nothing about real people: this network can't read them. <code>gunileo
+models</code> lists the models that can.</p>
 <h2>Every unseen sentence</h2>
-<p>Greedy is what the network spells by itself; the grammar picks the likeliest of GRID's 64,000 sentences. Errors are
+<p>Greedy decoding gives what the network spells. The grammar gives the likeliest of GRID's 64,000 sentences. Errors are
 <mark>marked</mark>.</p>
 {clips}
 <h2>Learning</h2>

@@ -1,4 +1,4 @@
-"""The whole job on a face that a dependency ships: make a corpus, prepare it, train, read clips never seen."""
+"""The whole job on a portrait that a dependency ships: make a corpus, prepare it, train, read unseen clips."""
 
 from __future__ import annotations
 

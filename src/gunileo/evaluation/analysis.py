@@ -1,4 +1,4 @@
-"""All results of a report: what an evaluation tells beyond its rates."""
+"""All results of a report, beyond the error rates of an evaluation."""
 
 from __future__ import annotations
 

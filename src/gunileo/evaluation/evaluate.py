@@ -72,7 +72,7 @@ class WordTimes:
 
 @dataclass
 class Evaluation:
-    """The scores of a model by way to decode, of all clips and of each speaker's, and what was read in each clip."""
+    """A model's scores for each way to decode, of all clips and of each speaker, and what was read in each clip."""
 
     model: str
     cache: str
@@ -139,7 +139,7 @@ def evaluate(
 ) -> Evaluation:
     """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
 
-    The grammar is GRID's if none is given, or of a taught model its commands.
+    Without a ``grammar`` it is GRID's or, of a taught model, that of its commands.
 
     Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
     are no ``utterances``.

@@ -1,4 +1,4 @@
-"""Parts of pages that hold their pictures: what was read with its errors marked, a strip of mouths, links to data."""
+"""Parts of HTML pages without other files: readings with errors marked, strips of mouths, pictures as links."""
 
 from __future__ import annotations
 

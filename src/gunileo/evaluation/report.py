@@ -104,11 +104,11 @@ def _method(results: Mapping[str, Any]) -> str:
     unread = ", ".join(escape(name) for name in results["unread"])
     short = f"<p>Too short to decode, counted as nothing read: {unread}.</p>" if unread else ""
     return (
-        f"{short}<p>Intervals: as many clips as there are, drawn with replacement {draws} times; from the 2.5th to the "
-        "97.5th percentile of the rates (M. Bisani, H. Ney, <i>Bootstrap estimates for confidence intervals in ASR "
-        "performance evaluation</i>, ICASSP 2004). They say what other clips of the same speakers would give, and "
-        "nothing of other speakers. A rate without an error gets no width: of <i>n</i> clips without one, up to "
-        "3/<i>n</i> may still go wrong.</p>"
+        f"{short}<p>Intervals: as many clips as there are were drawn with replacement {draws} times. The intervals go "
+        "from the 2.5th to the 97.5th percentile of the rates (M. Bisani, H. Ney, <i>Bootstrap estimates for "
+        "confidence intervals in ASR performance evaluation</i>, ICASSP 2004). They say what other clips of the "
+        "same speakers would give, and nothing about other speakers. A rate of no errors has no width: if none of "
+        "<i>n</i> clips has an error, the true rate may still be up to 3/<i>n</i>.</p>"
         f"<p>Calibration: {bins} equal bins (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, <i>On calibration of modern "
         "neural networks</i>, ICML 2017). Visemes: C. Neti et al., <i>Audio-visual speech recognition</i>, Johns "
         "Hopkins University, 2000. Covering: M. Zeiler, R. Fergus, <i>Visualizing and understanding convolutional "

@@ -32,11 +32,11 @@ _KEY = (
 )
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
 _CALIBRATED = {
-    True: "the model carries a calibration, which was learnt from clips held back from its training, or, if it was "
-    "adapted, from that of the model it began with, and from negatives of these: on them, all of this section flatters "
-    "it. Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
+    True: "the model carries a calibration. It was learnt from clips held back from training, and from negatives of "
+    "these. (An adapted model has that of the model it began with.) On these clips, this section flatters the model. "
+    "Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
     "<code>benchmarks/confidence.py</code> measures each clip by a calibration learnt from others.",
-    False: "the model carries no calibration: confidences are the decoder's own, and it is sure of all.",
+    False: "the model carries no calibration. Confidences are the decoder's own, and the model is always sure.",
 }
 
 
@@ -82,11 +82,13 @@ def rates(results: Results) -> str:
         ["", *WAYS], [[text, *("".join(rate(results, f"scores/{how}", name)) for how in WAYS)] for text, name in rows]
     )
     sentences = "those that were given" if results["own_grammar"] else "GRID's 64,000 sentences"
-    text = f"<p>Greedy is what the network spells; the grammar picks the likeliest of {sentences}.</p>"
+    text = f"<p>Greedy decoding gives what the network spells. The grammar gives the likeliest of {sentences}.</p>"
     if not slots and results["own_grammar"]:
         return text + table
     if not slots:
-        return f"{text}<p>No clip says one of these, so the grammar can't read them: look at greedy alone.</p>{table}"
+        return (
+            f"{text}<p>No clip says one of these, so the grammar can't read them. Look at the greedy rates.</p>{table}"
+        )
     series = [
         (slot, [(scores[how]["slots"][slot], scores[how]["intervals"][slot]) for how in _DRAWN]) for slot in slots
     ]
@@ -125,8 +127,8 @@ def confusions(results: Results) -> str:
     if not shown["grammar"]:
         return ""
     return (
-        "<p>Rows are what was said, columns what was read; <i>else</i> is anything else, or nothing. A viseme is a "
-        "group of sounds that look alike on lips: what differs within one can't be told by looking. They are counted "
+        "<p>Rows are what was said, columns what was read. <i>else</i> is anything else, or nothing. A viseme is a "
+        "group of sounds that look alike on lips. Nobody can tell its sounds apart by looking. Visemes are counted "
         f"over all words.</p>{shown['grammar']}"
         f"<details><summary>The same, read greedily</summary>{shown['greedy']}</details>"
     )
@@ -146,7 +148,7 @@ def _matrices(results: Results, how: str) -> str:
     alike, wrong = (metric(results, f"alike/{how}/{name}", "count") for name in ("alike", "wrong"))
     letters = shown.pop("letters", "")
     return (
-        f"<p>Words of GRID that were read as another one: {wrong}; of these, with the same visemes: {alike}.</p>"
+        f"<p>{wrong} words of GRID were read as another one. {alike} of these have the same visemes.</p>"
         f'{letters}<div class="pair">{"".join(shown.values())}</div>'
     )
 
@@ -173,9 +175,9 @@ def confidence(results: Results) -> str:
         for how in WAYS
     ]
     return (
-        "<p>Confidence means something if, of all that is read with 80 % confidence, 80 % is right: bars that end on "
-        "the dashed line. Red is what is missing, pale what is right beyond the confidence; the grey bars below say "
-        "how many readings there are. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
+        "<p>Confidences are good if 80 % of all that is read with 80 % confidence is right. Then bars end on the "
+        "dashed line. Red is what is missing, pale is what is right beyond the confidence. The grey bars below show "
+        "the number of readings. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
         f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(results)}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_negatives(results)}"
     )
@@ -200,10 +202,10 @@ def _negatives(results: Results) -> str:
     if not rows:
         return ""
     return (
-        "<p>Negatives are made of these clips, so that nothing in them can be read. <i>Rejected</i> is the share whose "
-        "confidence is below that of all but 1 %, rounded up to a whole clip, of the clips that were read well, four "
-        "fifths of their words or more. All with the grammar. Speakers that the model never saw are negatives too; "
-        "where they are among the clips, they are counted above.</p>"
+        "<p>Negatives are made of these clips, so that nothing in them can be read. All are read with the grammar. "
+        "<i>Rejected</i> is the share of them with a low confidence: lower than that of the clips that were read well "
+        "(four fifths of their words or more), except the lowest 1 % of these, rounded up to a whole clip. Speakers "
+        "that the model never saw are negatives too. If there are any, the table above counts them.</p>"
         + _table(["negative", "clips", "not sure of", "rejected"], rows)
     )
 
@@ -219,10 +221,10 @@ def times(results: Results) -> str:
     ]
     rows.append(["all", *(metric(results, f"word_times/{side}", "time") for side in ("start", "end"))])
     return (
-        "<p>Starts and ends of words, read with the grammar, are off from the corpus's own by "
+        "<p>The starts and ends of words, read with the grammar, differ from those of the corpus by "
         f"{metric(results, 'word_times/both', 'time')} {_interval(results, 'word_times/interval', 'time')} on average "
         f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
-        "model learns its timing from the clips that it was validated on, and is flattered on these.</p>"
+        "model learns its timing from the clips that it was validated on. On these, the figures flatter it.</p>"
         + _table(["", "starts off by", "ends off by"], rows)
     )
 
@@ -232,7 +234,7 @@ def worst(results: Results, crops: Mapping[str, Crops]) -> str:
     shown = "".join(_clip(results, number, crops[one["id"]]) for number, one in enumerate(results["worst"]))
     if not shown:
         return "<p>No word of any clip was read wrong.</p>"
-    return "<p>Most words wrong with the grammar first, then greedily; of equals, the one it was surest of.</p>" + shown
+    return "<p>Sorted by words wrong with the grammar, then by words wrong greedily, then by confidence.</p>" + shown
 
 
 def _clip(results: Results, number: int, crops: Crops) -> str:
@@ -256,10 +258,10 @@ def explained(results: Results, crops: Mapping[str, Crops]) -> str:
         return ""
     return (
         "<p>Pieces of the mouth were covered, four frames at a time, and the clip was read again. "
-        '<b style="color:var(--for)">Orange</b> ones spoke for the word: without them its log-odds against the other '
-        'words of its slot fall. <b style="color:var(--against)">Blue</b> ones spoke against it. The bars are for '
-        "whole frames, with the time when they begin and the fall in nats. This shows what the network leans on, not "
-        f"all that there is to see.</p>{shown}"
+        '<b style="color:var(--for)">Orange</b> pieces spoke for the word: without them its log-odds against the other '
+        'words of its slot fall. <b style="color:var(--against)">Blue</b> pieces spoke against it. The bars are for '
+        "whole frames, with the time when they begin and the fall in nats. This shows what the network relies on. "
+        f"There may be more to see.</p>{shown}"
     )
 
 

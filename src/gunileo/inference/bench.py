@@ -16,6 +16,7 @@ import numpy as np
 
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader, load_model
+from gunileo.util.onnx import Device
 from gunileo.vision.mouth import MouthClip, read_mouth
 from gunileo.vision.video import FPS, read_frames
 
@@ -51,18 +52,18 @@ class Measurement:
         return f"{min(self.values):.3g}-{max(self.values):.3g}"
 
 
-def measure(clip: Path, model: str) -> Iterator[Measurement]:
-    """All measurements of reading, each as soon as it is known.
+def measure(clip: Path, model: str, device: Device = "auto") -> Iterator[Measurement]:
+    """All measurements of reading, each as soon as it is known; ``device`` is ``load_model``'s.
 
     Raises ``GunileoError`` if the clip or the model can't be used, or no sentence begins in the clip.
     """
-    transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model]
+    transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model, "--device", device]
     measurements: list[Callable[[], Measurement]] = [
         product,
-        partial(reading, clip, model),
-        partial(network, clip, model),
-        partial(batches, clip, model),
-        partial(live, clip, model),
+        partial(reading, clip, model, device=device),
+        partial(network, clip, model, device),
+        partial(batches, clip, model, device),
+        partial(live, clip, model, device),
         partial(cold, "transcribe it, from the shell", transcribe),
         partial(cold, "import gunileo", ["-c", "import gunileo"]),
     ]
@@ -70,10 +71,10 @@ def measure(clip: Path, model: str) -> Iterator[Measurement]:
         yield measurement()
 
 
-def reading(clip: Path, model: str, name: str = "read a clip") -> Measurement:
+def reading(clip: Path, model: str, name: str = "read a clip", device: Device = "auto") -> Measurement:
     """Reading a clip with a loaded model, from the file to the words; the first time is not counted."""
     seconds = sum(1 for _ in read_frames(clip)) / FPS
-    reader = load_model(model)
+    reader = load_model(model, device)
     times = timed(lambda: reader.transcribe(clip), REPEATS + 1)[1:]
     return Measurement(name, "x real time", [seconds / taken for taken in times])
 
@@ -83,26 +84,26 @@ def _long(clip: Path, reader: Reader) -> MouthClip:
     return mouths[np.arange(FRAMES) % len(mouths)]
 
 
-def network(clip: Path, model: str) -> Measurement:
+def network(clip: Path, model: str, device: Device = "auto") -> Measurement:
     """From the mouth crops of 75 frames to their log-probabilities."""
-    reader = load_model(model)
+    reader = load_model(model, device)
     mouths = _long(clip, reader)
     times = timed(lambda: reader.log_probabilities(mouths), REPEATS + 1)[1:]
     return Measurement(f"network, {FRAMES} frames", "ms", [1000 * taken for taken in times])
 
 
-def batches(clip: Path, model: str) -> Measurement:
+def batches(clip: Path, model: str, device: Device = "auto") -> Measurement:
     """Log-probabilities of 16 clips of 75 frames at once."""
-    reader = load_model(model)
+    reader = load_model(model, device)
     mouths = _long(clip, reader)
     many = {name: np.repeat(value, BATCH, axis=0) for name, value in reader.inputs(mouths).items()}
     times = timed(lambda: reader.session.run(["log_probabilities"], many), REPEATS + 1)[1:]
     return Measurement(f"network, {BATCH} clips at once", "clips/s", [BATCH / taken for taken in times])
 
 
-def live(clip: Path, model: str) -> Measurement:
+def live(clip: Path, model: str, device: Device = "auto") -> Measurement:
     """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
-    reader, frames = load_model(model), list(read_frames(clip))
+    reader, frames = load_model(model, device), list(read_frames(clip))
     times = []
     for _ in range(REPEATS):
         stream = reader.live()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_STILL, Frame, VideoError, read_frames
 
 # A path, the bytes of a video file, a file object, or frames: whatever ``as_frame`` takes, one after the other.
-Source = str | Path | bytes | bytearray | memoryview | IO[bytes] | Iterable[Any]
+Source = str | os.PathLike[Any] | bytes | bytearray | memoryview | IO[bytes] | Iterable[Any]
 
 _TAKEN = "a frame is a picture in RGB, uint8 [height, width, 3], or [..., 4] with alpha, or grey [height, width]"
 _SOURCES = "give a path, the bytes of a video, a file opened with 'rb', or the frames of a clip one after the other"
@@ -29,8 +30,8 @@ class InputError(GunileoError):
 
 def name_of(source: Source) -> str:
     """What a transcript names as its file: a path, a file object's own name, else "bytes", "file" or "frames"."""
-    if isinstance(source, str | Path):
-        return str(source)
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
     if isinstance(source, bytes | bytearray | memoryview):
         return "bytes"
     if hasattr(source, "read"):
@@ -55,11 +56,11 @@ def frames_of(
         raise InputError("both fps and times are given; frames have either a rate or times")
     if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
         raise InputError(f"{fps!r} is no number of frames a second; give one above 0")
-    is_file = isinstance(source, str | Path | bytes | bytearray | memoryview) or hasattr(source, "read")
+    is_file = isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read")
     if is_file and (fps is not None or times is not None):
         raise InputError(f"{name_of(source)}: a video has its own times; fps and times are for frames")
-    if isinstance(source, str | Path):
-        return read_frames(source, timeline)
+    if isinstance(source, str | os.PathLike):
+        return read_frames(os.fsdecode(source), timeline)
     if is_file:
         return _stored(source, timeline)
     clock = (number / (fps or FPS) for number in count()) if times is None else iter(times)
@@ -108,11 +109,24 @@ def _frames(source: Any) -> Iterator[Frame]:
         raise InputError(f"a single picture is no clip; {_SOURCES}")
     if isinstance(source, dict) or not hasattr(source, "__iter__"):
         raise InputError(f"{_called(source)} can't be read; {_SOURCES}")
-    return map(as_frame, source)
+    return _of_one_size(map(as_frame, source))
+
+
+def _of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:
+    first: tuple[int, ...] = ()
+    for number, frame in enumerate(frames, 1):
+        first = first or frame.shape
+        if frame.shape != first:
+            sizes = f"{frame.shape[1]}x{frame.shape[0]} pixels, those before it {first[1]}x{first[0]}"
+            raise InputError(f"frame {number} has {sizes}; give frames of one size")
+        yield frame
 
 
 def _called(thing: Any) -> str:
-    return "None" if thing is None else f"a {type(thing).__name__}"
+    if thing is None:
+        return "None"
+    name = type(thing).__name__
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
 def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline) -> Iterator[Frame]:
@@ -143,6 +157,14 @@ def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline)
         yield waiting
 
 
+def _position(file: Any) -> int:
+    """Where a file object stands, 0 if it doesn't tell."""
+    try:
+        return int(file.tell())
+    except (AttributeError, OSError, TypeError):
+        return 0
+
+
 def _stored(source: Any, timeline: Timeline | None) -> Iterator[Frame]:
     """The frames of a video that has no path; its faults are told by its name."""
     name = name_of(source)
@@ -156,6 +178,8 @@ def _stored(source: Any, timeline: Timeline | None) -> Iterator[Frame]:
                     shutil.copyfileobj(source, file)
                 except (TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
                     raise InputError(f"{name}: gives no bytes ({error}); {_SOURCES}") from None
+                if not file.tell() and _position(source):
+                    raise InputError(f"{name}: was read to its end already; go back with seek(0)")
         try:
             yield from read_frames(path, timeline)
         except VideoError as error:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, Self
 
-from gunileo.decoding.ctc import DecodeError, How
+from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.inputs import as_frame
-from gunileo.output.transcript import Transcript, Word
+from gunileo.output.transcript import Alternative, Transcript, Word
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
@@ -28,6 +28,10 @@ class SentenceReader(Protocol):
         """The words in a clip's mouths; ``DecodeError`` if they are too few."""
         ...
 
+    def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
+        """The ``n`` likeliest readings of a clip's mouths, best first."""
+        ...
+
     def untimed(self) -> Self:
         """The same without the timing that is learnt of whole sentences."""
         ...
@@ -39,6 +43,8 @@ class Live:
     It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
     comes is read. Times are in seconds from the first frame. ``mouth`` is the last crop that was cut out, half a
     second after its frame, or None while there is no face: it shows a speaker whether they are seen.
+
+    For push to talk call ``begin`` and ``end``. Between them all is one sentence; nothing else is read from then on.
     """
 
     def __init__(
@@ -48,9 +54,11 @@ class Live:
         grammar: Grammar | None = None,
         face: Face = "largest",
         view: View | None = None,
+        alternatives: int = 0,
     ):
         self._mouths, self._segmenter = MouthTracker(face, view=view), Segmenter()
-        self._speech = _Speech(reader, "live", decode, grammar, Timeline())
+        self._speech = _Speech(reader, "live", decode, grammar, Timeline(), alternatives)
+        self._listening = True
         self.mouth: Crops | None = None
 
     def push(self, frame: Any) -> list[Transcript]:
@@ -67,14 +75,29 @@ class Live:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
         read = self._read(self._mouths.close())
         last = self._segmenter.close()
-        return read + self._spoken([last])
+        return read + self._spoken([last] if self._listening else [])
+
+    def begin(self) -> None:
+        """Drop what was begun. Until ``end``, all is one sentence with its rests, cut only after ten seconds.
+
+        It starts half a second earlier, as far as there are frames.
+        """
+        self._segmenter.close()
+        self._segmenter.whole = self._listening = True
+
+    def end(self) -> list[Transcript]:
+        """The sentence since ``begin``. Until the next ``begin`` nothing is read."""
+        read = self.flush()
+        self._segmenter.whole = self._listening = False
+        return read
 
     def _read(self, mouths: Iterable[Mouth | None]) -> list[Transcript]:
         return self._spoken(map(self._take, mouths))
 
     def _take(self, mouth: Mouth | None) -> Span | None:
         self.mouth = mouth and mouth.crop
-        return self._segmenter.push(mouth)
+        span = self._segmenter.push(mouth)  # which also learns how a resting face looks
+        return span if self._listening else None
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
         return list(self._speech.read(spans))
@@ -119,10 +142,16 @@ class _Speech:
     """Reads the sentences of a stream one after the other."""
 
     def __init__(
-        self, reader: SentenceReader, file: str, decode: How | None, grammar: Grammar | None, timeline: Timeline
+        self,
+        reader: SentenceReader,
+        file: str,
+        decode: How | None,
+        grammar: Grammar | None,
+        timeline: Timeline,
+        alternatives: int = 0,
     ) -> None:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
-        self._timeline = timeline
+        self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
 
     def read(self, spans: Iterable[Span | None]) -> Iterator[Transcript]:
@@ -144,7 +173,14 @@ class _Speech:
                     own = _after(self._end, own)
                     self._end = own[-1].end
                     timed = moved(own, self._timeline.seconds)
-                    yield replace(read, text=" ".join(word.word for word in own), words=timed)
+                    others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
+                    yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
+
+    def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
+        if not self._alternatives:
+            return ()
+        found = self._reader.nbest(clip, self._alternatives, self._decode, self._grammar)
+        return tuple(Alternative(one.text, one.confidence) for one in found)
 
 
 def _after(end: float, words: list[Word]) -> list[Word]:

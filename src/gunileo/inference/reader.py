@@ -31,6 +31,7 @@ from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.session import Session
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
+from gunileo.util.onnx import Device
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, Watch, mouth_stream, stretches, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
@@ -150,10 +151,19 @@ class Reader(Network):
         stream = self.mouths(ahead(frames_of(source, fps, times, timeline)))
         return sentences(stream, self, name_of(source), decode, grammar, timeline)
 
-    def live(self, decode: How | None = None, grammar: Grammar | None = None, face: Face = "largest") -> Live:
-        """Read frames as a camera gives them; arguments as for ``transcribe``."""
+    def live(
+        self,
+        decode: How | None = None,
+        grammar: Grammar | None = None,
+        face: Face = "largest",
+        alternatives: int = 0,
+    ) -> Live:
+        """Read frames as a camera gives them; arguments as for ``transcribe``.
+
+        Each sentence has up to as many ``alternatives`` as are asked for; see ``nbest``.
+        """
         self.check_way(decode, grammar)
-        return Live(self, decode, grammar, face, self.view)
+        return Live(self, decode, grammar, face, self.view, alternatives)
 
     def transcribe_clip(
         self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None
@@ -269,6 +279,10 @@ class Reader(Network):
         words = self._timed(decoded.words, len(logp), answers.named)
         return replace(decoded, words=words, calibrated=calibration is not None)
 
+    def on(self, device: Device) -> Reader:
+        """The same with its networks on a device, ``load_model``'s; faces are found by the processor."""
+        return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
+
     def untimed(self) -> Reader:
         """The same without the timing that is learnt of whole sentences."""
         return replace(self, timing=None, fallback=self.fallback and self.fallback.untimed())
@@ -316,17 +330,25 @@ class Prediction(NamedTuple):
     answers: Answers  # all that the network says
 
 
-def load_model(name_or_path: Path | str = registry.DEFAULT) -> Reader:
+def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "auto") -> Reader:
     """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
     a model that was taught or imported, by its name; what comes first in this order. A model's fallback, if it has one,
     is loaded, too.
 
-    Raises ``ModelError`` if there is no such model, if a shipped file differs from its checksum, if a file is no ONNX
-    that this version can read, or if a taught model's base isn't what it was.
+    ``device`` is where the network runs: "cpu", "cuda", "coreml", "directml" or "openvino"; "auto" is the processor,
+    as no other was measured to be faster. Faces are found by the processor.
+
+    Raises ``DeviceError``, which says what to install, if the device isn't there; ``ModelError`` if there is no such
+    model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a taught
+    model's base isn't what it was.
     """
+    return _found(name_or_path).on(device)
+
+
+def _found(name_or_path: Path | str) -> Reader:
     if info := registry.shipped(name_or_path):
         reader = _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
-        return replace(reader, fallback=replace(load_model(info.fallback), name=info.name)) if info.fallback else reader
+        return replace(reader, fallback=replace(_found(info.fallback), name=info.name)) if info.fallback else reader
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "model.onnx"  # of a training run
@@ -347,7 +369,7 @@ def _from_file(path: Path, name: str) -> Reader:
 
 
 def _taught(model: registry.TaughtModel) -> Reader:
-    reader = load_model(model.folder / "run" if model.trained else model.base)
+    reader = _found(model.folder / "run" if model.trained else model.base)
     path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:

@@ -10,12 +10,10 @@ from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
-import onnxruntime
-
 from gunileo.inference.registry import ModelError, content_of
+from gunileo.util import onnx
 from gunileo.util.cores import usable_cores
-
-onnxruntime.disable_telemetry_events()
+from gunileo.util.onnx import Device, DeviceError
 
 _THREADS = 2  # more gain nothing on 75 frames
 _process = 0  # goes up by one with each fork
@@ -40,19 +38,25 @@ if hasattr(os, "register_at_fork"):
 
 
 class Session:
-    """A network by its file's ``content``; ``path`` is where that came from.
+    """A network by its file's ``content``; ``path`` is where that came from, ``device`` where it runs (``util.onnx``).
 
     ONNX Runtime's threads are gone in a forked process, so each process has a session of its own, made when it is
     first used. It pickles as its path and checksum: where it is unpickled, the same file has to be there
     (``ModelError`` if not). Copies share it. Any thread may call it.
     """
 
-    def __init__(self, content: bytes, path: Path) -> None:
+    def __init__(self, content: bytes, path: Path, device: Device = "cpu") -> None:
         self.path = path.absolute()
+        self.device = device
         self.checksum = hashlib.sha256(content).hexdigest()
         self._content = content
         self._sessions = {_process: self._begun()}
         _all.add(self)
+
+    def on(self, device: Device) -> Session:
+        """The same network on another device; raises ``DeviceError`` if there is none."""
+        device = onnx.chosen(device)
+        return self if device == self.device else Session(self._content, self.path, device)
 
     def run(self, names: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
         """The outputs of these names, all if None."""
@@ -77,7 +81,7 @@ class Session:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (str(self.path), self.checksum)
+        return _again, (str(self.path), self.checksum, self.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Session:
         return self
@@ -93,19 +97,16 @@ class Session:
             return self._sessions[_process]
 
     def _begun(self) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(_THREADS, usable_cores())
-        # Waiting threads would take a core from what comes after.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
         try:
-            return onnxruntime.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
+            return onnx.session(self._content, min(_THREADS, usable_cores()), self.device)
+        except DeviceError:
+            raise
         except Exception as error:  # ONNX Runtime's errors have no common class of their own
             raise ModelError(f"{self.path}: no ONNX model, or damaged; train or export it again") from error
 
 
-def _again(path: str, checksum: str) -> Session:
-    session = Session(content_of(Path(path), "unpickle a reader where its model is"), Path(path))
+def _again(path: str, checksum: str, device: Device) -> Session:
+    session = Session(content_of(Path(path), "unpickle a reader where its model is"), Path(path), device)
     if session.checksum != checksum:
         raise ModelError(f"{path}: isn't the model that the reader was pickled with; load the reader anew")
     return session

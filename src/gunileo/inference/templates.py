@@ -27,7 +27,7 @@ Features = NDArray[np.floating]  # [T, F]
 
 @dataclass(frozen=True)
 class Match:
-    """A command that may have been said: how far its nearest example is, 0-1, and the chance, 0-1, that it was."""
+    """A command that may have been said: the distance of its nearest template, 0-1, and its probability, 0-1."""
 
     text: str
     distance: float
@@ -35,7 +35,7 @@ class Match:
 
     @property
     def sure(self) -> bool:
-        """Whether it is likelier than not that it was said; if not, it is a guess."""
+        """Whether the command was said with a probability of a half or more; otherwise it is a guess."""
         return self.confidence >= 0.5
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gunileo.output.spoken import Spoken
-from gunileo.output.transcript import Transcript, Word
+from gunileo.output.transcript import Word, spoken_words
 from gunileo.util.files import FileError, whole
 from gunileo.util.progress import Bar
 from gunileo.vision.canvas import Canvas
@@ -51,7 +51,7 @@ def _copy(
     spoken: Sequence[Spoken],
     bar: Bar | None,
 ) -> bool:
-    base, sound, canvas = pictures.time_base, _Sound(sounds, film), Canvas(pictures.ratio)
+    base, sound, canvas = pictures.time_base, _Sound(sounds, film), Canvas(pictures.ratio, None, pictures.glimpses)
     stream: av.VideoStream | None = None
     zero, last = 0, -1
     for frame in pictures.frames:
@@ -148,7 +148,8 @@ class _Painter:
         self._texts = []
         for number, one in enumerate(spoken):
             place = (column * number, column * (number + 1), height)
-            self._texts.append([_Text(*said, font, place) for said in _sentences(one.transcript)])
+            said = spoken_words(one.transcript)
+            self._texts.append([_Text(words, sentence.sure, font, place) for sentence, words in said if words])
         self._starts = [[text.start for text in texts] for texts in self._texts]
         self._scale = max(1.0, max(height, width) / MAX_SIDE)  # outlines are of frames that were shrunk
         self._line = max(2, height // 150)
@@ -170,14 +171,6 @@ class _Painter:
                 text.draw(draw, at)
         height, width = pixels.shape[:2]
         return np.pad(np.asarray(image), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _sentences(transcript: Transcript) -> Iterator[tuple[Sequence[Word], bool]]:
-    """The words of each sentence, and whether it was read or guessed."""
-    words = iter(transcript.words)
-    for sentence in transcript.segments or (transcript,):
-        if said := [next(words) for _ in sentence.text.split()]:
-            yield said, sentence.sure
 
 
 class _Text:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -36,6 +37,14 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A sentence that may have been said, and its share, 0-1, among all that the grammar allows."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     """All that was read from ``file`` by ``model``.
 
@@ -43,7 +52,8 @@ class Transcript:
     of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
     least sure of them. Where it is not ``calibrated``, nobody learnt how often this model is right: confidences are its
     own word, and nothing is marked as a guess. Times are those of a player's clock, in seconds from the start of the
-    file: it starts with the sound where that comes before the picture.
+    file: it starts with the sound where that comes before the picture. ``alternatives`` are the likeliest sentences,
+    the best first, where they were asked for.
     """
 
     file: str
@@ -55,6 +65,7 @@ class Transcript:
     segments: tuple[Segment, ...] = ()
     duration: float | None = None  # seconds from the video's start to its picture's end, where that is known
     calibrated: bool = True
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:
@@ -101,3 +112,18 @@ def spoken_segments(transcript: Transcript) -> Sequence[Segment]:
         return transcript.segments
     start, end = transcript.words[0].start, transcript.words[-1].end
     return [Segment(transcript.text, start, end, transcript.confidence, transcript.sure)]
+
+
+def spoken_words(transcript: Transcript) -> Iterator[tuple[Segment, tuple[Word, ...]]]:
+    """Each sentence of a transcript with its words: those of its speaker that end by its end and are in none before."""
+    if not transcript.segments:
+        yield from ((segment, transcript.words) for segment in spoken_segments(transcript))
+        return
+    waiting = defaultdict[str, deque[Word]](deque)
+    for word in transcript.words:
+        waiting[word.speaker].append(word)
+    for segment in transcript.segments:
+        said, words = list[Word](), waiting[segment.speaker]
+        while words and words[0].end <= segment.end:
+            said.append(words.popleft())
+        yield segment, tuple(said)

@@ -1,18 +1,20 @@
-"""The files a transcript is written to: text, subtitles (SubRip, WebVTT), JSON, TSV and Praat's TextGrid.
+"""The files a transcript is written to: text, subtitles (SubRip, WebVTT), JSON, tables of words (TSV, NIST's CTM),
+sclite's transcripts and Praat's TextGrid.
 
 SubRip is as VLC and FFmpeg read it; WebVTT: https://www.w3.org/TR/webvtt1/; TextGrid in Praat's long text format:
-https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html.
+https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html; JSON in ``output.whisper``, CTM and TRN in
+``output.nist``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from gunileo.output.nist import to_ctm, to_trn
 from gunileo.output.transcript import Segment, Transcript, spoken_segments
+from gunileo.output.whisper import to_json
 from gunileo.util.files import fitting, write_whole
 
 Interval = tuple[float, float, str]  # seconds from, to, and the text
@@ -29,36 +31,6 @@ def marked(said: Transcript | Segment) -> str:
 def to_txt(transcript: Transcript) -> str:
     """The words alone, a line a sentence, guesses ``marked``."""
     return "".join(f"{marked(one)}\n" for one in transcript.segments or (transcript,))
-
-
-def to_json(transcript: Transcript) -> str:
-    """``{"file", "text", "words": [{"word", "start", "end", "confidence"}], "confidence", "model", "sure",
-    "duration"}``, and for a video of several ``"segments": [{"text", "start", "end", "confidence", "sure"}]``. Where
-    there are several speakers, words and segments have a ``"speaker"``, too. Confidences of a model that has no
-    calibration come with ``"calibrated": false``.
-
-    Times are rounded to milliseconds, confidences to four places.
-    """
-    return json.dumps(to_fields(transcript), indent=2, ensure_ascii=False) + "\n"
-
-
-def to_fields(transcript: Transcript) -> dict[str, Any]:
-    """What ``to_json`` writes, as a dictionary."""
-    fields = asdict(transcript)
-    fields["confidence"] = round(transcript.confidence, 4)
-    for part in (*fields["words"], *fields["segments"]):
-        part.update(start=round(part["start"], 3), end=round(part["end"], 3), confidence=round(part["confidence"], 4))
-        if not part["speaker"]:
-            del part["speaker"]
-    if not transcript.segments:
-        del fields["segments"]
-    if transcript.calibrated:
-        del fields["calibrated"]
-    if transcript.duration is None:
-        del fields["duration"]
-    else:
-        fields["duration"] = round(transcript.duration, 3)
-    return fields
 
 
 def to_srt(transcript: Transcript) -> str:
@@ -160,6 +132,8 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "vtt": to_vtt,
     "json": to_json,
     "tsv": to_tsv,
+    "ctm": to_ctm,
+    "trn": to_trn,
     "TextGrid": to_textgrid,
 }
 

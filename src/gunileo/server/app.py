@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -22,8 +22,10 @@ from gunileo import __version__
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.output.transcript import Transcript
-from gunileo.output.writers import WRITERS, to_fields
-from gunileo.server import jobs, recordings, teach_routes
+from gunileo.output.whisper import to_fields
+from gunileo.output.writers import WRITERS
+from gunileo.server import jobs, openai_routes, recordings, teach_routes
+from gunileo.server.answers import error as told_error
 from gunileo.server.auth import WEB, Guard
 from gunileo.server.dependencies import FORM, REFUSED, AnyDesk, AnyUpload, Desk
 from gunileo.server.jobs import Limits, Reading
@@ -45,7 +47,7 @@ _KINDS = {
 _ABOUT = (
     'Reads lips: a video of a talking face goes in, the words come out. Errors are `{"error": TEXT}`, one line that '
     "says what to do. `/v1/live` is a WebSocket: send a time in seconds (eight bytes, a big-endian double) and a JPEG "
-    "in each message, and sentences come back."
+    "in each message, and sentences come back. The texts `begin` and `end` around a sentence are push to talk."
 )
 
 
@@ -90,6 +92,7 @@ def create_app(
     )(preview)
     app.websocket("/v1/live")(live)
     app.include_router(teach_routes.router)
+    app.include_router(openai_routes.router)
     for path, page in (("/", "index.html"), ("/docs", "docs.html")):
         app.get(path, include_in_schema=False)(_page(page))
     app.mount("/web", StaticFiles(directory=WEB))
@@ -107,7 +110,10 @@ async def health() -> dict[str, str]:
 
 
 async def models(desk: AnyDesk) -> dict[str, Any]:
-    """What is installed, on what it was trained, how many words it gets wrong there (0.05 = 5 %); and the limits."""
+    """What is installed, on what it was trained, how many words it gets wrong there (0.05 = 5 %); and the limits.
+
+    `object` and `data` tell the same to OpenAI's clients.
+    """
     listed = [
         {
             "name": info.name,
@@ -125,7 +131,8 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
     ]
     yours = [{"name": one.name, "taught": asdict(one)} for one in registry.taught_models()]
     yours += [{"name": one.name, "license": one.license, "imported": asdict(one)} for one in registry.imported_models()]
-    return {"default": desk.model, "models": [*listed, *yours], "limits": asdict(desk.limits)}
+    told = {"default": desk.model, "models": [*listed, *yours], "limits": asdict(desk.limits)}
+    return {**told, **openai_routes.listed(desk)}
 
 
 async def transcribe(
@@ -164,7 +171,7 @@ async def live(socket: WebSocket, model: str | None = None, decode: Decode | Non
         with desk.camera():
             reader = await asyncio.to_thread(jobs.reader_of, desk.named(model))
             await socket.send_json({"ready": reader.name})
-            await converse(socket, reader, decode)
+            await converse(socket, reader, decode, desk)
     except GunileoError as error:
         await socket.send_json({"error": str(error)})
         await socket.close(1013)
@@ -225,20 +232,22 @@ def _wanted(accept: str, kinds: list[str]) -> str:
 
 def _answers() -> dict[str, Any]:
     kinds: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in [*_KINDS, _STORY]}
-    word = {"word": "string", "start": "number", "end": "number", "confidence": "number"}
-    properties = {key: {"type": kind} for key, kind in word.items()}
+    times = {"start": {"type": "number"}, "end": {"type": "number"}}
+    word = {"word": {"type": "string"}, **times, "probability": {"type": "number"}}
+    words = {"type": "array", "items": {"type": "object", "properties": word}}
+    judged = {"confidence": {"type": "number"}, "sure": {"type": "boolean"}}
+    segment = {"id": {"type": "integer"}, **times, "text": {"type": "string"}, **judged, "words": words}
     kinds["application/json"] = {
         "schema": {
             "type": "object",
-            "required": ["file", "text", "words", "confidence", "model", "sure"],
+            "required": ["text", "language", "segments", "file", "model", "confidence", "sure"],
             "properties": {
-                "file": {"type": "string"},
                 "text": {"type": "string"},
-                "words": {"type": "array", "items": {"type": "object", "properties": properties}},
-                "confidence": {"type": "number"},
+                "language": {"type": "string"},
+                "segments": {"type": "array", "items": {"type": "object", "properties": segment}},
+                "file": {"type": "string"},
                 "model": {"type": "string"},
-                "sure": {"type": "boolean"},
-                "segments": {"type": "array", "items": {"type": "object"}},
+                **judged,
                 "duration": {"type": "number"},
             },
         }
@@ -256,19 +265,19 @@ def _page(name: str) -> Callable[[], FileResponse]:
 async def _failed(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, UploadError) else 503 if isinstance(error, Busy) else 422
     headers = {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else None
-    return JSONResponse({"error": str(error)}, status, headers)
+    return told_error(request.scope, status, str(error), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(f"{part['loc'][-1]}: {part['msg']}" for part in error.errors())
-    return JSONResponse({"error": f"{wrong}; see /docs"}, 422)
+    return told_error(request.scope, 422, f"{wrong}; see /docs")
 
 
 async def _other(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": f"{error.detail}; see /docs"}, error.status_code, error.headers)
+    return told_error(request.scope, error.status_code, f"{error.detail}; see /docs", error.headers)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the server has a fault here; the terminal where it runs shows more"}, 500)
+    return told_error(request.scope, 500, "the server has a fault here; the terminal where it runs shows more")

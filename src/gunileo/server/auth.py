@@ -19,13 +19,20 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gunileo.server.answers import error
 
 WEB = Path(str(files("gunileo.server") / "web"))
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COOKIE = "gunileo_token"
-_STREAMED = ("/transcribe", "/preview", "/recordings")  # of files, with limits of their own; all else goes to memory
+_STREAMED = (
+    "/transcribe",
+    "/transcriptions",
+    "/preview",
+    "/recordings",
+)  # of files, with limits of their own; all else goes to memory
 _PORTS = {"http": 80, "https": 443}
 _BODY = 256 * 1024  # bytes
 # Nothing from outside: a page that is made to load something elsewhere could tell it what was read.
@@ -88,9 +95,9 @@ class Guard:
             other = next((one for one in (host, *forwarded) if _name(one) not in LOOPBACK), None)
             if other is not None:
                 how = "open it by that name, or start it with --token to have it behind a proxy"
-                return _error(403, f"this server answers as localhost alone, not as {other[:80]!r}; {how}")
+                return error(scope, 403, f"this server answers as localhost alone, not as {other[:80]!r}; {how}")
         if not _own(headers, [host, *forwarded], scope, path, bool(self.token)):
-            return _error(403, _strange(headers, [host, *forwarded]))
+            return error(scope, 403, _strange(headers, [host, *forwarded]))
         if not path:  # a page there would ask for all else in the wrong place
             query = scope["query_string"].decode("latin-1")
             return RedirectResponse(f"{scope['root_path']}/{query and '?' + query}")
@@ -99,9 +106,9 @@ class Guard:
         if not path.endswith(_STREAMED):
             length = headers.get("content-length", "0")
             if "transfer-encoding" in headers or not length.isdecimal():
-                return _error(413, "the body doesn't say how long it is; send its Content-Length")
+                return error(scope, 413, "the body doesn't say how long it is; send its Content-Length")
             if int(length) > _BODY:
-                return _error(413, f"the body has over {_BODY // 1024} kB; send less")
+                return error(scope, 413, f"the body has over {_BODY // 1024} kB; send less")
         return None
 
     def _known(self, headers: Headers) -> bool:
@@ -124,9 +131,8 @@ class Guard:
             return FileResponse(WEB / "style.css")
         if scope["type"] == "http" and "text/html" in headers.get("accept", "") and path.count("/") == 1:
             return FileResponse(WEB / "token.html", 401)
-        refused = _error(401, "this needs the token that 'gunileo serve' printed; send it as a bearer token")
-        refused.headers["www-authenticate"] = "Bearer"
-        return refused
+        needed = "this needs the token that 'gunileo serve' printed; send it as a bearer token"
+        return error(scope, 401, needed, {"www-authenticate": "Bearer"})
 
 
 def _below(root: str, path: str) -> str:
@@ -196,7 +202,3 @@ def _cookie(headers: Headers) -> str:
     except CookieError:
         return ""
     return morsel.value if morsel else ""
-
-
-def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status)

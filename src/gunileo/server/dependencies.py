@@ -1,4 +1,4 @@
-"""What every route of the server works with: its models, its limits, its workers, and the file that is sent."""
+"""What the server's routes share: models, limits, workers, and the uploaded file."""
 
 from __future__ import annotations
 

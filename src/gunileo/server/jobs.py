@@ -1,4 +1,4 @@
-"""What the page shows of a clip that somebody sent: read within limits, with more than a transcript tells."""
+"""Reading an uploaded clip within limits, with all that the page shows of it."""
 
 from __future__ import annotations
 

@@ -1,38 +1,34 @@
-"""A camera somewhere else: pictures with their times come over a WebSocket, sentences go back."""
+"""A camera somewhere else: pictures with their times come over a WebSocket, sentences go back.
+
+It is read hands-free, a sentence at each rest of the mouth, or by push to talk, a sentence from ``begin`` to ``end``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import math
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
-from gunileo.output.writers import to_fields
+from gunileo.output.whisper import to_fields
+from gunileo.server.corrections import Correction, Recent, keep
+from gunileo.server.dependencies import Desk
+from gunileo.server.pictures import FeedError, opened
 from gunileo.vision.camera import Pace, Taken
 from gunileo.vision.image import to_jpeg
-from gunileo.vision.video import MAX_SIDE, Frame
 
 _LARGEST = 2**20  # bytes of a message
 _BREAK = 0.5  # seconds without a picture that end a sentence
 _SILENCE = 30  # seconds without a message that end the connection
 _SHOWN = 5  # pictures from one mouth crop shown to the next
-_HEAD = struct.Struct("!d")  # a picture's time in seconds, of any clock that goes on, before its JPEG
-
-
-class FeedError(GunileoError):
-    """A message that is no picture."""
+_CHOICES = 3  # sentences that are told of each that is read
 
 
 class Feed:
@@ -40,10 +36,11 @@ class Feed:
 
     def __init__(self, reader: Reader, decode: str | None):
         self._reader, self._decode = reader, decode
-        self._live = reader.live(decode)
-        self._pace = Pace()
+        self._talk: Literal["free", "begin", "end"] = "free"  # what was asked for last
         self._start = 0.0  # of this Live's first frame
         self._last: float | None = None  # and of the last
+        self._restart()
+        self.recent = Recent()
         self.count = 0
 
     def push(self, message: bytes) -> list[Transcript]:
@@ -62,13 +59,37 @@ class Feed:
         for taken in self._pace.push(Taken(frame, time)):
             read += self._timed(self._live.push(taken.frame))
         self.count += 1
+        self.recent.push(time, message)
         return read
 
     def flush(self) -> list[Transcript]:
         """The sentence that was begun."""
         read = self._timed(self._live.flush())
-        self._live, self._pace, self._last = self._reader.live(self._decode), Pace(), None
+        self._restart()
         return read
+
+    def begin(self) -> None:
+        """Push to talk: from now on all is one sentence, until ``end``. What was begun before is dropped."""
+        self._talk = "begin"
+        self._live.begin()
+
+    def end(self) -> list[Transcript]:
+        """The sentence since ``begin``; nothing more is read until ``begin`` or ``free``."""
+        self._talk = "end"
+        return self._timed(self._live.end())
+
+    def free(self) -> None:
+        """Hands-free again: a sentence ends when the mouth rests. What was begun before is dropped."""
+        self._talk = "free"
+        self._restart()
+
+    def _restart(self) -> None:
+        self._live, self._pace = self._reader.live(self._decode, alternatives=_CHOICES), Pace()
+        self._last = None
+        if self._talk == "begin":
+            self._live.begin()
+        elif self._talk == "end":
+            self._live.end()
 
     def mouth(self) -> str | None:
         """The last mouth crop as a link that holds a JPEG, or None while there is no face."""
@@ -83,48 +104,60 @@ class Feed:
         return [replace(one, words=tuple(map(moved, one.words))) for one in read]
 
 
-def opened(message: bytes) -> tuple[float, Frame]:
-    """The time and the picture, RGB, in a message. Raises ``FeedError``.
-
-    A few bytes can promise a picture of gigabytes, so its size is looked at before it is decoded.
-    """
-    try:
-        (time,) = _HEAD.unpack_from(message)
-        with Image.open(BytesIO(message[_HEAD.size :]), formats=["JPEG"]) as picture:
-            if picture.width * picture.height > MAX_SIDE**2 or not math.isfinite(time):
-                raise FeedError(f"pictures have up to {MAX_SIDE}x{MAX_SIDE} pixels, and their times are numbers")
-            return time, np.asarray(picture.convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise FeedError("no time and JPEG, or damaged; send the next") from error
-
-
-async def converse(socket: WebSocket, reader: Reader, decode: str | None) -> None:
+async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: Desk) -> None:
     """Read one camera until it leaves.
 
     Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with
-    ``{"sentence": TRANSCRIPT}``, what is no picture with ``{"error": TEXT}``. The text ``flush`` asks for what was
-    begun. Pictures that come faster than they are read wait with their sender.
+    ``{"sentence": TRANSCRIPT}`` with three ``alternatives``, what can't be understood with ``{"error": TEXT}``.
+    Pictures that come faster than they are read wait with their sender.
+
+    The text ``begin`` begins push to talk, ``end`` ends a sentence of it, ``free`` is hands-free again, ``flush`` asks
+    for what was begun. ``end`` and ``flush`` are answered with the sentences, then ``{"flushed": COUNT}``.
+
+    ``{"teach": NAME, "text": TEXT, "start": SECONDS, "end": SECONDS}`` keeps what was said in that time as a recording
+    for a taught model. The answer comes some time later: ``{"taught": NAME, "text": TEXT}`` or ``{"refused": TEXT}``.
     """
     feed = Feed(reader, decode)
     loop = asyncio.get_running_loop()
+    keeping: set[asyncio.Task[None]] = set()
     with ThreadPoolExecutor(1) as thread, suppress(WebSocketDisconnect, TimeoutError):
         while True:
             async with asyncio.timeout(_SILENCE):
                 message = await socket.receive()
             if message["type"] == "websocket.disconnect":
-                return
+                break
+            if (text := message.get("text")) and text.startswith("{"):
+                task = asyncio.create_task(_corrected(socket, feed.recent, text, desk))
+                keeping.add(task)
+                task.add_done_callback(keeping.discard)
+                continue
             for answer in await loop.run_in_executor(thread, _answers, feed, message):
                 await socket.send_json(answer)
+    await asyncio.gather(*keeping)
+
+
+async def _corrected(socket: WebSocket, recent: Recent, text: str, desk: Desk) -> None:
+    """Keep a recording, and tell whether that went well; beside the reading, as it takes seconds."""
+    try:
+        kept = await keep(Correction.parsed(text), recent, desk)
+        answer = {"taught": kept.name, "text": kept.text}
+    except GunileoError as error:
+        answer = {"refused": str(error)}
+    with suppress(WebSocketDisconnect, RuntimeError):  # Starlette's, where the camera has left
+        await socket.send_json(answer)
 
 
 def _answers(feed: Feed, message: Any) -> list[dict[str, Any]]:
     content, text = message.get("bytes"), message.get("text")
     try:
-        if text == "flush":
-            read = feed.flush()
+        if text in ("flush", "end"):
+            read = feed.flush() if text == "flush" else feed.end()
             return [*_told(read), {"flushed": len(read)}]
+        if text in ("begin", "free"):
+            feed.begin() if text == "begin" else feed.free()
+            return []
         if not content or len(content) > _LARGEST:
-            raise FeedError(f"send a picture of up to {_LARGEST // 2**20} MB, or the text 'flush'")
+            raise FeedError(f"send a picture of up to {_LARGEST // 2**20} MB, or 'begin', 'end', 'free' or 'flush'")
         read = feed.push(content)
     except GunileoError as error:
         return [{"error": str(error)}]

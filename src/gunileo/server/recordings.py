@@ -1,4 +1,4 @@
-"""Recordings made in the page: what to say, each looked at as it comes, all of them plain files of the user's."""
+"""Recordings made in the page: what to say, the check of each, and their files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _said(grammar: Grammar, place: int) -> Iterator[str]:
 
 
 def practice(count: int) -> list[str]:
-    """Sentences of GRID's kind, by chance."""
+    """Random sentences of GRID's kind."""
     return [" ".join(map(random.choice, SLOTS)) for _ in range(count)]
 
 
@@ -111,7 +111,7 @@ def _read(reader: Reader, clip: MouthClip) -> str | None:
 
 
 def keep(path: Path, name: str, text: str) -> Recording:
-    """Keep a clip that was inspected as a take for a model; raises ``FileError`` if there is no room.
+    """Keep a clip that was inspected as a recording for a model; raises ``FileError`` if there is no room.
 
     The text comes first: a clip without one would be no recording, a text without a clip is nothing.
     """

@@ -18,6 +18,7 @@ from gunileo.corpus.finders import VIDEO_SUFFIXES
 from gunileo.errors import GunileoError
 
 _DRAINED = 64 * 2**20  # bytes of a refused body that are read and thrown away, as few clients listen while they send
+_TEXTS = 64 * 1024  # bytes of a form's texts together
 
 
 class UploadError(GunileoError):
@@ -34,6 +35,7 @@ class Upload:
 
     path: Path
     name: str
+    fields: dict[str, list[str]] = field(default_factory=dict)  # the form's texts, by their names
 
 
 @asynccontextmanager
@@ -75,15 +77,18 @@ def short(name: str) -> str:
 
 @dataclass
 class _Form:
-    """The parts of a form as they come; all but the file are passed over."""
+    """The parts of a form as they come: the file goes to disk, texts are kept."""
 
     folder: Path
     most: int
     headers: dict[bytes, bytes] = field(default_factory=dict)
     header: tuple[bytes, bytes] = (b"", b"")
+    fields: dict[str, list[str]] = field(default_factory=dict)
     found: Upload | None = None
     file: BinaryIO | None = None  # open while its part comes
     size: int = 0
+    text: tuple[str, bytearray] | None = None  # name and content of one, while it comes
+    texts: int = 0  # bytes of all
 
     async def take(self, request: Request) -> None:
         kind, options = parse_options_header(request.headers.get("content-type"))
@@ -140,14 +145,22 @@ class _Form:
 
     def _begin(self) -> None:
         _, options = parse_options_header(self.headers.get(b"content-disposition"))
-        if options.get(b"name") != b"file" or b"filename" not in options or self.found:
+        if b"filename" not in options:
+            self.text = options.get(b"name", b"").decode("utf-8", "replace"), bytearray()
+            return
+        if options.get(b"name") != b"file" or self.found:
             return
         name = short(options[b"filename"].decode("utf-8", "replace"))
         suffix = Path(name).suffix.lower()
         path = self.folder / f"upload{suffix if suffix in VIDEO_SUFFIXES else ''}"
-        self.found, self.file = Upload(path, name), path.open("wb")
+        self.found, self.file = Upload(path, name, self.fields), path.open("wb")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
+        if self.text:
+            self.texts += end - start
+            if self.texts > _TEXTS:
+                raise UploadError(f"the form's texts are over {_TEXTS // 1024} kB; send less", 413)
+            self.text[1].extend(data[start:end])
         if self.file is None:
             return
         self.size += end - start
@@ -156,6 +169,10 @@ class _Form:
         self.file.write(data[start:end])
 
     def _close(self) -> None:
+        if self.text:
+            name, content = self.text
+            self.fields.setdefault(name, []).append(content.decode("utf-8", "replace"))
+            self.text = None
         if self.file is not None:
             self.file.close()
             self.file = None

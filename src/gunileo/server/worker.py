@@ -1,4 +1,4 @@
-"""One process that does what may hang, crash or eat memory: decoding files that anyone could have sent.
+"""A process for work that may hang, crash or eat memory: decoding files that anyone could have sent.
 
 It is asked one thing at a time; whatever goes over its time is ended with the process, and the next one is begun
 afresh. Its callers wait in a line of bounded length.

@@ -62,7 +62,7 @@ def checked_name(name: str) -> str:
 
 
 def recordings_folder(name: str) -> Path:
-    """Where takes for a model are recorded to, by whoever records them for the user; ``forget`` removes it too.
+    """The folder for recordings that the server makes for a model; ``forget`` removes it too.
 
     Raises ``RecordingError`` if the name can't be a model's.
     """

@@ -21,9 +21,9 @@ Array = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training clips are changed; each value is the largest change, drawn evenly for a whole clip.
+    """How far training clips are changed. Each value is the largest change; a clip's own is drawn uniformly.
 
-    ``shade`` alone is a standard deviation, of two normal draws: across and down.
+    Only ``shade`` is a standard deviation, of two normal draws: across and down.
     """
 
     shift: int = 8  # pixels of the crop, both ways

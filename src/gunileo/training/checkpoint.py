@@ -35,7 +35,7 @@ def stopped_at(run: Path) -> Path | None:
 
 
 def state_of(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds: tensors, numbers and texts alone.
+    """The content of a checkpoint: tensors, numbers and texts.
 
     PyTorch's format is a pickle, which could run code; this reads it by the reader that knows such values and no
     other. Raises ``GunileoError`` if the file is damaged or holds anything else.

@@ -114,7 +114,7 @@ class Shapes:
 
 
 class Clips(Dataset[Sample]):
-    """The clips of a cache; nothing is read before an item is asked for, and a slice is again lazy.
+    """The clips of a cache, as a lazy data set: an item is read when it is asked for. A slice is lazy too.
 
     An item is a whole clip, unchanged, or, with an ``augmentation`` in its ``draws``, changed at random. A slice keeps
     the clips' spans, joins its own clips alone, and draws anew. Where only the words of a clip are known, silence is

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from gunileo.training.model import ModelConfig
 from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import Network, described, load_weights
 from gunileo.util.files import whole
+from gunileo.util.onnx import session
 from gunileo.vision.crop import HEIGHT, WIDTH
 from gunileo.vision.mouth_shape import FEATURES
 from gunileo.vision.video import FPS
@@ -59,8 +59,9 @@ def _difference(model: Network, path: Path, clips: int, frames: int) -> float:
     """The largest difference between both networks' log-probabilities on random crops, and shapes if it takes any."""
     random = torch.Generator().manual_seed(clips)
     inputs = _inputs(model, clips, frames, random)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (output,) = session.run(["log_probabilities"], {name: value.numpy() for name, value in inputs.items()})
+    (output,) = session(str(path), threads=0).run(
+        ["log_probabilities"], {name: value.numpy() for name, value in inputs.items()}
+    )
     crops, *shape = inputs.values()
     with torch.no_grad():
         expected = model(crops, None, *shape) if shape else model(crops)

@@ -24,13 +24,14 @@ from gunileo.errors import GunileoError
 from gunileo.evaluation.metrics import cer, wer
 from gunileo.training import parallel
 from gunileo.training.alignment import Times, pseudo_align
-from gunileo.training.config import TrainingConfig
+from gunileo.training.config import TrainingConfig, loaders
 from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, Shapes, collate
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
 from gunileo.training.looks import Looks, keep
 from gunileo.training.sampling import balanced, evened, silences
 from gunileo.training.weights import heads
+from gunileo.util.cores import usable_cores
 
 
 class Training(lightning.LightningModule):
@@ -80,7 +81,7 @@ class Training(lightning.LightningModule):
         self.times = {name: tuple(WordTime(*word) for word in words) for name, words in times.items()}
 
     def clips(self, epoch: int) -> Clips:
-        """The training clips as one epoch sees them: spans of a few words, hardly changed, at first.
+        """The training clips as one epoch sees them: at first, spans of a few words with little augmentation.
 
         At the end of the curriculum most are whole sentences, changed as far as the augmentation goes; a run that
         begins with a trained model begins there.
@@ -156,7 +157,10 @@ class Training(lightning.LightningModule):
         # The first convolution would round them so, too; half as much goes from process to process.
         dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else torch.float32
         together = partial(collate, dtype=dtype)
-        return DataLoader(clips, batch_sampler=batches, collate_fn=together, num_workers=self.settings.workers)
+        workers = self.settings.workers
+        if workers is None:
+            workers = loaders(self.device.type, usable_cores(), parallel.launched()[0])
+        return DataLoader(clips, batch_sampler=batches, collate_fn=together, num_workers=workers)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings

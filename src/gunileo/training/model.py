@@ -31,7 +31,7 @@ class LabialCNN(Visual):
     """Mouth crops to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
 
     Takes one clip ``[1, T, 100, 150]`` and returns ``[T, 37]``, as the original did, or a batch
-    ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames that are no padding; all of them if left out) and
+    ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames without padding; by default all) and
     returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.crop.normalise``; padding is zero. A clip's
     output does not depend on how far it is padded.
 

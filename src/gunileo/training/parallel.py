@@ -16,7 +16,7 @@ _Value = TypeVar("_Value")
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and tells; known before the processes have met."""
+    """Whether this process is the one that writes files and prints; known before the processes are connected."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -29,12 +29,12 @@ def launched() -> tuple[int, int]:
 
 
 def processes() -> int:
-    """How many train together."""
+    """The number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def number() -> int:
-    """This process's, from 0."""
+    """The number of this process, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 

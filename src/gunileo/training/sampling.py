@@ -13,7 +13,9 @@ from gunileo.vision.video import FPS
 
 
 def balanced(utterances: Sequence[CachedUtterance], count: int, random: np.random.Generator) -> list[CachedUtterance]:
-    """``count`` utterances of the speaker with the fewest, more of the others; of each one's own, all before one again.
+    """``count`` utterances of the speaker with the fewest, and more of the others.
+
+    Of each speaker, all utterances are drawn before any is drawn again.
 
     Speakers count by the 0.3rd power of their clips, as languages do in A. Conneau et al., "Unsupervised cross-lingual
     representation learning at scale", 2020: thirty times as many clips are drawn three times as often.
@@ -29,7 +31,7 @@ def balanced(utterances: Sequence[CachedUtterance], count: int, random: np.rando
 
 
 def evened(utterances: Sequence[CachedUtterance], random: np.random.Generator) -> list[CachedUtterance]:
-    """All utterances of the speaker with the most, and more of each other's than there are, again and again.
+    """All utterances of the speaker with the most, and those of the other speakers several times.
 
     Speakers count by the 0.75th power of their clips: one with a thirtieth of the clips is drawn a thirteenth as often.
     """

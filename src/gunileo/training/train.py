@@ -34,16 +34,16 @@ def train(
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Train, test after each epoch, and leave in ``run`` the best model and how it came about.
+    """Train, test after each epoch, and write the model and its logs to the folder ``run``.
 
-    ``run`` gets settings.json, clips.json (what was trained and validated on), metrics.csv, curve.png,
-    TensorBoard events, last.ckpt (for ``resume``), best.ckpt (lowest validation word error rate) and, at the end,
-    model.safetensors and model.onnx of the best epoch, or the last (``keep_last``), and fallback.onnx, the initial
-    model, if that stays as a fallback. Returns the path of model.safetensors. ``progress`` is called with the epochs
-    done and all of them, in place of what is printed otherwise; what it raises ends the run.
+    During the run it writes settings.json, clips.json (the clips trained and validated on), metrics.csv, curve.png,
+    TensorBoard events, last.ckpt (for ``resume``) and best.ckpt (lowest validation word error rate). At the end it
+    writes model.safetensors and model.onnx of the best epoch, or of the last with ``keep_last``, and fallback.onnx if
+    the initial model stays as a fallback. Returns the path of model.safetensors. ``progress`` is called with the number
+    of epochs done and of all epochs, and nothing is printed then; an error that it raises ends the run.
 
-    Raises ``GunileoError`` if ``run`` holds another run, there is nothing to train or validate on, the loss is
-    no number, or every answer is still blank at the end; ``Stopped`` on Ctrl-C.
+    Raises ``GunileoError`` if ``run`` holds another run, if there are no clips to train or validate on, if the loss
+    becomes infinite or NaN, or if every answer is still blank at the end; ``Stopped`` on Ctrl-C.
     """
     settings = settings or TrainingConfig()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising
@@ -81,7 +81,7 @@ def _fit(loop: lightning.Trainer, fit: Training, checkpoint: Path | None) -> Non
 
 
 def _begin(run: Path, settings: TrainingConfig, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
-    """Write down what a new run is made of; check that a resumed one is made of the same."""
+    """Write the settings and clips of a new run; check that a resumed run has the same."""
     contents = {
         "settings.json": json.dumps(asdict(settings), indent=1),
         "clips.json": json.dumps({name: [clip.id for clip in clips] for name, clips in parts.items()}, indent=1),

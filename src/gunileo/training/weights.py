@@ -30,7 +30,7 @@ ARCHITECTURES: dict[str, ModelConfig | ShapeConfig] = {
 
 
 def parameters(model: nn.Module) -> int:
-    """How many numbers a model has learned."""
+    """The number of a model's parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -47,7 +47,7 @@ def heads(network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
 
 
 def described(config: ModelConfig | ShapeConfig) -> dict[str, Any]:
-    """A configuration as JSON can hold it; LabialCNN's has no name in it, as files from the first on have none."""
+    """A configuration as JSON can hold it. LabialCNN's has no name in it: the first version wrote none."""
     name = {"architecture": config.architecture} if isinstance(config, ShapeConfig) else {}
     return {**name, **asdict(config)}
 

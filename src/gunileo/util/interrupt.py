@@ -1,4 +1,4 @@
-"""Ctrl-C, where a worker process or Python itself would not do with it what a user means."""
+"""Ctrl-C: kept from worker processes, and noticed where Python would drop it."""
 
 from __future__ import annotations
 

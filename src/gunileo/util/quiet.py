@@ -1,4 +1,4 @@
-"""Native code that can't keep its notes to itself."""
+"""Silence for native code that writes to standard error."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
@@ -16,19 +17,22 @@ _SILLY = 4  # times as wide as high; no camera has such pixels, but damaged file
 
 
 class Canvas:
-    """Brings decoded frames to RGB, uint8 [height, width, 3], all of the size of the first.
+    """Brings decoded frames to RGB, uint8 [height, width, 3], all of one size.
 
     A frame is turned upright, and its pixels made square if they are over a tenth wider or higher than that. Of a
-    recording whose pictures change their size, later ones are scaled to fit, with black beside them.
+    recording whose pictures change their size, the largest of the first and the ``glimpses`` counts; the others are
+    scaled to fit, with black beside them.
     """
 
-    def __init__(self, ratio: Fraction | None, longest: int | None = None) -> None:
+    def __init__(
+        self, ratio: Fraction | None, longest: int | None = None, glimpses: Sequence[av.VideoFrame] = ()
+    ) -> None:
         """``ratio`` is a pixel's width by its height, None if unknown; no side is over ``longest`` pixels."""
         given = ratio if ratio and 1 / Fraction(_SILLY) <= ratio <= _SILLY else Fraction(1)
         mild = 1 / _MILD < given < _MILD
         self._ratio, self._left = (Fraction(1), given) if mild else (given, Fraction(1))
         self.ratio = Fraction(1)  # of the pixels that come out, known after the first frame
-        self._longest = longest
+        self._longest, self._glimpses = longest, glimpses
         self._size: tuple[int, int] | None = None  # upright
         self._orientation, self._stored = Orientation(), (0, 0)
         self._graph: av.filter.Graph | None = None
@@ -42,15 +46,21 @@ class Canvas:
         orientation = self._orientation
         wide, high = self._shown(frame)
         if self._size is None:
-            shrink = min(1.0, self._longest / max(wide, high)) if self._longest else 1.0
-            wide, high = max(1, round(wide * shrink)), max(1, round(high * shrink))
-            self._size = orientation.size(wide, high)
+            self._size = self._largest(frame)
             self.ratio = 1 / self._left if orientation.transposed else self._left
-        elif (across := orientation.size(wide, high)) != self._size:
+        if (across := orientation.size(wide, high)) != self._size:
             fit = min(self._size[0] / across[0], self._size[1] / across[1])
             wide, high = max(1, round(wide * fit)), max(1, round(high * fit))
         pixels = orientation.turned(self._scaled(frame, wide, high))
         return pixels if pixels.shape[1::-1] == self._size else self._within(pixels)
+
+    def _largest(self, first: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of the largest picture that is known, upright."""
+        sizes = [Orientation.of(frame).size(*self._shown(frame)) for frame in (first, *self._glimpses)]
+        self._glimpses = ()
+        wide, high = max(sizes, key=lambda size: size[0] * size[1])
+        shrink = min(1.0, self._longest / max(wide, high)) if self._longest else 1.0
+        return max(1, round(wide * shrink)), max(1, round(high * shrink))
 
     def _shown(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of a frame as stored, with square pixels."""

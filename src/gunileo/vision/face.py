@@ -18,9 +18,9 @@ from math import atan2, cos, hypot, sin
 from typing import Literal, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from gunileo.util import onnx
 from gunileo.vision.image import warped
 from gunileo.vision.video import Frame
 
@@ -62,11 +62,8 @@ class _Model:
     """
 
     def __init__(self, name: str):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4  # errors come as exceptions; a log line beside them only confuses
         content = (files("gunileo.vision") / "landmarks" / name).read_bytes()
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session = onnx.session(content, threads=1)
 
     def __call__(self, picture: NDArray[np.uint8]) -> tuple[Array, Array]:
         first, second = self._session.run(None, {"picture": picture[None]})

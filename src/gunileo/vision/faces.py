@@ -35,12 +35,12 @@ class _Track:
 
 
 def find_faces(frames: Iterable[Frame], file: str) -> dict[str, Box]:
-    """Where each face in the frames of ``read_frames`` is first, from left to right, by a name of its place.
+    """The faces in the frames of ``read_frames``: each one's first place by its name, from left to right.
 
-    A face is what stays in a place or moves on from it. Where people pass one before the other, each is known again by
-    their looks. Two are "left" and "right", three "left", "middle" and "right", more "face1", "face2", ...; the name of
-    a single one is empty. ``Reader.transcribe`` reads the one that it is given. Raises ``MouthError``, naming
-    ``file``, if there is none; of a damaged video all that can be decoded is looked at.
+    Faces are followed as they move. If people pass in front of each other, they are recognised by their looks. Two
+    faces are named "left" and "right", three "left", "middle" and "right", more "face1", "face2", ...; the name of a
+    single one is empty. Give a place to ``Reader.transcribe`` to read that face. Raises ``MouthError``, naming
+    ``file``, if there is no face. Of a damaged video, the frames that can be decoded are used.
     """
     tracks: list[_Track] = []
     faces = FaceTracker()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,7 @@ from av.stream import Disposition
 
 from gunileo.errors import GunileoError
 from gunileo.vision.clock import Clock
+from gunileo.vision.glimpse import glimpses, may_change
 from gunileo.vision.numbered import Numbered
 from gunileo.vision.pipe import Pipe, is_pipe
 
@@ -40,6 +41,7 @@ class Film:
     ratio: Fraction | None  # a pixel's width by its height, if the file tells
     start: float  # seconds, where a player's clock begins
     promised: float = 0.0  # seconds, where the picture ends by the file's header; 0 where that doesn't say
+    glimpses: Sequence[av.VideoFrame] = ()  # pictures from further on, which may have another size
 
 
 @contextmanager
@@ -73,7 +75,9 @@ def local(source: Path | str) -> str:
         from urllib.request import url2pathname
 
         place = re.sub(r"^file:/*(localhost/)?", "/", name, flags=re.IGNORECASE)
-        return url2pathname(place) if os.name == "nt" else unquote(place)
+        place = url2pathname(place) if os.name == "nt" else unquote(place)
+        short = unquote(name[len("file://") :])  # as people write file://clip.mp4 of a file in this folder
+        return short if not os.path.exists(place) and os.path.exists(short) else place
     raise VideoError(f"{name}: an address on a network; download the video, then give its file")
 
 
@@ -129,11 +133,14 @@ def _film(container: av.container.InputContainer, path: Path) -> Film:
         raise VideoError(f"{path}: its pictures are in a format that is not known here; convert it")
     if codec.width * codec.height <= 0:
         kinds = "damaged, larger than 8K, or of a kind that is not known here"
+        if container.format.name == "webp_pipe":  # FFmpeg reads none that is animated
+            kinds = "it is animated, or damaged"
         raise VideoError(f"{path}: its pictures ({codec.name}) can't be decoded: {kinds}; convert it")
     if codec.width * codec.height > MAX_PIXELS:
         size = f"{codec.width}x{codec.height} pixels"
         raise VideoError(f"{path}: its pictures have {size}, more than 8K; convert it to a smaller size")
     codec.options = _LIMITS
+    changing = may_change(container, stream) and not is_pipe(str(path))
     base = stream.time_base or Fraction(1, 25)
     return Film(
         _guarded(_decoded(container, stream), path),
@@ -142,6 +149,7 @@ def _film(container: av.container.InputContainer, path: Path) -> Film:
         stream.sample_aspect_ratio,
         (container.start_time or 0) / av.time_base,
         _promised_end(container, stream),
+        glimpses(f"file:{path}", film_stream) if changing else (),
     )
 
 
@@ -179,9 +187,9 @@ def _reason(path: Path, error: av.FFmpegError | OSError) -> VideoError:
     """What an error means: FFmpeg's own have numbers outside errno's, those of the file system are both."""
     if isinstance(error, FileNotFoundError):
         return VideoError(f"{path}: no such file; check the path")
-    if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (
-        *(errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ELOOP),
-    ):
+    known = (errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ELOOP)
+    foreign = not isinstance(error, av.FFmpegError)  # as of a socket, which can't be opened
+    if isinstance(error, PermissionError | IsADirectoryError) or foreign or error.errno in known:
         return VideoError(f"{path}: {os.strerror(error.errno or 0)}")
     return VideoError(f"{path}: not a video, or damaged; play it to check, then copy it again")
 

@@ -12,14 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
-from gunileo.vision.face import Array, Face, FaceTracker
+from gunileo.util.cores import usable_cores
+from gunileo.vision.crop import (
+    POSE,
+    RADIUS,
+    Crops,
+    crop_at,
+    is_cut,
+    is_other,
+    jumps,
+    look_of,
+    outline,
+    pose_of,
+    smoothed,
+)
+from gunileo.vision.face import Array, Face, FaceTracker, face_box
 from gunileo.vision.mouth_shape import MEASURES, features, measure
+from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
 
 MIN_FRAMES = 5  # 0.2 s: shorter than any word
 LONGEST = 10 * 60 * FPS  # frames; crops are held in memory, and picture libraries refuse much higher pictures
 
+_KNOWN = 8  # frames after a cut by which the mesh has settled, so that a face's look is its own
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
 _PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth
 _ROUND = 3 * FPS  # frames of a file that are followed at once
@@ -55,11 +70,13 @@ class Mouth(NamedTuple):
     """One frame: the crop, uint8 [100, 150], and the shape's measures, float32 [23] (``mouth_shape.measure``).
 
     ``view`` is the picture of a ``View``, if the tracker has one.
+    ``other`` says that it is the first of another person, to whom the picture was cut.
     """
 
     crop: Crops
     measures: Array
     view: NDArray[np.uint8] | None = None
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,19 +123,29 @@ class MouthClip:
 
 
 def read_mouth(path: Path | str, view: View | None = None) -> MouthClip:
-    """The mouth in a video file, at 25 frames a second, with the pictures of the ``view`` if one is given.
+    """The mouth in a video file, at 25 frames a second, from where a face is seen until it is gone; with the pictures
+    of the ``view`` if one is given.
 
     Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or longer than
-    ten minutes or its face is missing for more than half a second; both name the file. Of a longer file no more
-    than ten minutes are read.
+    ten minutes or its face is missing for more than half a second between two others; both name the file. Of a longer
+    file no more than ten minutes are read.
     """
-    try:
-        mouths = list(islice(clip_mouths(read_frames(path), view), LONGEST + 1))
-    except MouthError as error:
-        raise MouthError(f"{path}: {error}") from None
+    return read_stretch(path, view=view)[0]
+
+
+def read_stretch(path: Path | str, rate: float = FPS, view: View | None = None) -> tuple[MouthClip, float]:
+    """As ``read_mouth``, and when its first frame is shown: seconds of a player's clock. ``rate`` is of numbered
+    pictures."""
+    timeline = Timeline()
+    mouths = list(islice(mouth_stream(read_frames(path, timeline, rate), at_once=1, view=view), LONGEST + 1))
     if len(mouths) > LONGEST:
         raise MouthError(f"{path}: over {LONGEST // FPS // 60} minutes long; cut it into sentences")
-    return MouthClip.of(mouths)
+    seen = stretches(mouths)
+    if len(seen) != 1:
+        complaint = unreadable(len(mouths), sum(mouth is not None for mouth in mouths))
+        raise MouthError(f"{path}: {complaint or 'is cut from one person to another; cut it into clips of one'}")
+    start, own = seen[0]
+    return MouthClip.of(own), timeline.seconds(start / FPS)
 
 
 def clip_mouths(frames: Iterable[Frame], view: View | None = None) -> Iterator[Mouth]:
@@ -149,12 +176,12 @@ def unreadable(total: int, found: int) -> str:
 
 
 def stretches(mouths: Sequence[Mouth | None]) -> list[tuple[int, list[Mouth]]]:
-    """The frames that follow each other with a face in each, where there are five at least: the first's number, and
-    their mouths."""
+    """The frames that follow each other with one person's face in each, where there are five at least: the first's
+    number, and their mouths."""
     found: list[tuple[int, list[Mouth]]] = []
     for number, mouth in enumerate(mouths):
         if mouth is not None:
-            if number == 0 or mouths[number - 1] is None:
+            if number == 0 or mouths[number - 1] is None or mouth.other:
                 found.append((number, []))
             found[-1][1].append(mouth)
     return [(start, own) for start, own in found if len(own) >= MIN_FRAMES]
@@ -164,17 +191,18 @@ def mouth_stream(
     frames: Iterable[Frame],
     face: Face = "largest",
     watch: Watch | None = None,
-    at_once: int = _ROUND,
+    at_once: int | None = None,
     view: View | None = None,
 ) -> Iterator[Mouth | None]:
     """As ``clip_mouths``, but of any length, with None for each frame that has no face.
 
     Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its mouth comes out. Frames
-    are followed so many ``at_once``, on two cores, but for large ones. Mouths have the pictures of the ``view``, if one
-    is given.
+    are followed so many ``at_once``, on two cores, but for large ones; one after the other if there is one core.
+    Mouths have the pictures of the ``view``, if one is given.
     Raises what ``frames`` does, after the mouths of all frames before.
     """
     mouths = MouthTracker(face, watch, view)
+    at_once = at_once or (_ROUND if usable_cores() > 1 else 1)
     some: list[Frame] = []
     try:
         for frame in frames:
@@ -256,6 +284,10 @@ class _Path:
         self._found: list[Array] = []  # poses, measures and a view's points, from those kept of frames that are out on
         self._behind = 0  # of these, kept of frames that are out already
         self._gap = 0  # frames at the end without a face
+        self._seen: Array | None = None  # the face's look in the last frame
+        self._look: Array | None = None  # and its mean over some
+        self._looks = 0  # frames since a cut
+        self._before: Array | None = None  # that before a cut, until it is known who comes after it
 
     def push(self, frame: Frame, landmarks: Array | None) -> list[Mouth | None]:
         """Take a frame, and its mesh if it has one; what is settled by it comes out."""
@@ -268,11 +300,7 @@ class _Path:
             return self._settled(0) + self._lost() if self.broken else []
         points = [self._view.points(landmarks)] if self._view else []
         found = np.concatenate([pose_of(landmarks), measure(landmarks), *points])
-        cut: list[Mouth | None] = []
-        if self._found and is_cut(self._found[-1][:POSE], found[:POSE], self._gap + 1):
-            self._found.extend([self._found[-1]] * self._gap)
-            cut, self._gap = self._settled(0), 0
-            self._found, self._behind = [], 0
+        cut = self._cut(found, look_of(frame, face_box(landmarks)))
         if self._found:
             last = self._found[-1]
             # Angles go on from the last one, so that a turn past 180 degrees is no jump.
@@ -284,6 +312,22 @@ class _Path:
         self._found.append(found)
         self._gap = 0
         return cut + self._settled(RADIUS)
+
+    def _cut(self, found: Array, look: Array) -> list[Mouth | None]:
+        """The mouths before a frame in which these are found, if there is a cut before it."""
+        out: list[Mouth | None] = []
+        moved = bool(self._found) and is_cut(self._found[-1][:POSE], found[:POSE], self._gap + 1)
+        if moved or (self._seen is not None and jumps(self._seen, look)):
+            self._found.extend([self._found[-1]] * self._gap)
+            out, self._gap = self._settled(0), 0
+            self._found, self._behind = [], 0
+            if self._looks >= _KNOWN:
+                self._before = self._look
+            self._look, self._looks = None, 0
+        self._seen = look
+        self._looks += 1
+        self._look = look if self._look is None else 0.75 * self._look + 0.25 * look
+        return out
 
     def close(self) -> list[Mouth | None]:
         """The rest, as no more frames will come."""
@@ -305,9 +349,12 @@ class _Path:
         while len(self._found) - self._behind > ahead:
             near = np.stack(self._found[: self._behind + 1 + RADIUS])
             place = smoothed(near[:, :POSE], self._behind)
+            other = False
+            if self._looks >= _KNOWN and self._before is not None and self._look is not None:
+                other, self._before = is_other(self._before, self._look), None
             frame, known = self._frames.pop(0), POSE + MEASURES
             view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
-            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view))
+            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other))
             if self._watch:
                 self._watch(outline(place))
             if self._behind == RADIUS:

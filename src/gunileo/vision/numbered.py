@@ -13,6 +13,13 @@ from typing import Self
 
 import av
 
+from gunileo.errors import GunileoError
+
+
+class NumberedError(GunileoError):
+    """Pictures of which it isn't clear which follows which."""
+
+
 _SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 _PATTERN = re.compile(r"(.*?)%(0?)(\d*)d(.*)", re.DOTALL)
 
@@ -39,7 +46,8 @@ class Numbered:
 
     @classmethod
     def found(cls, name: str) -> Self | None:
-        """The pictures that a pattern or a folder names, None if it names none."""
+        """The pictures that a pattern or a folder names, None if it names none; ``NumberedError`` if two have the same
+        number."""
         path = Path(name)
         if is_pattern(name):
             before, zero, width, after = _PATTERN.fullmatch(path.name).groups()  # type: ignore[union-attr]
@@ -55,7 +63,10 @@ class Numbered:
             if picture.suffix.lower() in _SUFFIXES and not picture.name.startswith("."):
                 match = wanted.fullmatch(picture.name if is_pattern(name) else picture.stem)
                 if match:
-                    found.setdefault(int(match[1]), picture)
+                    other = found.setdefault(int(match[1]), picture)
+                    if other != picture:
+                        both = f"{other.name} and {picture.name} have the same number"
+                        raise NumberedError(f"{name}: {both}; give a pattern of one kind, such as frame_%03d.png")
         if not found:
             return None
         first = min(found)

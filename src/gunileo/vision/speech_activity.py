@@ -45,9 +45,13 @@ class Span(NamedTuple):
 
 
 class Segmenter:
-    """Cuts a stream into spans, a sentence each. It holds no more than one."""
+    """Cuts a stream into spans, a sentence each. It holds no more than one.
+
+    While it is ``whole``, rests end no sentence: ``close`` does.
+    """
 
     def __init__(self) -> None:
+        self.whole = False
         self._start = 0  # of the mouths held, in frames of the stream
         self._first = 0  # of those that belong to no span yet
         self._mouths: list[Mouth] = []
@@ -58,18 +62,24 @@ class Segmenter:
         self._moved = self._rest = 0
 
     def push(self, mouth: Mouth | None) -> Span | None:
-        """Take the next frame's mouth, or None if the face is lost; a span if a sentence ends with it."""
+        """Take the next frame's mouth, or None if the face is lost; a span if a sentence ends with it.
+
+        Another person's mouth begins another sentence.
+        """
         if mouth is None:
             span = self.close()
             self._start = self._first = self._start + 1
             return span
+        ended = self.close() if mouth.other else None
         self._mouths.append(mouth)
         self._levels.append(self._level(mouth.crop))
         if self._levels[-1] > _floor(self._memory):
             self._moved, self._rest = self._moved + 1, 0
         else:
             self._rest += 1
-        if self._rest >= _REST:
+        if ended:
+            return ended
+        if self._rest >= _REST and not self.whole:
             return self._take()
         return self._split() if len(self._mouths) >= LONGEST else None
 

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.util.cores import usable_cores
 from gunileo.vision.canvas import Canvas
 from gunileo.vision.film import Film, local, opened
 from gunileo.vision.film import VideoError as VideoError
@@ -36,8 +37,9 @@ def read_frames(path: Path | str, timeline: Timeline | None = None, rate: float 
     that need no way back are read from it as they come: WebM, Matroska, MPEG, AVI, and MP4 with its index in front.
 
     Frames come at 25 a second whatever the file's own rate, the nearest one by time stamp, upright, with square
-    pixels, and shrunk so that no side is over 1280 pixels. All have the size of the first. A picture that stands for
-    over ten seconds is repeated for ten; ``timeline`` is told when frames are shown. One frame is held at a time.
+    pixels, and shrunk so that no side is over 1280 pixels. All have one size: the first one's, or that of a larger one
+    that four looks into the file find. A picture that stands for over ten seconds is repeated for ten; ``timeline`` is
+    told when frames are shown. One frame is held at a time.
 
     Raises ``VideoError`` if the file is missing, empty, over 8K, has no picture, or is damaged or truncated; for the
     last two, after the frames that could be read.
@@ -49,12 +51,12 @@ def read_frames(path: Path | str, timeline: Timeline | None = None, rate: float 
 def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
     """The same frames, up to ``count`` of them decoded by another thread while the one before is worked on.
 
-    Small ones come by this thread, as they take less to decode than to hand over.
+    Small ones come by this thread, as they take less to decode than to hand over; all do if there is one core.
     """
     if (first := next(frames, None)) is None:
         return
     yield first
-    if first.nbytes <= LARGE:
+    if first.nbytes <= LARGE or usable_cores() == 1:
         yield from frames
         return
     with ThreadPoolExecutor(1) as pool:
@@ -65,7 +67,7 @@ def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
 
 
 def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Frame]:
-    canvas = Canvas(film.ratio, MAX_SIDE)
+    canvas = Canvas(film.ratio, MAX_SIDE, film.glimpses)
     waiting: av.VideoFrame | None = None  # until the next one tells how long it is shown
     start = end = 0  # in time bases, as all times here: fractions would take longer than the decoder
     zero, base = film.start, film.time_base

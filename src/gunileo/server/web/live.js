@@ -1,28 +1,59 @@
-// Live: the camera's pictures go to the server as they come, sentences come back.
+// Live: the camera's pictures go to the server as they come, sentences come back and are chosen, and a voice says them.
 
 import { closeCamera, openCamera } from "./camera.js";
-import { find, make, percent, say } from "./dom.js";
+import { dropChoices, offer, setUpChoices } from "./choices.js";
+import { find, say } from "./dom.js";
+import { remember, setUpHistory } from "./history.js";
+import { setUpKeys } from "./keys.js";
+import { leaveLarge, setUpLarge } from "./large.js";
+import { modelNamed } from "./models.js";
+import { setUpPhrases } from "./phrases.js";
+import { sendPictures } from "./pictures.js";
+import { keepField } from "./settings.js";
+import { quit, setUpTalk, talking } from "./talk.js";
+import { say as speak, setUpVoice, stopVoice } from "./voice.js";
+import { spokenFrom, spokenUntil } from "./words.js";
 
-const WIDTH = 480; // pixels of a picture that is sent, at most
-const FEWEST = 14; // pictures a second; with fewer, lips seem to rest between them
-const FULL = 500_000; // bytes that wait to be sent; more means that reading can't keep up
-const COUNTED = 50; // pictures by which the camera's rate is known
+const PRACTICE = "my face"; // what corrections of a model that comes with the package teach
 const mirror = find("mirror");
 let socket = null;
 let trouble = ""; // why nothing can be read, if that is so
+let asked = false; // whether somebody waits for what they said
 
 export function setUpLive() {
-  find("live-start").onclick = () => (socket ? leaveLive() : start());
-  find("live-flush").onclick = () => socket?.send("flush");
+  find("live-start").onclick = () => (socket ? stop() : start());
+  find("live-flush").onclick = () => ask("flush");
+  keepField(find("live-talk"), "free");
+  keepField(find("live-keys"), true);
+  keepField(find("live-auto"), false);
+  keepField(find("live-teach"), false);
+  find("live-talk").addEventListener("change", changeTalk);
+  setUpTalk(begin, () => ask("end"));
+  setUpVoice();
+  setUpChoices();
+  setUpHistory();
+  setUpPhrases();
+  setUpKeys();
+  setUpLarge();
+  changeTalk();
 }
 
-/** Leave the room: camera and connection end. */
-export function leaveLive(text = "The camera is off.", bad = false) {
+/** Leave the room: camera, voice and choice end. */
+export function leaveLive() {
+  stop();
+  dropChoices();
+  stopVoice();
+  leaveLarge();
+}
+
+/** The camera and the connection end. */
+function stop(text = "The camera is off.", bad = false) {
   socket?.close();
   socket = null;
+  quit();
   closeCamera(mirror);
   find("live-start").textContent = "Start the camera";
-  find("live-flush").disabled = true;
+  find("live-flush").disabled = find("talk").disabled = true;
   find("live-mouth").hidden = true;
   say(find("live-status"), text, bad);
 }
@@ -39,71 +70,84 @@ async function start() {
   address.protocol = address.protocol.replace("http", "ws");
   const opened = (socket = new WebSocket(address));
   opened.onmessage = (event) => socket === opened && receive(JSON.parse(event.data), opened);
-  opened.onclose = () => socket === opened && leaveLive("The connection ended. Is gunileo serve still running?", true);
+  opened.onclose = () => socket === opened && stop("The connection ended. Is gunileo serve still running?", true);
   find("live-start").textContent = "Stop";
 }
 
+const pushes = () => find("live-talk").value === "push";
+
+/** Hands-free, or push to talk: nothing is read until the button is held. */
+function changeTalk() {
+  quit();
+  find("talk").hidden = find("talk-help").hidden = !pushes();
+  find("live-flush").hidden = pushes();
+  if (ready()) socket.send(pushes() ? "end" : "free");
+}
+
+const ready = () => socket?.readyState === WebSocket.OPEN && !find("live-flush").disabled;
+
+function begin() {
+  dropChoices();
+  stopVoice();
+  socket?.send("begin");
+  say(find("choices-status"), "Speak now, and let go when you are done.");
+}
+
+function ask(what) {
+  asked = true;
+  socket?.send(what);
+}
+
 function receive(told, opened) {
-  const status = find("live-status");
-  if (told.error) return leaveLive(told.error, true);
-  if (told.ready) {
-    find("live-flush").disabled = false;
-    say(status, "Looking for a face…");
-    send(opened);
-  } else if (told.sentence) {
-    show(told.sentence);
-  } else if ("face" in told && !trouble) {
-    const text = told.face ? "Your mouth is seen. Speak." : "No face yet. Look into the camera, in good light.";
-    if (status.textContent !== text) say(status, text);
-    if (told.mouth) find("live-mouth").src = told.mouth;
-    find("live-mouth").hidden = !told.face;
-  } else if (told.flushed === 0) {
-    say(status, "Nothing was said yet.");
+  if (told.error) return stop(told.error, true);
+  if (told.ready) begun(opened);
+  else if (told.sentence) show(told.sentence);
+  else if (told.taught) say(find("correction-status"), `Kept for Teach: “${told.text}”, with the recordings of ${told.taught}.`);
+  else if (told.refused) say(find("correction-status"), `Not kept for Teach: ${told.refused}`, true);
+  else if ("face" in told) see(told);
+  else if (told.flushed === 0 && asked) say(find("choices-status"), "No words were seen. Look into the camera, and say it once more.");
+  if ("flushed" in told) asked = false;
+}
+
+function begun(opened) {
+  find("live-flush").disabled = find("talk").disabled = false;
+  say(find("live-status"), "Looking for a face…");
+  if (pushes()) {
+    socket.send("end");
+    find("talk").focus();
   }
-}
-
-/** Send each picture of the camera's as it comes, after the time at which it was taken. */
-function send(opened) {
-  const width = Math.min(WIDTH, mirror.videoWidth);
-  const canvas = make("canvas", { width, height: Math.round((width * mirror.videoHeight) / mirror.videoWidth) });
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  const times = []; // of the pictures sent last
-  let busy = false;
-  const picture = (now, { captureTime }) => {
-    if (socket !== opened || opened.readyState !== WebSocket.OPEN) return;
-    mirror.requestVideoFrameCallback(picture);
-    const behind = opened.bufferedAmount > FULL;
-    const rate = (times.length - 1) / (times.at(-1) - times[0]);
-    trouble = behind ? "This computer is too slow to read along; pictures are left out." : "";
-    if (times.length === COUNTED && rate < FEWEST)
-      trouble = `Only ${rate.toFixed(0)} pictures a second come from the camera, too few to read. More light or fewer open programs help.`;
+  sendPictures(mirror, opened, () => socket !== opened, (reason) => {
+    trouble = reason;
     if (trouble) say(find("live-status"), trouble, true);
-    if (behind || busy) return;
-    busy = true;
-    const time = (captureTime ?? now) / 1000;
-    times.push(time);
-    if (times.length > COUNTED) times.shift();
-    context.drawImage(mirror, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob(
-      async (blob) => {
-        busy = false;
-        const message = new Uint8Array(8 + blob.size);
-        new DataView(message.buffer).setFloat64(0, time);
-        message.set(new Uint8Array(await blob.arrayBuffer()), 8);
-        if (opened.readyState === WebSocket.OPEN) opened.send(message);
-      },
-      "image/jpeg",
-      0.9,
-    );
-  };
-  mirror.requestVideoFrameCallback(picture);
+  });
 }
 
+function see({ face, mouth }) {
+  const status = find("live-status");
+  const text = face ? "Your mouth is seen. Speak." : "No face yet. Look into the camera, in good light.";
+  if (!trouble && status.textContent !== text) say(status, text);
+  if (mouth) find("live-mouth").src = mouth;
+  find("live-mouth").hidden = !face;
+}
+
+/** A sentence that was read: what it may have been is offered, and what is chosen is said aloud. */
 function show(sentence) {
-  const latency = performance.now() / 1000 - sentence.words.at(-1).end;
-  const sure = make("span", { className: sentence.sure ? "sure" : "unsure", textContent: sentence.sure ? "read" : "not sure" });
-  find("spoken").prepend(
-    make("li", {}, make("b", { textContent: sentence.text }), make("small", {}, sure, ` · ${percent(sentence.confidence)} · ${latency.toFixed(1)} s after the last word`)),
-  );
-  while (find("spoken").children.length > 50) find("spoken").lastChild.remove();
+  const texts = sentence.alternatives?.map(({ text }) => text) ?? [sentence.text];
+  const said = remember(sentence);
+  if (talking()) return; // the next is being said already
+  const choose = (at) => {
+    said(texts[at]);
+    speak(texts[at]);
+    if (at > 0 && find("live-teach").checked) teach(sentence, texts[at]);
+    if (document.activeElement === document.body && pushes()) find("talk").focus();
+  };
+  offer(texts, { sure: sentence.sure, auto: sentence.sure && find("live-auto").checked, choose });
+}
+
+/** What was meant, where something else came first, becomes a recording. */
+function teach(sentence, text) {
+  if (!ready()) return say(find("correction-status"), "Not kept for Teach: the camera is off.", true);
+  const name = modelNamed(sentence.model)?.taught ? sentence.model : PRACTICE;
+  say(find("correction-status"), "Keeping it for Teach…");
+  socket.send(JSON.stringify({ teach: name, text, start: spokenFrom(sentence), end: spokenUntil(sentence) }));
 }

@@ -23,7 +23,7 @@ export async function loadModels() {
 
 function card(model, chosen) {
   const title = make("h2", { textContent: model.name });
-  if (chosen) title.append(" ", make("span", { className: "tag", textContent: "used first" }));
+  if (chosen) title.append(" ", make("span", { className: "tag", textContent: "default" }));
   const rows = Object.entries(facts(model)).flatMap(([name, fact]) => [make("dt", { textContent: name }), make("dd", { textContent: fact })]);
   return make("article", { className: "card" }, title, make("dl", {}, ...rows));
 }
@@ -35,10 +35,10 @@ function facts(model) {
   if (model.imported) return importedFacts(model.imported);
   return {
     "trained on": model.trained_on,
-    "words wrong": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
+    "word error rate": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
     expect: model.unseen_wer_grammar === null
-      ? "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Speakers it has not seen come out wrong more often than right."
-      : `GRID's sentences, such as “bin blue at f two now”, from any face. Of speakers it has not seen, ${rate(model.unseen_wer_grammar)} of the words come out wrong, on ${model.unseen_on}.`,
+      ? "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Other speakers are read wrong more often than right."
+      : `GRID's sentences, such as “bin blue at f two now”, from any face. On speakers that it never saw, ${rate(model.unseen_wer_grammar)} of the words are wrong (${model.unseen_on}).`,
     size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
     license: model.license,
   };
@@ -58,8 +58,8 @@ function taughtFacts(taught) {
   return {
     taught: `${count} recordings of ${texts.length} sentences`,
     network: taught.trained ? `trained on them, from ${taught.base}` : `${taught.base}, with the recordings as examples`,
-    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet: that needs two recordings of a sentence",
-    expect: "What was taught, from the face that taught it; “not sure” for most else.",
+    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet; record a sentence twice to test it",
+    expect: "The taught commands, from the face that taught them. Most others are “not sure”.",
     made: new Date(taught.made).toLocaleString(),
   };
 }

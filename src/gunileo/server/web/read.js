@@ -4,7 +4,7 @@ import { ask, form, reading } from "./api.js";
 import { closeCamera, openCamera, startRecording } from "./camera.js";
 import { find, make, percent, say } from "./dom.js";
 import { modelNamed } from "./models.js";
-import { doubt, markWord, showWords } from "./words.js";
+import { doubt, markWord, showWords, wordsOf } from "./words.js";
 
 const LONGEST = 30; // seconds of a recording
 const shown = find("shown");
@@ -136,9 +136,9 @@ function show(read) {
   say(find("read-status"), transcript.text ? "" : "No word was read.");
   find("sentence").replaceChildren(
     make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole` }),
-    transcript.segments ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
+    transcript.segments.length > 1 ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
-  showWords(find("words"), transcript.words, (word) => {
+  showWords(find("words"), wordsOf(transcript), (word) => {
     shown.currentTime = word.start;
     if (!shown.hidden) shown.play();
   });
@@ -167,7 +167,7 @@ function offer(file, files) {
 /** The word and the place in the strip that the video is at. */
 function follow() {
   if (!current) return;
-  markWord(find("words"), current.transcript.words, shown.currentTime);
+  markWord(find("words"), wordsOf(current.transcript), shown.currentTime);
   find("head").style.left = `${100 * Math.min(1, shown.currentTime / current.seconds)}%`;
 }
 

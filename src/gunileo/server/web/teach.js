@@ -81,7 +81,7 @@ function card(one, canTrain) {
   if (running) {
     const bar = make("progress", { max: Math.max(1, one.enrolment.of) });
     if (one.enrolment.of) bar.value = one.enrolment.done;
-    bar.setAttribute("aria-label", "How far it has come");
+    bar.setAttribute("aria-label", "Progress");
     made.append(bar);
     act("Stop", async () => (await ask(of(one.name, "/enrolment"), { method: "DELETE" }), await refresh()), true);
   } else {
@@ -109,7 +109,7 @@ function told(one, canTrain) {
   const needed = canTrain || model?.trained ? "" : ' To train it: pip install "gunileo[train]"';
   if (!model) return one.practice ? `Recorded. Training makes it read your face.${needed}` : "Recorded, not used yet.";
   const kind = model.trained ? "Trained" : "Knows each recording as an example";
-  const tested = model.tested ? `${model.right} of ${model.tested} read right when tested on recordings it had not learnt` : "record each a second time to see how well it does";
+  const tested = model.tested ? `${model.right} of ${model.tested} read right in a test with recordings it had not learnt` : "record each sentence a second time to test it";
   return `${kind}: ${tested}.${skipped}${needed}`;
 }
 
@@ -193,7 +193,7 @@ async function recordOne() {
     const { blob, name } = await here.recorder.done;
     if (session !== here) return;
     button.disabled = true;
-    say(status, "Looking at it…");
+    say(status, "Checking the recording…");
     const parameters = new URLSearchParams({ text });
     const kept = await get(of(here.name, `/recordings?${parameters}`), { method: "POST", body: form(blob, name) });
     if (session !== here) return;
@@ -201,8 +201,8 @@ async function recordOne() {
     find("recording-image").src = kept.strip;
     find("recording-strip").hidden = find("recording-choices").hidden = false;
     here.at += 1;
-    const taken = kept.read ? ` It was taken for “${kept.read}”.` : "";
-    const round = here.at % here.sentences.length === 0 ? " That was all of them: go on for another round, or finish." : "";
+    const taken = kept.read ? ` It was read as “${kept.read}”.` : "";
+    const round = here.at % here.sentences.length === 0 ? " You have recorded all of them. Record them again, or finish." : "";
     say(status, `Kept “${kept.text}”: your mouth was seen for ${kept.seconds.toFixed(1)} s.${taken}${round}`);
     prompt();
   } catch (error) {
@@ -220,7 +220,7 @@ async function recordAgain() {
     await ask(of(session.name, `/recordings/${session.last.id}`), { method: "DELETE" });
     session.at -= 1;
     find("recording-strip").hidden = find("recording-choices").hidden = true;
-    say(find("recording-status"), "Thrown away. Once more:");
+    say(find("recording-status"), "Discarded. Record it again:");
     prompt();
   } catch (error) {
     say(find("recording-status"), error.message, true);

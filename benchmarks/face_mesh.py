@@ -1,8 +1,11 @@
-"""What a look at a face costs, and what is lost without one: python benchmarks/looks.py CLIP... [--beside FILE.onnx]
+"""What the face mesh costs, and what is lost if it runs in every second frame only.
 
-Prints the time of the face mesh on one core, beside that of another model of the same input; and how far the lips of
-every second frame are from where a look finds them if they are taken from the two frames around, in pixels of the clip,
-as they lie and by their shape alone, beside how far they move in a frame and what another crop alone makes of them.
+    python benchmarks/face_mesh.py CLIP... [--beside FILE.onnx]
+
+Prints the time of the face mesh on one core, beside that of another model of the same input. Then it compares the lips
+of every second frame, interpolated from the two frames around it, with those that the mesh finds there, in pixels of
+the clip: by their place, and by their shape alone. Beside that it prints how far the lips move in a frame, and how far
+they differ if only the crop is another.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ def between(frames: list[Frame]) -> list[float]:
 
 
 def tracked(frames: list[Frame], step: int) -> Array:
-    """Landmarks by a look at each frame, or at every second."""
+    """Landmarks of each frame, or of every second."""
     faces = FaceTracker()
     faces.start(frames[:13:4])
     found = [one for one in faces(frames[::step]) if one is not None]

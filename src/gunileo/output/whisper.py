@@ -1,0 +1,123 @@
+"""A transcript as JSON in the layout of Whisper, OpenAI's speech recogniser, with what a lip reader has to add.
+
+The layout is that of ``whisper --output_format json --word_timestamps True``
+(https://github.com/openai/whisper, whisper/transcribe.py and whisper/timing.py): ``text``, ``language``,
+``segments[]`` with ``id``, ``start``, ``end``, ``text``, ``words[]``, and of a word ``word``, ``start``, ``end``,
+``probability``. There a sentence and a word begin with the space before them, so that words put together without
+anything between are the sentence; so they do here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gunileo.errors import GunileoError
+from gunileo.output.transcript import Segment, Transcript, Word, spoken_words
+from gunileo.util.files import FileError
+
+_Said = TypeVar("_Said", Segment, Word)
+LANGUAGE = "en"  # what the shipped models read; ISO 639-1, as Whisper has it
+
+
+class JsonError(GunileoError):
+    """A file that holds no transcript."""
+
+
+def to_json(transcript: Transcript) -> str:
+    """``to_fields`` as text. Times are rounded to milliseconds, confidences to four places."""
+    return json.dumps(to_fields(transcript), indent=2, ensure_ascii=False) + "\n"
+
+
+def to_fields(transcript: Transcript) -> dict[str, Any]:
+    """``{"text", "language", "segments": [{"id", "start", "end", "text", "words": [{"word", "start", "end",
+    "probability"}]}]}`` as Whisper has it.
+
+    Ours are ``"confidence"`` and ``"sure"`` of each segment and of the whole, ``"file"``, ``"model"``, and
+    ``"duration"`` where it is known. ``"calibrated": false`` comes with the confidences of a model that has no
+    calibration, ``"alternatives"`` where others were asked for. Where there are several speakers, segments and words
+    have a ``"speaker"``. ``"text"`` has a line for each segment, without the space before it.
+    """
+    fields: dict[str, Any] = {
+        "text": transcript.text,
+        "language": LANGUAGE,
+        "segments": [
+            _segment(number, segment, words) for number, (segment, words) in enumerate(spoken_words(transcript))
+        ],
+        "file": transcript.file,
+        "model": transcript.model,
+        "confidence": round(transcript.confidence, 4),
+        "sure": transcript.sure,
+    }
+    if not transcript.calibrated:
+        fields["calibrated"] = False
+    if transcript.alternatives:
+        fields["alternatives"] = [{**asdict(one), "share": round(one.share, 4)} for one in transcript.alternatives]
+    if transcript.duration is not None:
+        fields["duration"] = round(transcript.duration, 3)
+    return fields
+
+
+def read_json(path: Path) -> Transcript:
+    """The transcript in a file that ``to_json`` wrote, its numbers as they were rounded; it has ``segments`` always.
+
+    Raises ``JsonError`` if it holds anything else, ``FileError`` if it can't be opened.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        said = [_said(segment, Segment, "text", "start", "end", "confidence", "sure") for segment in fields["segments"]]
+        words = [
+            _said(word, Word, "word", "start", "end", "probability")
+            for segment in fields["segments"]
+            for word in segment["words"]
+        ]
+        return Transcript(
+            fields["file"],
+            fields["text"],
+            tuple(sorted(words, key=attrgetter("start"))),
+            fields["confidence"],
+            fields["model"],
+            fields["sure"],
+            tuple(said),
+            fields.get("duration"),
+            calibrated=fields.get("calibrated", True),
+        )
+    except OSError as error:
+        raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise JsonError(f"{path}: holds no transcript of this version; read the video again") from error
+
+
+def _said(fields: dict[str, Any], kind: Callable[..., _Said], text: str, *others: str) -> _Said:
+    """A segment or a word, of the fields that ``_segment`` writes."""
+    return kind(fields[text].removeprefix(" "), *(fields[name] for name in others), fields.get("speaker", ""))
+
+
+def _segment(number: int, segment: Segment, words: Sequence[Word]) -> dict[str, Any]:
+    return {
+        "id": number,
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "text": f" {segment.text}",
+        "confidence": round(segment.confidence, 4),
+        "sure": segment.sure,
+        **_speaker(segment),
+        "words": [
+            {
+                "word": f" {word.word}",
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "probability": round(word.confidence, 4),
+                **_speaker(word),
+            }
+            for word in words
+        ],
+    }
+
+
+def _speaker(said: Segment | Word) -> dict[str, str]:
+    return {"speaker": said.speaker} if said.speaker else {}

@@ -1,0 +1,180 @@
+"""The route by which OpenAI's clients transcribe, so that programs made for its speech recognition read lips here.
+
+Requests and answers are as https://platform.openai.com/docs/api-reference/audio/createTranscription describes them;
+what a lip reader has no use for (``language``, ``prompt``, ``temperature``, ``stream``, ...) is passed over.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from gunileo.inference import registry
+from gunileo.output.whisper import to_fields
+from gunileo.output.writers import to_srt, to_txt, to_vtt
+from gunileo.server import jobs
+from gunileo.server.dependencies import AnyDesk, AnyUpload, Desk
+from gunileo.server.jobs import Reading
+from gunileo.server.uploads import UploadError
+
+router = APIRouter(prefix="/v1")
+_BUILT_IN = "whisper-1"  # the name that many programs send and can't be told to change: the server's own model
+_TEXTS = {
+    "text": (to_txt, "text/plain"),
+    "srt": (to_srt, "application/x-subrip"),
+    "vtt": (to_vtt, "text/vtt"),
+}
+_FORMATS = ("json", *_TEXTS, "verbose_json")
+_GRANULARITIES = ("word", "segment")
+_LEAST = 1e-4  # probability, so that each has a logarithm
+
+_FIELDS: dict[str, Any] = {
+    "file": {"type": "string", "format": "binary", "description": "The video."},
+    "model": {"type": "string", "description": f"A name of `/v1/models`; `{_BUILT_IN}` is the server's own."},
+    "response_format": {"type": "string", "enum": list(_FORMATS), "default": "json"},
+    "timestamp_granularities[]": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(_GRANULARITIES)},
+        "description": "What `verbose_json` has; segments if left out.",
+    },
+}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": _FIELDS}}},
+    }
+}
+_ERROR = {"type": "object", "required": ["message", "type", "param", "code"]}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": meaning,
+        "content": {
+            "application/json": {"schema": {"type": "object", "required": ["error"], "properties": {"error": _ERROR}}}
+        },
+    }
+    for status, meaning in {
+        400: "The form is damaged, a field of it is wrong, or the file can't be read.",
+        403: "Host or Origin are not this server's.",
+        404: "No such model.",
+        408: "The file came too slowly.",
+        413: "The file is too large.",
+        415: "The body is no form.",
+        503: "Too many wait; Retry-After says when to come again.",
+        507: "No space to store the file.",
+    }.items()
+}
+_ANSWERS = {kind: {"schema": {"type": "string"}} for _, kind in _TEXTS.values()}
+
+
+@router.post(
+    "/audio/transcriptions",
+    summary="Read the lips in a video, as OpenAI's clients ask",
+    openapi_extra=_FORM,
+    responses={
+        200: {
+            "description": "As response_format asks.",
+            "content": {"application/json": {"schema": {"type": "object", "required": ["text"]}}, **_ANSWERS},
+        },
+        **_REFUSED,
+    },
+    response_class=Response,
+)
+async def transcriptions(upload: AnyUpload, desk: AnyDesk) -> Response:
+    """One file, read as `gunileo transcribe` reads it.
+
+    `json`, `text`, `srt` and `vtt` have `not sure:` before a guess. `verbose_json` has the plain text with
+    `confidence` and `sure`, and the `alternatives` of a clip. Errors are as OpenAI's.
+    """
+    form = upload.fields
+    wanted = _chosen(form, "response_format", _FORMATS, "json")
+    granularities = _granularities(form, wanted)
+    model = _model(desk, form)
+    result: Reading = await desk.worker.run(jobs.read, upload.path, upload.name, model, "grammar", desk.limits)
+    if wanted in _TEXTS:
+        write, kind = _TEXTS[wanted]
+        return Response(write(result.transcript), media_type=kind)
+    if wanted == "json":
+        return JSONResponse({"text": to_txt(result.transcript).rstrip("\n")})
+    return JSONResponse(_verbose(result, granularities))
+
+
+def listed(desk: Desk) -> dict[str, Any]:
+    """The models as OpenAI's ``GET /v1/models`` lists them; a model was created when its file came here."""
+    places = {
+        **{info.name: registry.WEIGHTS / info.file for info in registry.available_models()},
+        **{one.name: one.folder for one in registry.taught_models()},
+        **{one.name: registry.imported_folder(one.name) for one in registry.imported_models()},
+    }
+    places.setdefault(desk.model, Path(desk.model))
+    data = [
+        {"id": name, "object": "model", "created": int(place.stat().st_mtime), "owned_by": "gunileo"}
+        for name, place in places.items()
+    ]
+    return {"object": "list", "data": data}
+
+
+def _chosen(form: dict[str, list[str]], name: str, choices: tuple[str, ...], default: str) -> str:
+    given = form.get(name, [default])[-1]
+    if given not in choices:
+        raise UploadError(f"{name} is {given[:80]!r}; use one of {', '.join(choices)}")
+    return given
+
+
+def _granularities(form: dict[str, list[str]], wanted: str) -> list[str]:
+    given = [one for name in ("timestamp_granularities[]", "timestamp_granularities") for one in form.get(name, [])]
+    for one in given:
+        _chosen({"timestamp_granularities": [one]}, "timestamp_granularities", _GRANULARITIES, "")
+    if "word" in given and wanted != "verbose_json":
+        raise UploadError("only verbose_json has the times of words; ask for it with response_format")
+    return given or ["segment"]
+
+
+def _model(desk: Desk, form: dict[str, list[str]]) -> str:
+    given = form.get("model", [_BUILT_IN])[-1]
+    try:
+        return desk.named(None if given == _BUILT_IN else given)
+    except registry.ModelError as error:
+        raise UploadError(str(error), 404) from None
+
+
+def _verbose(result: Reading, granularities: list[str]) -> dict[str, Any]:
+    transcript = result.transcript
+    fields = to_fields(transcript)
+    said: dict[str, Any] = {
+        "task": "transcribe",
+        "language": "english",
+        "duration": fields.get("duration", result.seconds),
+        "text": transcript.text,
+    }
+    if "word" in granularities:
+        words = [word for segment in fields["segments"] for word in segment["words"]]
+        said["words"] = [{**word, "word": word["word"].strip()} for word in words]
+    if "segment" in granularities:
+        said["segments"] = [_segment(segment) for segment in fields["segments"]]
+    ours = {name: fields[name] for name in ("model", "confidence", "sure")}
+    return {
+        **said,
+        **ours,
+        "alternatives": [{"text": text, "share": round(share, 4)} for text, share in result.alternatives],
+    }
+
+
+def _segment(segment: dict[str, Any]) -> dict[str, Any]:
+    """A segment with all that OpenAI's has. ``avg_logprob`` is that of its words, ``compression_ratio`` as Whisper
+    counts it; a lip reader has no ``tokens`` and draws nothing by chance."""
+    logs = [math.log(max(word["probability"], _LEAST)) for word in segment["words"]]
+    text = segment["text"].encode()
+    return {
+        **{name: value for name, value in segment.items() if name != "words"},
+        "seek": 0,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": round(sum(logs) / len(logs), 4) if logs else math.log(_LEAST),
+        "compression_ratio": round(len(text) / len(zlib.compress(text)), 4),
+        "no_speech_prob": 0.0,
+    }

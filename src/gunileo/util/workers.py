@@ -1,0 +1,114 @@
+"""Worker processes, each with one thing to do at a time: one that dies takes nothing else with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, TypeVar
+
+from gunileo.errors import GunileoError
+from gunileo.util.interrupt import undisturbed
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_context = get_context("spawn")  # not forked: a fork of a process with threads (a progress bar's, say) may hang
+_ending: Any = None  # in a worker: whether what it does is still wanted
+
+
+class WorkerError(GunileoError):
+    """Worker processes that can't be started."""
+
+
+def spread(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    count: int,
+    late: Callable[[Item, Result], None] = lambda item, result: None,
+) -> Generator[tuple[Item, Result | None]]:
+    """Each item with what ``work`` makes of it in one of ``count`` processes, as it is done; None if its process died.
+
+    ``items`` are taken as processes get free. Ctrl-C is for this process alone. Where it, an error of ``work`` or the
+    caller ends the loop (``contextlib.closing``), the workers find that they are ``unwanted``; what they make of the
+    items that they have is told to ``late``. They end with this process, however that ends. Raises what ``work``
+    raises, and ``WorkerError`` if no process can be started.
+    """
+    waiting = iter(items)
+    running: dict[Future[Result], tuple[ProcessPoolExecutor, Item]] = {}
+    ending = _context.RawValue("b", 0)
+
+    def start(pool: ProcessPoolExecutor) -> None:
+        try:
+            item = next(waiting)
+        except StopIteration:
+            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
+        else:
+            with undisturbed():
+                try:
+                    future = pool.submit(work, item)
+                except BrokenProcessPool:  # it died with nothing to do
+                    pool = _pool(ending)
+                    future = pool.submit(work, item)
+            running[future] = pool, item
+
+    try:
+        for pool in _pools(count, ending):
+            start(pool)
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                pool, item = running.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    result, pool = None, _pool(ending)
+                start(pool)
+                yield item, result
+    finally:
+        ending.value = 1
+        for future, (pool, item) in running.items():
+            pool.shutdown()  # once it is done with its item
+            if not future.exception():
+                late(item, future.result())
+
+
+def unwanted() -> bool:
+    """In a worker: whether the loop that it works for has ended, so that it may break off."""
+    return bool(_ending and _ending.value)
+
+
+def _pool(ending: Any) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=_context, initializer=_begin, initargs=(ending,))
+
+
+def _pools(count: int, ending: Any) -> list[ProcessPoolExecutor]:
+    """``count`` pools of one process each, once the first is known to start."""
+    pools = [_pool(ending) for _ in range(count)]
+    try:
+        for pool in pools[:1]:
+            with undisturbed():
+                started = pool.submit(os.getpid)
+            started.result()
+    except BrokenProcessPool:
+        message = "worker processes can't start; start them from a script, under if __name__ == '__main__':"
+        raise WorkerError(message) from None
+    return pools
+
+
+def _begin(ending: Any) -> None:
+    """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
+    global _ending
+    _ending = ending
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+
+    def outlive_nobody() -> None:
+        parent = parent_process()
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=outlive_nobody, daemon=True).start()

@@ -1,0 +1,36 @@
+"""Pictures from further on in a file, which tell whether it goes on in another size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+
+import av
+
+_LOOKS = 4
+_SPREAD = 0.96  # of the file's length, where the last look is
+_UNINDEXED = frozenset(("mpegts", "matroska,webm", "flv"))  # of those whose pictures may change
+
+
+def may_change(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the pictures of a stream may change their size: they do so at a key picture after the first."""
+    keys = (entry for entry in stream.index_entries if entry.is_keyframe)
+    return container.format.name in _UNINDEXED or len(list(islice(keys, 2))) == 2
+
+
+def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.VideoStream | None]) -> list[av.VideoFrame]:
+    """Up to four pictures of a file's ``chosen`` stream, spread over its length; none where that isn't known.
+
+    What can't be read is left out: whoever reads the file in order will tell.
+    """
+    found: list[av.VideoFrame] = []
+    with suppress(av.FFmpegError, OSError), av.open(name, "r", metadata_errors="replace") as container:
+        stream, length = chosen(container), container.duration or 0
+        for look in range(_LOOKS if length and stream else 0):
+            with suppress(av.FFmpegError):
+                container.seek((container.start_time or 0) + round((look + 1) / _LOOKS * _SPREAD * length))
+                assert stream
+                stream.codec_context.flush_buffers()
+                found += islice(container.decode(stream), 1)
+    return found

@@ -1,0 +1,204 @@
+"""``gunileo live`` for somebody without a voice: a choice by keys, push to talk, speech, and keys typed for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import clips
+import pytest
+
+from gunileo import load_model
+from gunileo.cli import aloud
+from gunileo.vision.video import read_frames, write_video
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
+PATIENCE = 120.0  # seconds, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences: the talking clip and its way back."""
+    path = tmp_path_factory.mktemp("talk") / "talk.mkv"
+    frames = list(clips.talking()[0])
+    write_video(path, frames + frames[::-1])
+    return path
+
+
+@pytest.fixture(scope="module")
+def sentences(talk: Path, model: str) -> list[list[str]]:
+    """The three likeliest of each."""
+    lips, read = load_model(model).live(alternatives=3), []
+    for frame in read_frames(talk):
+        read += lips.push(frame)
+    return [[one.text for one in said.alternatives] for said in read + lips.flush()]
+
+
+def program(folder: Path, name: str, body: str) -> Path:
+    """A program on the PATH that a test makes."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+class Typist:
+    """``gunileo live`` in a terminal of its own, at which keys can be pressed."""
+
+    def __init__(self, *arguments: object, path: Path | None = None):
+        self._ours, theirs = os.openpty()
+        environment = {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"} if path else None
+        self._live = subprocess.Popen(
+            [sys.executable, "-m", "gunileo", "live", *map(str, arguments)],
+            **{"stdin": theirs, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
+            text=True,
+            env=environment,
+        )
+        os.close(theirs)
+
+    def until(self, wanted: str) -> list[str]:
+        """The lines of standard error up to this one."""
+        assert self._live.stderr is not None
+        lines = []
+        for line in self._live.stderr:
+            lines.append(line.rstrip("\n"))
+            if wanted in line:
+                return lines
+        raise AssertionError(f"in vain: {wanted}; {lines}")
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def end(self) -> tuple[int, list[str], str]:
+        out, err = self._live.communicate(timeout=PATIENCE)
+        os.close(self._ours)
+        return self._live.returncode, out.splitlines(), err
+
+
+def test_alternatives_begin_with_what_is_read(talk: Path, model: str, sentences: list[list[str]]) -> None:
+    assert [texts[0] for texts in sentences] == [one.text for one in load_model(model).stream(talk)]
+    assert [len(set(texts)) for texts in sentences] == [3, 3]
+
+
+def test_a_key_chooses_and_the_chosen_is_spoken(
+    talk: Path, model: str, sentences: list[list[str]], tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    program(tmp_path, "spd-say", f'sleep 0.3; echo "$1|$2|$GUNILEO_TEXT" >> {said}')
+    live = Typist(talk, "--fast", "--model", model, "--choose", "--say", path=tmp_path)
+    shown = live.until("press 1 to 3, or 0")
+    assert shown[:3] == [f"{number}  {text}" for number, text in enumerate(sentences[0], 1)]
+    assert not said.exists()
+    live.press("9x2")  # the first two are no choices
+    assert live.until("press 1 to 3, or 0")[0] == f"1  {sentences[1][0]}"
+    live.press("1")
+    code, out, err = live.end()
+    assert (code, err) == (0, "")
+    chosen = [sentences[0][1], sentences[1][0]]
+    assert out == chosen
+    assert said.read_text().splitlines() == [f"--wait|{text}|{text} " for text in chosen], "one after the other"
+
+
+def test_none_of_these_is_neither_printed_nor_said(talk: Path, model: str) -> None:
+    live = Typist(talk, "--fast", "--model", model, "--choose")
+    for _ in range(2):
+        live.until("press 1 to 3, or 0")
+        live.press("0")
+    code, out, _ = live.end()
+    assert (code, out) == (0, [])
+
+
+def test_push_to_talk_reads_what_is_between_two_keys(talk: Path, model: str) -> None:
+    live = Typist(talk, "--model", model, "--key", "space")  # as it plays: six seconds
+    assert "press space before you speak" in live.until("press space")[-1]
+    live.press(" ")
+    live.until("speak")
+    code, out, err = live.end()
+    assert (code, err) == (0, "")
+    assert len(out) == 1, "the rest in the middle ends nothing"
+    twice = Typist(talk, "--model", model, "--key", "space")
+    twice.until("press space")
+    for wait in (4, 0):
+        twice.press(" ")
+        time.sleep(wait)
+    assert len(twice.end()[1]) == 1, "all after the second time is not read"
+    silent = Typist(talk, "--fast", "--model", model, "--key", "t")
+    assert silent.end()[:2] == (0, [])
+
+
+def test_what_is_missing_is_a_line(
+    run: Callable[..., tuple[int, str, str]], talk: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", ":99")
+    for option, told in (("--say", "espeak-ng"), ("--type", "xdotool")):
+        if sys.platform == "darwin":
+            continue
+        code, out, err = run("live", talk, "--model", model, option)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert told in err
+    assert run("live", talk, "--choose", "--key", "2")[0] == 2
+    assert run("live", talk, "--key", "f9")[0] == 2
+    code, out, err = run("live", talk, "--model", model, "--choose")  # pytest's standard input is none
+    assert (code, out) == (1, "")
+    assert "terminal" in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's two kinds of windows")
+def test_wayland_and_x11_have_programs_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("xdotool", "ydotool"):
+        program(tmp_path, name, "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert aloud.typing({"DISPLAY": ":0"})[:2] == ("xdotool", "type")
+    assert aloud.typing({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"})[0] == "ydotool"
+    program(tmp_path, "wtype", "")
+    assert aloud.typing({"WAYLAND_DISPLAY": "wayland-0"}) == ("wtype", "{text} ")
+    with pytest.raises(aloud.NoProgramError, match="graphical session"):
+        aloud.typing({})
+
+
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """An X server without a screen; its name."""
+    if not all(map(shutil.which, ("Xvfb", "xterm", "xdotool"))):
+        pytest.skip("needs Xvfb, xterm and xdotool (apt-get install xvfb xterm xdotool)")
+    source, sink = os.pipe()
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(sink)], pass_fds=[sink], stderr=subprocess.DEVNULL)
+    os.close(sink)
+    with os.fdopen(source) as pipe:
+        yield f":{pipe.readline().strip()}"
+    server.terminate()
+    server.wait()
+
+
+def test_it_is_typed_into_the_window_that_has_the_focus(
+    talk: Path, model: str, sentences: list[list[str]], screen: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "DISPLAY": screen}
+    environment.pop("WAYLAND_DISPLAY", None)
+    typed = tmp_path / "typed"
+    shell = f"stty -icanon; cat > {typed}"
+    with subprocess.Popen(["xterm", "-e", "sh", "-c", shell], env=environment) as window:
+        found = subprocess.run(
+            ["xdotool", "search", "--sync", "--onlyvisible", "--class", "xterm", "windowfocus", "--sync"],
+            env=environment,
+            timeout=PATIENCE,
+            check=True,
+        )
+        assert found.returncode == 0
+        live = [sys.executable, "-m", "gunileo", "live", str(talk), "--fast", "--model", model, "--type"]
+        done = subprocess.run(live, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        wanted = "".join(f"{texts[0]} " for texts in sentences)
+        for _ in range(100):
+            if typed.read_text() == wanted:
+                break
+            time.sleep(0.1)
+        window.terminate()
+    assert typed.read_text() == wanted

@@ -1,0 +1,51 @@
+"""A browser that visits the server's page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture
+def visit(server: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page before a camera; whatever goes wrong in it fails the test."""
+    if CHROMIUM is None:
+        pytest.skip("needs chromium (apt-get install chromium)")
+    from browser import PATIENCE
+    from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browsers = []
+
+        def logged(message: ConsoleMessage) -> None:
+            if message.type == "error" and "status of 422" not in message.text:  # which tests ask for
+                wrong.append(message.text)
+
+        def open_page(film: Path, script: str = "", **options: object) -> Page:
+            fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+            arguments = [*fake, f"--use-file-for-fake-video-capture={film}"]
+            browsers.append(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments))
+            page = browsers[-1].new_page(**options)
+            page.set_default_timeout(PATIENCE)
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("console", logged)
+            page.on(
+                "request",
+                lambda request: request.url.startswith(("blob:", "data:", server)) or wrong.append(request.url),
+            )
+            page.add_init_script(script)
+            page.goto(server)
+            page.wait_for_selector("body[data-ready]")
+            return page
+
+        yield open_page
+        for browser in browsers:
+            browser.close()
+    assert not wrong

@@ -1,0 +1,84 @@
+"""Worker processes: each item is settled once, whatever its process does."""
+
+import os
+import signal
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gunileo.util.cores import keep_to_one_core, usable_cores
+from gunileo.util.workers import spread, unwanted
+
+
+def doubled_or_dead(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    return 2 * number
+
+
+def failing(number: int) -> int:
+    return 1 // number
+
+
+def until_unwanted(folder: Path) -> str:
+    (folder / str(os.getpid())).touch()
+    end = time.monotonic() + 60
+    while not unwanted() and time.monotonic() < end:
+        time.sleep(0.01)
+    return "broken off" if unwanted() else "too late"
+
+
+def cores(_: int) -> tuple[int, str | None]:
+    keep_to_one_core()
+    return usable_cores(), os.environ.get("OMP_NUM_THREADS")
+
+
+def test_a_process_that_dies_takes_its_item_alone() -> None:
+    results = dict(spread(doubled_or_dead, range(8), 2))
+    assert results == {number: None if number == 3 else 2 * number for number in range(8)}
+
+
+def test_an_error_of_the_work_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        dict(spread(failing, [1, 0, 1, 1], 1))
+
+
+def test_what_is_begun_when_the_caller_leaves_is_told_that_and_comes_late(tmp_path: Path) -> None:
+    late: list[str] = []
+
+    def work_and_leave() -> None:
+        results = spread(until_unwanted, [tmp_path], 1, lambda _, result: late.append(result))
+        with closing(results):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work_and_leave()
+    assert late == [], "nothing was begun"
+
+    if sys.platform == "win32":
+        return
+
+    def only_once_it_is_at_work(signum: int, frame: object) -> None:
+        if any(tmp_path.iterdir()):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, only_once_it_is_at_work)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            dict(spread(until_unwanted, [tmp_path], 1, lambda _, result: late.append(result)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert late == ["broken off"]
+
+
+def test_a_worker_keeps_to_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert dict(spread(cores, [0], 1)) == {0: (1, "1")}
+    assert not unwanted()
