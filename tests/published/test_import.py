@@ -1,5 +1,6 @@
 """Made-up models in the published form: imported, read with, refused."""
 
+import io
 import json
 import os
 import pickle
@@ -48,10 +49,13 @@ def refused(message: str, source: Path, **how: Any) -> None:
     assert not any(one.name != ".lock" for one in (registry.home() / "imports").glob("*"))
 
 
-def test_from_a_folder_to_words_subtitles_and_oblivion(tmp_path: Path, synthetic_corpus: Path, run: Run) -> None:
+def test_from_a_folder_to_words_subtitles_and_oblivion(
+    tmp_path: Path, synthetic_corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_checkpoint(tmp_path / "Made_V_WER99", "swish_latest", told("swish_latest"))
     language = write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD)
     (folder / "LICENSE").write_text("Research only.")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     code, _, error = run("import", folder / "model.pth", "--name", "mine", "--lm", language)
     assert code == 1
     assert "was not accepted" in error
@@ -70,8 +74,10 @@ def test_from_a_folder_to_words_subtitles_and_oblivion(tmp_path: Path, synthetic
     assert code == 0, error
     (read,) = [json.loads(path.read_text()) for path in (tmp_path / "read").rglob("*.json")]
     assert read["model"] == "mine"
-    ends = [0.0, *(word["end"] for word in read["words"])]
-    assert all(word["start"] < word["end"] for word in read["words"])
+    words = [word for part in read.get("segments", [read]) for word in part["words"]]
+    assert words
+    ends = [0.0, *(word["end"] for word in words)]
+    assert all(word["start"] < word["end"] for word in words)
     assert ends == sorted(ends)
     assert list((tmp_path / "read").rglob("*.srt"))
     assert "mine" in run("models")[1]
