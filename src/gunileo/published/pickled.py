@@ -72,7 +72,7 @@ def content_of(pickled: bytes) -> Any:
 
 
 class _Machine:
-    """The stack and the memory of a pickle."""
+    """A stack and a memory, as pickles use them."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
