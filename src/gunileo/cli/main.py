@@ -18,6 +18,7 @@ from gunileo.cli.download import download
 from gunileo.cli.evaluate import evaluate
 from gunileo.cli.export import export
 from gunileo.cli.forget import forget
+from gunileo.cli.import_model import import_model
 from gunileo.cli.live import live
 from gunileo.cli.models import models
 from gunileo.cli.options import complain
@@ -35,10 +36,16 @@ _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Read lips": (transcribe, live, watch, serve),
     "Teach a model your own commands": (teach, forget),
+    "Use a model that others published": (import_model,),
     "Train a network": (download, prepare, sheet, train, evaluate, calibrate),
     "Look at models": (models, summary, export, bench),
     "Try it without a video": (demo,),
 }
+
+
+def _called(subcommand: Callable[..., None]) -> str:
+    """A subcommand's name; "import" alone can't be a function's."""
+    return subcommand.__name__.removesuffix("_model")
 
 
 class _Subcommands(TyperGroup):
@@ -47,14 +54,14 @@ class _Subcommands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for title, subcommands in _PANELS.items():
             with formatter.section(title):
-                commands = [self.commands[each.__name__] for each in subcommands]
+                commands = [self.commands[_called(each)] for each in subcommands]
                 formatter.write_dl([(command.name, command.get_short_help_str(90)) for command in commands])
 
 
 app = typer.Typer(cls=_Subcommands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 for subcommands in _PANELS.values():
     for subcommand in subcommands:
-        app.command()(subcommand)
+        app.command(_called(subcommand))(subcommand)
 
 
 def _print_version(wanted: bool) -> None:

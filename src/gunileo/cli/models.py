@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,16 +12,22 @@ if TYPE_CHECKING:
     from gunileo.inference.registry import ModelInfo
 
 
-def models() -> None:
+def models(
+    known: Annotated[bool, typer.Option("--known", help="Those that others published, for 'gunileo import'.")] = False,
+) -> None:
     """List the models that can be used, and how well they read.
 
     \b
       gunileo models
+      gunileo models --known
 
     Lists the shipped models, those that you taught, and those that you imported.
     """
     from gunileo.inference.registry import available_models, imported_models, taught_models
 
+    if known:
+        _list_known()
+        return
     found = available_models()
     if not found:
         raise GunileoError("no models come with this installation; reinstall gunileo, or give --model an .onnx file")
@@ -43,6 +49,26 @@ def models() -> None:
         typer.echo(model.summary())
     for stored in imported_models():
         typer.echo(stored.summary())
+
+
+def _list_known() -> None:
+    """The published models, with their authors' figures."""
+    from gunileo.published.catalogue import KNOWN
+
+    typer.echo("Figures are their authors'; none was measured by Gunileo, which had none of these files.")
+    for one in KNOWN:
+        get = f"gunileo import {one.name}" if one.files else f"by hand, then gunileo import FILE --name {one.name}"
+        typer.echo(
+            f"{one.name}\n  get it              {get}\n  page                {one.page}\n"
+            f"  by its authors      {one.published}\n  size                {one.megabytes} MB\n"
+            f"  license             {one.license}"
+        )
+        for file in (*one.files, *one.language_model):
+            check = file.sha256 or file.md5_start or file.git_blob
+            kind = "sha256 " if file.sha256 else "md5 begins " if file.md5_start else "git blob "
+            typer.echo(
+                f"  file                {file.address}" + (f"\n                      {kind}{check}" if check else "")
+            )
 
 
 def unseen(info: ModelInfo) -> str:

@@ -224,14 +224,42 @@ def _entry(entry: Any, zenodo: str) -> Archive:
     return Archive(name, size, md5[1], url)
 
 
-def _fetch(archive: Archive, path: Path, bar: Progress) -> None:
+def fetch_file(address: str, path: Path, right: Callable[[Path], bool], bar: Progress, size: int | None = None) -> None:
+    """Fetch a file of ``size`` bytes (what the server says, if None) to a path, going on with what is in its ``.part``
+    file, and check it: ``right`` tells of the finished file whether it is the one that was published.
+
+    Raises ``DownloadError`` if the server can't be reached, goes on failing, or sends another file; ``FileError`` if
+    the path can't be written to.
+    """
+    if size is None:
+        size = _told_size(address)
+    _fetch(Archive(path.name, size, "", address), path, bar, right)
+
+
+def _told_size(address: str) -> int:
+    """How many bytes the server says that a file has."""
+    told = ""
+
+    def ask() -> bool:
+        nonlocal told
+        with _open(address) as answer:
+            told = answer.headers.get("Content-Length", "")
+        return True
+
+    _patiently(address, ask, lambda: 0)
+    if not told.isdecimal() or not int(told):
+        raise DownloadError(f"{address}: doesn't say how long the file is; get it by hand")
+    return int(told)
+
+
+def _fetch(archive: Archive, path: Path, bar: Progress, right: Callable[[Path], bool] | None = None) -> None:
     """Fetch an archive to a path, going on with what is in its ``.part`` file, and check it."""
     part = path.with_name(f"{path.name}.part")
     for _ in range(2):  # what an earlier, broken call left may be damaged
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             _patiently(archive.url, lambda: _go_on(archive, part, bar), lambda: _size(part))
-            if _md5(part) == archive.md5:
+            if right(part) if right else _md5(part) == archive.md5:
                 part.replace(path)
                 return
             part.unlink()

@@ -1,0 +1,43 @@
+"""``gunileo import``: make a published model one of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gunileo.errors import GunileoError, Stopped
+
+
+def import_model(
+    source: Annotated[str, typer.Argument(metavar="MODEL", help="File, folder, zip, address, or a known name.")],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call it; else its file's name.")] = None,
+    lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The language model that belongs to it.")] = None,
+    accept_license: Annotated[bool, typer.Option("--accept-license", help="Accept its licence, unasked.")] = False,
+) -> None:
+    """Import a model that others published: VSR-ML, Auto-AVSR, ViSpeR, LipNet for PyTorch.
+
+    \b
+      gunileo import lipnet-unseen                     get it, and import it
+      gunileo import GRID_V_WER4.8.zip --name grid     what you downloaded by hand
+      gunileo transcribe talk.mp4 --model grid
+
+    'gunileo models --known' lists the known ones. Shows the licence and asks. Nothing in a file is run.
+    """
+    from gunileo.published.importing import import_model as run
+
+    def accept(words: str) -> bool:
+        typer.echo(words)
+        if accept_license:
+            return True
+        try:
+            return typer.confirm("Do you accept it?")
+        except typer.Abort:
+            raise GunileoError(f"{source}: its licence was not accepted; --accept-license does that") from None
+
+    try:
+        card = run(source, accept, name, lm, typer.echo)
+    except KeyboardInterrupt:
+        raise Stopped(f"{source}: stopped; nothing is installed, and the same command goes on") from None
+    typer.echo(f"{card.name}: imported; go on with 'gunileo transcribe VIDEO --model {card.name}'")

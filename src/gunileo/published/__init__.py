@@ -1,0 +1,1 @@
+"""Models that others published: their checkpoints read, converted to ONNX and kept. Without PyTorch."""
