@@ -104,7 +104,7 @@ def test_text_is_lower_case_without_punctuation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xfe", "no UTF-8")],
+    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xff", "no UTF-8")],
 )
 def test_a_bad_text_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
