@@ -47,7 +47,7 @@ def test_each_subcommand_shows_examples_that_it_takes(run, name: str) -> None:
     [
         ("gunileo tran", {"transcribe"}),
         ("gunileo transcribe --model labial", {"labial", "labial-shape", "labial-wide"}),
-        ("gunileo transcribe --format ", {"txt", "srt", "vtt", "json", "tsv", "TextGrid", "all"}),
+        ("gunileo transcribe --format ", {"txt", "srt", "vtt", "json", "tsv", "ctm", "trn", "TextGrid", "all"}),
         ("gunileo transcribe -f txt,s", {"txt,srt"}),
         ("gunileo transcribe --face ", {"largest", "left", "right", "all"}),
         ("gunileo live --decode be", {"beam"}),

@@ -59,7 +59,8 @@ def test_transcribe_writes_the_formats_asked_for(run, model: str, tmp_path: Path
     assert (tmp_path / "out" / "bbaf2n.txt").read_text() == out
     written = json.loads((tmp_path / "out" / "bbaf2n.json").read_text())
     assert (written["file"], written["text"] + "\n", written["model"]) == (str(clip), out, model)
-    assert list(written) == ["text", "language", "segments", "file", "model", "confidence", "sure", "duration"]
+    fields = ["text", "language", "segments", "file", "model", "confidence", "sure", "calibrated", "duration"]
+    assert list(written) == fields  # nobody calibrated this model
 
 
 def test_transcribe_folder_pattern_and_double(run, model: str, tmp_path: Path) -> None:

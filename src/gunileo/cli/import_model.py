@@ -19,11 +19,12 @@ def import_model(
     """Import a model that others published: VSR-ML, Auto-AVSR, ViSpeR, LipNet for PyTorch.
 
     \b
-      gunileo import lipnet-unseen                     get it, and import it
-      gunileo import GRID_V_WER4.8.zip --name grid     what you downloaded by hand
+      gunileo import lipnet-unseen
+      gunileo import GRID_V_WER4.8.zip --name grid
       gunileo transcribe talk.mp4 --model grid
 
-    'gunileo models --known' lists the known ones. Shows the licence and asks. Nothing in a file is run.
+    A known name is downloaded first; 'gunileo models --known' lists them.
+    The licence is shown, and you are asked to accept it. Nothing in a file is run.
     """
     from gunileo.published.importing import import_model as run
 
