@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -95,3 +96,27 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small disk can't be mounted here; that takes Linux and root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)  # a worker that ends may still stand in it
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences: the talking clip and its way back."""
+    import clips
+
+    from gunileo.vision.video import write_video
+
+    path = tmp_path_factory.mktemp("talk") / "talk.mkv"
+    frames = list(clips.talking()[0])
+    write_video(path, frames + frames[::-1])
+    return path
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray cluster of this machine, with two workers."""
+    ray = pytest.importorskip("ray")
+    # Its own patience is too short for a busy machine.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_gcs_server_port_wait_time_s="120")
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+    yield
+    ray.shutdown()

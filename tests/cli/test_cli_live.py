@@ -8,24 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import clips
 import pytest
 
 from gunileo.inference.confidence import Calibration
 from gunileo.inference.reader import load_model
 from gunileo.training.export import describe_calibration
-from gunileo.vision.video import FPS, write_video
+from gunileo.vision.video import FPS
 
 TELL = "import sys, time; open(sys.argv[1], 'a').write('|'.join(sys.argv[2:]) + chr(10)); time.sleep({}); sys.exit({})"
-
-
-@pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sentences: the talking clip and its way back."""
-    path = tmp_path_factory.mktemp("talk") / "talk.mkv"
-    frames = list(clips.talking()[0])
-    write_video(path, frames + frames[::-1])
-    return path
 
 
 def teller(path: Path, *arguments: str, sleep: float = 0, code: int = 0) -> str:

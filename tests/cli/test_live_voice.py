@@ -10,24 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import clips
 import pytest
 
 from gunileo import load_model
 from gunileo.cli import aloud
-from gunileo.vision.video import read_frames, write_video
+from gunileo.vision.video import read_frames
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
 PATIENCE = 120.0  # seconds, on a busy machine
-
-
-@pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sentences: the talking clip and its way back."""
-    path = tmp_path_factory.mktemp("talk") / "talk.mkv"
-    frames = list(clips.talking()[0])
-    write_video(path, frames + frames[::-1])
-    return path
 
 
 @pytest.fixture(scope="module")

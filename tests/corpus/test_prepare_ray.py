@@ -22,15 +22,6 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 from gunileo.corpus.prepare_ray import on_ray  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def cluster() -> object:
-    # Its own patience is too short for a busy machine.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_gcs_server_port_wait_time_s="120")
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 def content(cache: Path) -> dict[str, object]:
     entries = {json.loads(line)["id"]: json.loads(line) for line in (cache / "manifest.jsonl").read_text().splitlines()}
     return {

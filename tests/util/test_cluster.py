@@ -14,15 +14,6 @@ from gunileo.util.cluster import TRIES, spread
 ray = pytest.importorskip("ray")
 
 
-@pytest.fixture(scope="module")
-def cluster() -> object:
-    # Its own patience is too short for a busy machine.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_gcs_server_port_wait_time_s="120")
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 def die_at_first(number: int, folder: Path) -> int:
     """Number 1 kills its process the first time, 2 every time."""
     tries = folder / f"{number}"

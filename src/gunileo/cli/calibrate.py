@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gunileo.cli.options import complain, filled, listed, with_crops
 from gunileo.errors import GunileoError
+
+if TYPE_CHECKING:
+    from gunileo.evaluation.calibrate import Example
+    from gunileo.inference.reader import Reader
 
 
 def calibrate(
@@ -29,9 +34,8 @@ def calibrate(
     was learnt is kept in a file beside the model's. It takes clips with their texts, of which the model reads twenty
     well; more than a hundred are not used.
     """
-    from gunileo.corpus.split import split as chosen
     from gunileo.decoding.ctc import DECODERS
-    from gunileo.evaluation.calibrate import Example, calibrate_on
+    from gunileo.evaluation.calibrate import calibrate_on
     from gunileo.inference import registry
     from gunileo.inference.confidence import FEWEST, calibration_file, store_calibrations
     from gunileo.inference.reader import load_model
@@ -40,21 +44,7 @@ def calibrate(
     if registry.shipped(model):
         raise GunileoError(f"{model}: comes with its calibration; name an imported model, a run or an .onnx file")
     reader = load_model(model)
-    examples: list[Example]
-    if (source / "cache.json").is_file():
-        if reader.view:
-            raise GunileoError(f"{source}: holds mouth crops, and {model} takes other pictures; give a folder of clips")
-        cache = filled(source)
-        utterances = with_crops(cache)
-        utterances = chosen(utterances, listed(split)) if split else utterances
-        examples = [(lambda one=one: cache.load(one), one.text) for one in utterances]  # type: ignore[misc]
-    else:
-        from gunileo.corpus.finders import find_corpus
-        from gunileo.vision.mouth import read_mouth
-
-        found = find_corpus(source).utterances
-        found = chosen(found, listed(split)) if split else found
-        examples = [(lambda one=one: read_mouth(one.video, reader.view), one.text) for one in found]  # type: ignore[misc]
+    examples = _examples(reader, source, listed(split) if split else None)
     with progress("calibrating") as bar:
         learnt = calibrate_on(reader, examples, bar, complain)
     if not learnt:
@@ -66,3 +56,21 @@ def calibrate(
     typer.echo(f"{calibration_file(reader.session.path)}: learnt for {', '.join(learnt)}")
     if left:
         typer.echo(f"too few read well to learn: {left}")
+
+
+def _examples(reader: Reader, source: Path, names: list[str] | None) -> list[Example]:
+    """The clips of a cache or of a corpus, those of the list ``names`` if there is one, as the reader takes them."""
+    from gunileo.corpus.finders import find_corpus
+    from gunileo.corpus.split import split
+    from gunileo.vision.mouth import read_mouth
+
+    if not (source / "cache.json").is_file():
+        found = find_corpus(source).utterances
+        found = found if names is None else split(found, names)
+        return [(partial(read_mouth, one.video, reader.view), one.text) for one in found]
+    if reader.view:
+        raise GunileoError(f"{source}: holds mouth crops, and {reader.name} takes other pictures; give clips")
+    cache = filled(source)
+    utterances = with_crops(cache)
+    utterances = utterances if names is None else split(utterances, names)
+    return [(partial(cache.load, one), one.text) for one in utterances]

@@ -81,6 +81,9 @@ class Faces(StrEnum):
     all = "all"
 
 
+OfSeveral = Annotated[Faces, typer.Option(help="Of several: which one, or all, each with a transcript.")]
+
+
 class Device(StrEnum):
     """Where a network runs, as the command line names it."""
 

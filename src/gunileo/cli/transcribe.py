@@ -19,6 +19,7 @@ from gunileo.cli.options import (
     LanguageModel,
     Lexicon,
     Model,
+    OfSeveral,
     RunsOn,
     Way,
     check_address,
@@ -35,7 +36,7 @@ def transcribe(
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
-    face: Annotated[Faces, typer.Option(help="Of several: which one, or all, each with a transcript.")] = Faces.largest,
+    face: OfSeveral = Faces.largest,
     formats: Formats = None,
     burn: Annotated[bool, typer.Option("--burn", help="Write DIR/NAME.mp4 with the words drawn in.")] = False,
     fps: Annotated[

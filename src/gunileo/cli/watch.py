@@ -24,6 +24,7 @@ from gunileo.cli.options import (
     LanguageModel,
     Lexicon,
     Model,
+    OfSeveral,
     RunsOn,
     Way,
     complain,
@@ -47,7 +48,7 @@ def watch(
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
-    face: Annotated[Faces, typer.Option(help="Of several: which one, or all, each with a transcript.")] = Faces.largest,
+    face: OfSeveral = Faces.largest,
     formats: Formats = None,
     device: RunsOn = Device.auto,
 ) -> None:

@@ -119,13 +119,17 @@ class Training(lightning.LightningModule):
     def _batches(self, clips: Clips, own: Callable[[list[int]], list[int]] = list) -> LikeWithLike:
         return LikeWithLike(clips, self.settings.batch_size, self.settings.shape_batch, own)
 
+    @property
+    def looks_file(self) -> Path:
+        """Where this process keeps its looks while it trains."""
+        return self.run / f"looks-{parallel.number()}.bin"
+
     def on_fit_start(self) -> None:
         if self.settings.looks:
             crops = [utterance for utterance in self.train_part if utterance.has_crops]
-            path = self.run / f"looks-{parallel.number()}.npy"
             self.model.convolutions.eval()
             with self.trainer.precision_plugin.forward_context():
-                self.looks = keep(path, self.cache, crops, self.model, self.settings)
+                self.looks = keep(self.looks_file, self.cache, crops, self.model, self.settings)
 
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:

@@ -28,15 +28,16 @@ class Looks:
     not be done in each epoch again.
     """
 
-    path: Path  # of an array float16 [frames, F]
+    path: Path  # of a file of float16 [frames, F], one frame after the other
+    features: int  # of a frame: F
     first: Mapping[str, int]  # of a clip by its id: the row of its first look's first frame
     count: int  # of looks at a clip
 
     def __call__(self, utterance: CachedUtterance, random: np.random.Generator) -> Features:
         """One of the looks at a clip, float16 [T, F]. Raises ``KeyError`` for a clip that was not looked at."""
         start = self.first[utterance.id] + int(random.integers(self.count)) * utterance.frames
-        features: Features = np.load(self.path, mmap_mode="r")[start : start + utterance.frames]
-        return features
+        kept: Features = np.memmap(self.path, np.float16, "r").reshape(-1, self.features)
+        return kept[start : start + utterance.frames]
 
 
 def keep(
@@ -48,22 +49,23 @@ def keep(
 ) -> Looks:
     """Look at the crops of ``utterances`` as often as ``settings`` say, each time changed anew; write it to ``path``.
 
-    A clip's looks depend on the seed and its place in the cache alone. The file takes 1.5 KB a frame and look with
-    768 features: 1 GB for 1,000 clips of GRID and eight looks. Raises ``CacheError`` if crops can't be read.
+    A clip's looks depend on the seed and its place among the clips alone. The file takes 1.5 KB a frame and look with
+    768 features: 1 GB for 1,000 clips of GRID and eight looks. Raises ``CacheError`` if crops can't be read,
+    ``OSError`` if the file can't be written.
     """
     utterances = list({one.id: one for one in utterances}.values())
     count, augmentation = settings.looks, settings.augmentation
     starts = np.cumsum([0] + [count * one.frames for one in utterances]).tolist()
     device = next(network.parameters()).device
-    with progress("looking at crops") as bar, torch.inference_mode():
-        kept = np.lib.format.open_memmap(path, "w+", np.float16, (starts[-1], network.visual_features))
-        for place, (utterance, start) in enumerate(zip(utterances, starts, strict=False)):
+    # Written as a file is, not by a memory map, which would kill the process where the disk is full.
+    with progress("looking at crops") as bar, torch.inference_mode(), path.open("wb") as file:
+        for place, utterance in enumerate(utterances):
             crops = cache.crops(utterance)
             for look in range(count):
                 random = np.random.default_rng((settings.seed, place, look))
                 pixels = light(normalise(move(crops, augmentation, random)), augmentation, random)
                 features = network.visual(torch.from_numpy(pixels)[None, None].to(device))[0]
-                kept[start + look * utterance.frames :][: utterance.frames] = features.half().cpu().numpy()
+                file.write(features.half().cpu().numpy().tobytes())
             bar(place + 1, len(utterances))
-        kept.flush()
-    return Looks(path, dict(zip((one.id for one in utterances), starts, strict=False)), count)
+    first = dict(zip((one.id for one in utterances), starts, strict=False))
+    return Looks(path, network.visual_features, first, count)

@@ -76,8 +76,7 @@ def _fit(loop: lightning.Trainer, fit: Training, checkpoint: Path | None) -> Non
         reason = f"can't be written ({error.strerror}); free some space and go on with --resume"
         raise GunileoError(f"{fit.run}: {reason}") from error
     finally:
-        if fit.looks:
-            fit.looks.path.unlink()
+        fit.looks_file.unlink(missing_ok=True)
 
 
 def _begin(run: Path, settings: TrainingConfig, parts: dict[str, Sequence[CachedUtterance]], resume: bool) -> None:
