@@ -1,15 +1,54 @@
-"""A browser that visits the server's page."""
+"""The server for its tests: its HTTP API without a network, and a browser that visits its page."""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import clips
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the server's files go."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("tmp")
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def client(temporary: Path) -> Iterator[Any]:
+    """Asks a server that has narrow limits."""
+    from api import HOME, SMALL
+    from fastapi.testclient import TestClient
+
+    from gunileo.server.app import create_app
+
+    with TestClient(create_app("labial-wide", SMALL), base_url=HOME) as client:
+        yield client
+    assert not list(temporary.iterdir()), "the server leaves nothing"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each request the server's folder is empty."""
+    yield
+    if "temporary" in request.fixturenames:
+        for folder in request.getfixturevalue("temporary").glob("gunileo-serve-*"):
+            assert not list(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The talking clip."""
+    return clips.good(tmp_path_factory.mktemp("clips") / "said.mp4")
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ ROUTE = "/v1/audio/transcriptions"
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips.good(tmp_path_factory.mktemp("clips") / "said.mp4")
-
-
-@pytest.fixture(scope="module")
 def said(clip: Path) -> Transcript:
     return load_model("labial-wide").transcribe(clip)
 
