@@ -28,9 +28,26 @@ from gunileo.cli.options import (
 )
 from gunileo.inference.registry import DEFAULT
 
+_Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, patterns, or -.")]
+_Burn = Annotated[bool, typer.Option("--burn", help="Write DIR/NAME.mp4 with the words drawn in.")]
+_Fps = Annotated[
+    float | None,
+    typer.Option(min=1, max=1000, help="FILE is a folder of numbered pictures, or their pattern: so many a second."),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="DIR", help="Where to; this folder if only -f or --burn is given."),
+]
+_SkipDone = Annotated[bool, typer.Option("--skip-done", help="Pass over files whose results are there, and no older.")]
+_Jobs = Annotated[int | None, typer.Option(min=1, help="Files read at once, each on a core; all cores if left out.")]
+_Table = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="All results in one file: NAME.csv, .parquet, or for sclite .trn, .ctm."),
+]
+
 
 def transcribe(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, patterns, or -.")],
+    files: _Files,
     model: Model = DEFAULT,
     decode: Way = None,
     grammar: Grammar = None,
@@ -38,30 +55,15 @@ def transcribe(
     lm: LanguageModel = None,
     face: OfSeveral = Faces.largest,
     formats: Formats = None,
-    burn: Annotated[bool, typer.Option("--burn", help="Write DIR/NAME.mp4 with the words drawn in.")] = False,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            min=1, max=1000, help="FILE is a folder of numbered pictures, or their pattern: so many a second."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Where to; this folder if only -f or --burn is given."),
-    ] = None,
-    skip_done: Annotated[
-        bool, typer.Option("--skip-done", help="Pass over files whose results are there, and no older.")
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Files read at once, each on a core; all cores if left out.")
-    ] = None,
+    burn: _Burn = False,
+    fps: _Fps = None,
+    output: _Output = None,
+    skip_done: _SkipDone = False,
+    jobs: _Jobs = None,
     engine: By = Engine.local,
     address: Address = None,
     device: RunsOn = Device.auto,
-    table: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="All results in one file: NAME.csv, .parquet, or for sclite .trn, .ctm."),
-    ] = None,
+    table: _Table = None,
 ) -> None:
     """Read the lips in videos.
 
@@ -88,18 +90,11 @@ def transcribe(
     """
     from gunileo.cli.batch import on_cores, on_ray, read_all
     from gunileo.cli.reading import Reading
-    from gunileo.output.table import checked, open_table
+    from gunileo.output.table import open_table
 
     check_address(address, engine)
     wanted = formats_of(formats) if formats or (output and not burn) else []
-    if skip_done and not (wanted or burn):
-        raise typer.BadParameter(
-            "nothing tells what is done without files; add -o, -f or --burn", param_hint="--skip-done"
-        )
-    if table and skip_done and "json" not in wanted:
-        raise typer.BadParameter("what was done before is told by its JSON; add json to -f", param_hint="--table")
-    if table:
-        checked(table)
+    _check(wanted, burn, skip_done, table)
     found, failed = find_jobs(files, fps is not None)
     if not found:
         raise typer.Exit(1)
@@ -110,3 +105,17 @@ def transcribe(
     with open_table(table) if table else nullcontext() as rows:
         failed |= read_all(reading, found, run, skip_done, rows)
     raise typer.Exit(1 if failed else 0)
+
+
+def _check(formats: list[str], burn: bool, skip_done: bool, table: Path | None) -> None:
+    """``typer.BadParameter`` if options don't go together; ``TableError`` for a table that can't be written."""
+    from gunileo.output.table import checked
+
+    if skip_done and not (formats or burn):
+        raise typer.BadParameter(
+            "nothing tells what is done without files; add -o, -f or --burn", param_hint="--skip-done"
+        )
+    if table and skip_done and "json" not in formats:
+        raise typer.BadParameter("what was done before is told by its JSON; add json to -f", param_hint="--table")
+    if table:
+        checked(table)
