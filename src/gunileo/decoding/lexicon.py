@@ -7,7 +7,7 @@ For corpora without a grammar. J. Kahn et al., "Flashlight: Enabling innovation 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,31 +56,8 @@ class Lexicon:
             spelled = [[*vocabulary.spell(word), vocabulary.space] for word in self.words]
         except ValueError as error:
             raise LexiconError(str(error)) from None
-        try:
-            from flashlight.lib.text import decoder as flashlight
-        except ModuleNotFoundError:
-            raise LexiconError('flashlight-text is not installed; run: pip install "gunileo[lexicon]"') from None
-        model = flashlight.ZeroLM() if lm is None else self._language_model(Path(lm))
-        start = model.start(False)
-        trie = flashlight.Trie(len(vocabulary), vocabulary.space)
-        for number, classes in enumerate(spelled):
-            trie.insert(classes, number, model.score(start, number)[1])
-        trie.smear(flashlight.SmearingMode.MAX)
-        options = flashlight.LexiconDecoderOptions(
-            beam_size=width,
-            beam_size_token=len(vocabulary),
-            beam_threshold=-_LEAST,
-            lm_weight=math.log(10),  # KenLM's scores are logarithms to base 10
-            word_score=0.0,
-            unk_score=-math.inf,
-            sil_score=0.0,
-            log_add=True,
-            criterion_type=flashlight.CriterionType.CTC,
-        )
         self.vocabulary, self._space = vocabulary, vocabulary.space
-        self._decoder = flashlight.LexiconDecoder(
-            options, trie, model, vocabulary.space, BLANK, len(self.words), [], False
-        )
+        self._decoder = self._search(spelled, lm, width)
 
     @classmethod
     def from_file(cls, path: Path | str, lm: Path | str | None = None, vocabulary: Vocabulary = GRID) -> Lexicon:
@@ -130,6 +107,31 @@ class Lexicon:
         whole = float(np.logaddexp.reduce(list(summed.values())))
         ranked = sorted(summed, key=summed.__getitem__, reverse=True)
         return {text: min(1.0, math.exp(summed[text] - whole)) for text in ranked}
+
+    def _search(self, spelled: Sequence[Sequence[int]], lm: Path | str | None, width: int) -> Any:
+        """Flashlight's decoder of the words, each as the classes that spell it."""
+        try:
+            from flashlight.lib.text import decoder as flashlight
+        except ModuleNotFoundError:
+            raise LexiconError('flashlight-text is not installed; run: pip install "gunileo[lexicon]"') from None
+        model = flashlight.ZeroLM() if lm is None else self._language_model(Path(lm))
+        start = model.start(False)
+        trie = flashlight.Trie(len(self.vocabulary), self._space)
+        for number, classes in enumerate(spelled):
+            trie.insert(classes, number, model.score(start, number)[1])
+        trie.smear(flashlight.SmearingMode.MAX)
+        options = flashlight.LexiconDecoderOptions(
+            beam_size=width,
+            beam_size_token=len(self.vocabulary),
+            beam_threshold=-_LEAST,
+            lm_weight=math.log(10),  # KenLM's scores are logarithms to base 10
+            word_score=0.0,
+            unk_score=-math.inf,
+            sil_score=0.0,
+            log_add=True,
+            criterion_type=flashlight.CriterionType.CTC,
+        )
+        return flashlight.LexiconDecoder(options, trie, model, self._space, BLANK, len(self.words), [], False)
 
     def _language_model(self, path: Path) -> Any:
         if not path.is_file():
