@@ -21,6 +21,7 @@ from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
 if TYPE_CHECKING:
+    from gunileo.inference.live import Live
     from gunileo.output.transcript import Transcript
     from gunileo.vision.camera import Taken
     from gunileo.vision.face import Face as Which
@@ -95,24 +96,30 @@ def live(
     reader, listed = load_model(model, device.value), CHOICES if choose else 0
     lips = reader.live(*how, cast("Which", face.value), alternatives=listed)
     printer = _Printer(outlets, confidence, latency, choose)
-    broken = None
     with keyboard or nullcontext(), _opened(source, camera, fast) as frames:
         hand = Hand(keyboard, lips, printer.choice, talk, printer.print) if keyboard else None
-        try:
-            for taken in _until_stopped(frames):
-                printer.seen(taken.time)
-                printer.print(lips.push(taken.frame))
-                if hand:
-                    hand.look()
-        except GunileoError as error:  # of a camera that was unplugged: what it saw is read first
-            broken = error
-        printer.print(lips.flush())
-        if hand:
-            hand.finish()
+        broken = _read(frames, lips, printer, hand)
     for outlet in outlets:
         outlet.join()
     if broken:
         raise broken
+
+
+def _read(frames: Iterator[Taken], lips: Live, printer: _Printer, hand: Hand | None) -> GunileoError | None:
+    """Print what is said until the frames end. Returns the error of a camera that fails, once all it saw is read."""
+    broken = None
+    try:
+        for taken in _until_stopped(frames):
+            printer.seen(taken.time)
+            printer.print(lips.push(taken.frame))
+            if hand:
+                hand.look()
+    except GunileoError as error:
+        broken = error
+    printer.print(lips.flush())
+    if hand:
+        hand.finish()
+    return broken
 
 
 def _outlets(run: str | None, aloud: bool, typed: bool) -> list[Programs | InTurn]:
