@@ -29,7 +29,8 @@ from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.calibrate import fit_all, samples
 from gunileo.evaluation.metrics import calibration_error, words_right
 from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, Calibrations, confidence_features, read_well
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.util.progress import progress
 from gunileo.vision.mouth import read_mouth
 

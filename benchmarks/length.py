@@ -20,12 +20,12 @@ from speed import CODE, keep_to_two
 
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import DEFAULT
 
 _READ = """
 import json, resource, sys, time
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 begun = time.perf_counter()
 texts = [sentence.text for sentence in load_model(sys.argv[2]).stream(sys.argv[1])]
 seconds = time.perf_counter() - begun

@@ -27,7 +27,7 @@ import httpx
 import numpy as np
 
 from gunileo.corpus.synthetic import speak
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.vision.video import write_video
 
 _GROWTH = 64 * 2**20  # bytes that memory may differ by and still be flat

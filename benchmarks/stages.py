@@ -19,7 +19,8 @@ from typing import Any
 from unittest.mock import patch
 
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.vision import face, mouth
 from gunileo.vision.video import read_frames

@@ -29,7 +29,8 @@ from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.split import training_parts, validation_part
 from gunileo.evaluation.evaluate import evaluate
 from gunileo.evaluation.metrics import words_right
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import TrainingConfig
 from gunileo.training.fine_tune import settings_from, teaching

@@ -21,7 +21,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.split import training_parts, validation_part
 from gunileo.errors import GunileoError
 from gunileo.evaluation.evaluate import Score, evaluate
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import from_scratch
 from gunileo.training.train import train

@@ -31,7 +31,8 @@ from gunileo.corpus.grid import SLOTS
 from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.confidence import logistic
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.templates import Match, apart, distances, marks, ranked
 from gunileo.vision.crop import Crops

@@ -23,7 +23,8 @@ from gunileo.decoding.ctc import Floats, log_likelihood
 from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.evaluation.evaluate import evaluate
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.config import from_scratch
 from gunileo.training.train import train

@@ -29,7 +29,8 @@ from gunileo.evaluation.calibrate import calibrate
 from gunileo.evaluation.evaluate import Evaluation, evaluate
 from gunileo.evaluation.word_times import learn
 from gunileo.inference.confidence import Calibrations
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelInfo
 from gunileo.training.export import LICENSE, describe_calibration, export_onnx, rounded
 from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, save_model

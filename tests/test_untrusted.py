@@ -18,7 +18,7 @@ from mouths import clip_of
 import gunileo
 from gunileo.corpus.cache import Cache, CacheError
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.training.checkpoint import state_of
 from gunileo.training.config import TrainingConfig

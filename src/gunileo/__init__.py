@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 # Nothing leaves this computer: from 1.29 on, ONNX Runtime tells its makers of each model that is loaded, unless this
-# is set before it is imported. On Windows ``gunileo.inference.reader`` asks it to stop.
+# is set before it is imported. On Windows ``gunileo.util.onnx`` asks it to stop.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from gunileo.evaluation.evaluate import Evaluation as Evaluation
     from gunileo.evaluation.evaluate import evaluate as evaluate
     from gunileo.inference.live import Live as Live
+    from gunileo.inference.load import load_model as load_model
     from gunileo.inference.reader import Reader as Reader
-    from gunileo.inference.reader import load_model as load_model
     from gunileo.inference.registry import ModelInfo as ModelInfo
     from gunileo.inference.registry import available_models as available_models
     from gunileo.inference.templates import Match as Match
@@ -66,7 +66,8 @@ _NAMES = {  # what each module gives
     "gunileo.errors": ("GunileoError",),
     "gunileo.evaluation.evaluate": ("Evaluation", "evaluate"),
     "gunileo.inference.live": ("Live",),
-    "gunileo.inference.reader": ("Reader", "load_model"),
+    "gunileo.inference.load": ("load_model",),
+    "gunileo.inference.reader": ("Reader",),
     "gunileo.inference.registry": ("ModelInfo", "available_models"),
     "gunileo.inference.templates": ("Match",),
     "gunileo.output.transcript": ("Alternative", "Segment", "Transcript", "Word"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gunileo.inference.confidence import Calibration
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.training.export import describe_calibration
 from gunileo.vision.video import FPS
 

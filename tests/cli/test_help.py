@@ -80,7 +80,7 @@ def test_a_fault_of_ours_is_a_line_too(run, model: str, tmp_path: Path, monkeypa
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("gunileo.inference.reader.load_model", broken)
+    monkeypatch.setattr("gunileo.inference.load.load_model", broken)
     line = ("transcribe", clips.good(tmp_path / "a.mp4", 20), "--model", model)
     code, _, err = run(*line)
     assert (code, len(err.splitlines())) == (1, 1)

@@ -14,7 +14,8 @@ from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import prepare
 from gunileo.evaluation.evaluate import Evaluation, evaluate, score, time_errors, word_times
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Word
 
 

@@ -15,7 +15,8 @@ from gunileo.corpus.grid import CLASSES, SLOTS, encode
 from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.evaluation.occlusion import COLUMNS, ROWS, saliency
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.vision.crop import HEIGHT, WIDTH
 from gunileo.vision.mouth import MouthClip
 

@@ -153,7 +153,7 @@ def _models(place: Path) -> Kind:
     import numpy as np
     import torch
 
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.training.checkpoint import state_of
     from gunileo.training.export import export_onnx
     from gunileo.training.model import LabialCNN, ModelConfig

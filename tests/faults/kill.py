@@ -282,7 +282,7 @@ def corpus_of(folder: Path) -> Summary:
 
 def home_of(folder: Path, recordings: Path) -> Summary:
     """The models that are listed, each of which can be loaded; recordings, by text and checksum; the user's."""
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.server.recordings import listed, recorded
 
     with patch.dict(os.environ, {"GUNILEO_HOME": str(folder / "home")}):

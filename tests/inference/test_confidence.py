@@ -32,7 +32,7 @@ from gunileo.inference.confidence import (
     to_json,
 )
 from gunileo.inference.decoders import Answers
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.output.transcript import Word
 from gunileo.vision.mouth import MouthClip, read_mouth
 from gunileo.vision.mouth_shape import MEASURES

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from gunileo.inference.inputs import InputError, as_frame, frames_of, name_of
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.vision.mouth import MouthError
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import VideoError, read_frames

@@ -15,7 +15,8 @@ import clips
 import numpy as np
 import pytest
 
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError
 from gunileo.vision import image
 from gunileo.vision.mouth import read_mouth

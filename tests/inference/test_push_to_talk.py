@@ -10,7 +10,8 @@ import pytest
 
 from gunileo.corpus.grid import SLOTS
 from gunileo.inference.live import Live
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript
 from gunileo.output.whisper import to_fields
 from gunileo.vision.video import FPS, Frame

@@ -21,7 +21,7 @@ from gunileo.decoding.ctc import Decoded, DecodeError
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import registry
 from gunileo.inference.confidence import Calibration
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import ModelError, ModelInfo, available_models
 from gunileo.inference.timing import Timing, placed
 from gunileo.output.transcript import Word

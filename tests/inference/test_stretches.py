@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gunileo.inference.live import sentences
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, read_mouth
 from gunileo.vision.mouth_shape import MEASURES

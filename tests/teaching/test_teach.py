@@ -21,7 +21,7 @@ from gunileo.decoding.ctc import DecodeError
 from gunileo.evaluation.analysis import measure
 from gunileo.evaluation.evaluate import evaluate
 from gunileo.inference import registry
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, forget, recordings_folder, teach, tidy
 from gunileo.util.files import FileError, alone

@@ -15,7 +15,7 @@ from torch import nn
 
 from gunileo.corpus.grid import CLASSES
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import weights_of
 from gunileo.training import export
 from gunileo.training.export import export_model, export_onnx, rounded

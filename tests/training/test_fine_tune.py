@@ -18,7 +18,7 @@ from gunileo.corpus.grid import BLANK
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.confidence import Calibration
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import ModelError, ModelInfo
 from gunileo.training.config import TrainingConfig
 from gunileo.training.export import describe_calibration, export_onnx, rounded

@@ -17,7 +17,7 @@ from geometry import archive
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.geometry import add_speaker
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import Shapes
 from gunileo.training.export import rounded

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gunileo.corpus.grid import CLASSES
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import weights_of
 from gunileo.training.config import from_scratch
 from gunileo.training.dataset import Batch

@@ -17,7 +17,7 @@ import torch
 from gunileo.corpus.cache import Cache
 from gunileo.corpus.grid import BLANK
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.training.config import TrainingConfig, loaders
 from gunileo.training.history import record
 from gunileo.training.lightning_module import Training

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gunileo.corpus.synthetic import speak
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.vision.face import Face
 from gunileo.vision.faces import find_faces
 from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, mouth_stream

@@ -38,7 +38,7 @@ def calibrate(
     from gunileo.evaluation.calibrate import calibrate_on
     from gunileo.inference import registry
     from gunileo.inference.confidence import FEWEST, calibration_file, store_calibrations
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.util.progress import progress
 
     if registry.shipped(model):

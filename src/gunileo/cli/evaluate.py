@@ -43,7 +43,7 @@ def evaluate(
     """
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.evaluation.evaluate import evaluate as run
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
 

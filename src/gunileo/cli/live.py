@@ -88,7 +88,7 @@ def live(
     COMMAND is a program and its arguments, all in one pair of quotes. No shell sees it. Reading goes on while it
     runs. If it fails, a line on standard error says so.
     """
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
 
     talk, outlets = talk_key(key, choose), _outlets(run, aloud, typed)
     keyboard = Keyboard() if choose or talk else None

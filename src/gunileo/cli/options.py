@@ -255,7 +255,7 @@ def way(
     """
     from gunileo.decoding.grammar import Grammar
     from gunileo.decoding.lexicon import Lexicon
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
 
     how = decode or (Decode.lexicon if lexicon else Decode.grammar if grammar else None)
     if (lexicon is None) == (how == Decode.lexicon):

@@ -47,7 +47,7 @@ class Reading:
 
     @cached_property
     def _reader(self) -> Reader:
-        from gunileo.inference.reader import load_model
+        from gunileo.inference.load import load_model
 
         return load_model(self.model, self.device.value)
 

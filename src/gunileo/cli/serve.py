@@ -41,7 +41,7 @@ def serve(
         import websockets  # noqa: F401
     except ModuleNotFoundError as error:
         raise GunileoError(f'{error.name} is needed and not installed; run: pip install "gunileo[serve]"') from None
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.server.app import create_app
     from gunileo.server.auth import LOOPBACK
 

@@ -18,7 +18,8 @@ from gunileo.corpus.synthetic import draw_codes, make_corpus
 from gunileo.demo.page import write_page
 from gunileo.demo.story import Counts, Reading, Story
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.config import TrainingConfig
 from gunileo.training.train import train

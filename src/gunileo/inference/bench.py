@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.util.onnx import Device
 from gunileo.vision.mouth import MouthClip, read_mouth
 from gunileo.vision.video import FPS, read_frames

@@ -1,34 +1,26 @@
-"""Load a model once, read many clips: ONNX Runtime, without PyTorch."""
+"""A loaded model, which reads many clips: ONNX Runtime, without PyTorch."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gunileo.decoding.ctc import Decoded, DecodeError, Floats, How
 from gunileo.decoding.grammar import Grammar
-from gunileo.inference import decoders, registry, templates, timing
+from gunileo.inference import decoders, timing
 from gunileo.inference.confidence import (
     Calibrations,
     confidence_features,
-    from_json,
     negative_log_likelihood,
-    stored_calibrations,
 )
 from gunileo.inference.decoders import Answers
 from gunileo.inference.inputs import Source, frames_of, name_of
 from gunileo.inference.live import Live, moved, sentences
-from gunileo.inference.needs import needs_of
 from gunileo.inference.network import Network
-from gunileo.inference.registry import ModelError, content_of
-from gunileo.inference.session import Session
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.onnx import Device
@@ -37,10 +29,6 @@ from gunileo.vision.mouth import Mouth, MouthClip, MouthError, Watch, mouth_stre
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, Frame, ahead
-
-# How an ONNX file names another that holds its weights (onnx.proto: external_data, key "location"); none of ours does,
-# and one from elsewhere could name any file of the working folder.
-_OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
 
 
 @dataclass(frozen=True)
@@ -328,76 +316,3 @@ class Prediction(NamedTuple):
     log_probabilities: Floats
     decoded: Decoded
     answers: Answers  # all that the network says
-
-
-def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "auto") -> Reader:
-    """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
-    a model that was taught or imported, by its name; what comes first in this order. A model's fallback, if it has one,
-    is loaded, too.
-
-    ``device`` is where the network runs: "cpu", "cuda", "coreml", "directml" or "openvino"; "auto" is the processor,
-    as no other was measured to be faster. Faces are found by the processor.
-
-    Raises ``DeviceError``, which says what to install, if the device isn't there; ``ModelError`` if there is no such
-    model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a taught
-    model's base isn't what it was.
-    """
-    return _found(name_or_path).on(device)
-
-
-def _found(name_or_path: Path | str) -> Reader:
-    if info := registry.shipped(name_or_path):
-        reader = _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
-        return replace(reader, fallback=replace(_found(info.fallback), name=info.name)) if info.fallback else reader
-    path = Path(name_or_path)
-    if path.is_dir():
-        path = path / "model.onnx"  # of a training run
-    if not path.is_file():
-        if known := registry.taught(name_or_path):
-            return _taught(known)
-        if stored := registry.imported(name_or_path):
-            return _from_file(stored.folder / "model.onnx", stored.name)
-        raise ModelError(f"{name_or_path}: no such model; give one of {registry.described()} or an .onnx file")
-    reader, fallback = _from_file(path, str(name_or_path)), path.with_name(registry.FALLBACK)
-    if path.name == "model.onnx" and fallback.is_file():
-        return replace(reader, fallback=_from_file(fallback, str(name_or_path)))
-    return reader
-
-
-def _from_file(path: Path, name: str) -> Reader:
-    return _load(content_of(path, "check the file's permissions"), path, name)
-
-
-def _taught(model: registry.TaughtModel) -> Reader:
-    reader = _found(model.folder / "run" if model.trained else model.base)
-    path = model.folder / "templates.npz"
-    taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
-    if taught and taught.network != reader.checksum:
-        raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
-    return replace(reader, name=model.name, templates=taught)
-
-
-def _load(content: bytes, path: Path, name: str) -> Reader:
-    if _OUTSIDE.search(content):
-        raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
-    session = Session(content, path)
-    metadata = session.metadata()
-    needs = needs_of(metadata, path)
-    try:
-        calibrations = stored_calibrations(path, session.checksum) or from_json(metadata.get("calibration", "{}"))
-        times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
-    except ValueError as error:
-        raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
-    words = json.loads(metadata["config"])["words"] if "words" in session.outputs() else ()
-    return Reader(
-        name,
-        session,
-        tuple(words),
-        shapes="shape" in session.inputs(),
-        checksum=session.checksum,
-        needs=needs,
-        view=needs.view(),
-        search=needs.search(path.parent),
-        calibrations=calibrations,
-        timing=times,
-    )

@@ -13,7 +13,8 @@ import numpy as np
 
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript
 from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops

@@ -25,7 +25,8 @@ from gunileo.corpus.prepare import prepare
 from gunileo.corpus.split import validation_part
 from gunileo.errors import GunileoError, Stopped
 from gunileo.inference import registry
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError, TaughtModel
 from gunileo.inference.templates import Templates
 from gunileo.util.files import FileError, alone, write_whole

@@ -20,7 +20,7 @@ from gunileo.corpus.grid import CLASSES
 from gunileo.errors import GunileoError
 from gunileo.inference import confidence, registry, timing
 from gunileo.inference.confidence import Calibrations
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.training.model import ModelConfig
 from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import Network, described, load_weights

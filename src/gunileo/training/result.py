@@ -44,7 +44,7 @@ def _calibrate(fit: Training, onnx: Path) -> None:
     """
     from gunileo.evaluation.calibrate import calibrate
     from gunileo.evaluation.word_times import learn
-    from gunileo.inference.reader import load_model
+    from gunileo.inference.load import load_model
     from gunileo.training.export import describe_calibration
 
     reader = load_model(onnx)
