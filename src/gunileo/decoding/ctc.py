@@ -35,9 +35,9 @@ class DecodeError(GunileoError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words read and the confidence, 0-1, of the whole; a guess is told from a reading by ``sure``.
+    """The words read, and the confidence of the whole, 0-1. If it is not ``sure``, it is a guess.
 
-    ``classes`` are each word's, where the decoder chose them and not the grammar.
+    ``classes`` are those of each word, if the decoder chose them and not the grammar.
     """
 
     text: str

@@ -40,11 +40,12 @@ class SentenceReader(Protocol):
 class Live:
     """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
 
-    It holds no more than the sentence that is being said. A face that is lost ends a sentence, and the next face that
+    It holds no more than the sentence that is being said. If a face is lost, its sentence ends, and the next face that
     comes is read. Times are in seconds from the first frame. ``mouth`` is the last crop that was cut out, half a
-    second after its frame, or None while there is no face: it shows a speaker whether they are seen.
+    second after its frame, or None while there is no face. It shows speakers whether they are seen.
 
-    For push to talk call ``begin`` and ``end``. Between them all is one sentence; nothing else is read from then on.
+    For push to talk call ``begin`` and ``end``. What is said between them is one sentence. From then on nothing else
+    is read.
     """
 
     def __init__(

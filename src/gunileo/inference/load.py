@@ -21,16 +21,17 @@ _OUTSIDE = re.compile(rb"\n(?:\x08|\x88\x80{0,8}\x00)location")
 
 
 def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "auto") -> Reader:
-    """Load a shipped model by name, the best if none is given, an ONNX file of a training run or ``export_onnx``, or
-    a model that was taught or imported, by its name; what comes first in this order. A model's fallback, if it has one,
-    is loaded, too.
+    """Load a model, and its fallback model if it has one.
 
-    ``device`` is where the network runs: "cpu", "cuda", "coreml", "directml" or "openvino"; "auto" is the processor,
-    as no other was measured to be faster. Faces are found by the processor.
+    ``name_or_path`` is the first of these that is found: the name of a shipped model, the folder of a training run, an
+    ONNX file, or the name of a model that was taught or imported.
 
-    Raises ``DeviceError``, which says what to install, if the device isn't there; ``ModelError`` if there is no such
-    model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a taught
-    model's base isn't what it was.
+    ``device`` is where the network runs: "cpu", "cuda", "coreml", "directml" or "openvino". "auto" is the processor,
+    as no other device was measured to be faster. Faces are found by the processor.
+
+    Raises ``DeviceError``, which says what to install, if the device isn't there. Raises ``ModelError`` if there is no
+    such model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a
+    taught model's base isn't what it was.
     """
     return _found(name_or_path).on(device)
 

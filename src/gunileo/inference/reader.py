@@ -33,11 +33,11 @@ from gunileo.vision.video import FPS, Frame, ahead
 
 @dataclass(frozen=True)
 class Reader(Network):
-    """A loaded model, called as it was asked for; ``load_model`` makes one.
+    """A loaded model. ``load_model`` makes one; its ``name`` is the one that was asked for.
 
     Any number of threads may read with one at the same time, and so may processes that are forked after it was loaded
-    or used. It pickles as the place of its model's file, which has to be the same where it is unpickled
-    (``ModelError`` if not); a copy shares the network.
+    or used. A pickle holds the place of the model's file and not the network: the same file has to be there where it
+    is unpickled (``ModelError`` if not). A copy shares the network.
     """
 
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
@@ -56,22 +56,28 @@ class Reader(Network):
     ) -> Transcript:
         """Read the lips in a video: its path, its bytes, a file object opened with "rb", or its frames.
 
-        Frames are arrays in RGB, uint8 [height, width, 3], grey ones [height, width] or with alpha [height, width, 4],
-        or tensors of PyTorch's or pictures of PIL's, in any iterable. They come at ``fps`` a second (25 if None), or
+        Frames are any iterable of arrays in RGB, uint8 [height, width, 3], grey [height, width] or with alpha
+        [height, width, 4], of PyTorch's tensors, or of PIL's pictures. They come at ``fps`` a second (25 if None), or
         at ``times`` in seconds, one for each.
 
-        A video of up to ten seconds is one sentence, said where there is a face; one that is longer, or in which the
-        face is lost for over half a second, is read as ``stream`` does, and all its sentences
-        are in one transcript. ``decode`` is "grammar" (always a sentence of ``grammar``; of GRID's if none is given, or
-        of a taught model's commands the nearest), "greedy" or "beam" (whatever the network spells), or a decoder such
-        as ``Lexicon.decode``; if None, "grammar", or of a model that reads any text "beam". ``face`` is the one to read
-        of several: "largest", "left" or "right" in the picture, or a place of ``find_faces``.
+        A video of up to ten seconds is one sentence, said where there is a face. A video that is longer, or in which
+        the face is lost for over half a second, is read as ``stream`` does. Its sentences are in one transcript.
 
-        Raises ``InputError`` with what is taken, if it is anything else.
-        ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``DecodeError``
-        if it is too short for a sentence, or says no command as the mouth hardly moves; each names the file.
-        ``ModelError`` if the model is broken, ``ValueError`` if ``decode`` is something else, or has no use for a
-        ``grammar`` that is given.
+        ``decode`` is one of these:
+
+        - "grammar": always a sentence of ``grammar``. Without one, a sentence of GRID's, or the nearest command of a
+          taught model.
+        - "greedy" or "beam": whatever the network spells.
+        - A decoder, such as ``Lexicon.decode``.
+        - None: "grammar", or "beam" for a model that reads any text.
+
+        ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a place of
+        ``find_faces``.
+
+        Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, and
+        ``DecodeError`` if it is too short for a sentence, or if no command is said because the mouth hardly moves.
+        These name the file. Raises ``InputError`` if ``source`` is something else, ``ModelError`` if the model is
+        broken, and ``ValueError`` if ``decode`` is something else or has no use for a ``grammar`` that is given.
         """
         self.check_way(decode, grammar)  # before minutes of face tracking
         timeline = Timeline()
@@ -124,14 +130,16 @@ class Reader(Network):
         fps: float | None = None,
         times: Iterable[float] | None = None,
     ) -> Iterator[Transcript]:
-        """Read a video of any length, a sentence at a time as each is read; no more than one is held.
+        """Read a video of any length. Each sentence is given as it is read, and no more than one is held.
 
         ``source``, ``fps`` and ``times`` are as for ``transcribe``.
 
         A sentence is what is said between two rests of the mouth of 0.4 seconds. After ten seconds without one it is
         cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
-        Frames without a face are passed over, and so is what is too short for any sentence of the grammar. Words have
-        their times in the video. Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
+        Frames without a face are skipped, and so is what is too short for any sentence of the grammar. Words have
+        their times in the video.
+
+        Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
         read, and ``MouthError`` if there is no face in all of it.
         """
         self.check_way(decode, grammar)
@@ -148,7 +156,7 @@ class Reader(Network):
     ) -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``.
 
-        Each sentence has up to as many ``alternatives`` as are asked for; see ``nbest``.
+        Each sentence gets up to so many ``alternatives``; see ``nbest``.
         """
         self.check_way(decode, grammar)
         return Live(self, decode, grammar, face, self.view, alternatives)
@@ -186,7 +194,7 @@ class Reader(Network):
         return self.best_prediction(clip, how, grammar).decoded
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
-        """The ``n`` best readings of a clip's mouths, best first; fewer if the decoder tells no more.
+        """The ``n`` best readings of a clip's mouths, best first; fewer if the decoder gives no more.
 
         Their confidences are the decoder's own: shares among the grammar's sentences, or among what a search found.
         ``how`` and ``grammar`` as for ``transcribe``; raises as ``read``.
@@ -245,10 +253,12 @@ class Reader(Network):
         """The words in log-probabilities [T, C]; ``how`` and ``grammar`` as for ``transcribe``.
 
         Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's own
-        keeps its confidences and is judged as "greedy" is. A model that carries no calibration is always sure, and what
-        it decodes is not ``calibrated``. Words stand where the network named them in the frames, if ``predict`` gave
-        ``named`` and it knows them all; else where it named their letters, moved by the timing that the model carries,
-        if any. Of a model with a search of its own "beam" is here that of CTC alone.
+        keeps its confidences, and is judged as "greedy" is. A model without calibration is always sure, and what it
+        decodes is not ``calibrated``.
+
+        If ``predict`` gave ``named`` and it knows all the words, each word has the time at which the network named it.
+        Else it has the time of its letters, moved by the model's timing if it has one. For a model with a search of
+        its own, "beam" is here the search of CTC alone.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
         ``ValueError`` for another way to decode, or a grammar that it has no use for.

@@ -48,12 +48,13 @@ class Alternative:
 class Transcript:
     """All that was read from ``file`` by ``model``.
 
-    ``confidence`` is the whole sentence's, 0-1; not ``sure`` means that the text is a guess and no reading. A video
-    of more than one sentence has them all in ``segments``; its text has a line for each, and it is as sure as the
-    least sure of them. Where it is not ``calibrated``, nobody learnt how often this model is right: confidences are its
-    own word, and nothing is marked as a guess. Times are those of a player's clock, in seconds from the start of the
-    file: it starts with the sound where that comes before the picture. ``alternatives`` are the likeliest sentences,
-    the best first, where they were asked for.
+    ``confidence`` is that of the whole sentence, 0-1. If it is not ``sure``, the text is a guess. A video of more than
+    one sentence has them in ``segments``. Its text then has a line for each, and it is as sure as the least sure of
+    them. If it is not ``calibrated``, nothing is known of how often this model is right: nothing is marked as a guess,
+    and the confidences are the decoder's own.
+
+    Times are in seconds from the start of the file, as a player counts them: from the start of the sound, if that comes
+    before the picture. ``alternatives`` are the likeliest sentences, the best first, if they were asked for.
     """
 
     file: str
