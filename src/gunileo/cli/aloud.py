@@ -34,7 +34,7 @@ def speech() -> Command:
         commands = [("say", "{text}")]
     else:
         commands = [("spd-say", "--wait", "{text}"), ("espeak-ng", "{text}"), ("espeak", "{text}")]
-    return _first(commands, "--say: no speech here; install speech-dispatcher or espeak-ng")
+    return _first(commands, "--say: no program here speaks; install speech-dispatcher or espeak-ng")
 
 
 def typing(environment: Mapping[str, str] = os.environ) -> Command:

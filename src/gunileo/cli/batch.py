@@ -94,7 +94,7 @@ def read_all(
     report, taken, pending, before = Report(len(jobs), table), dict[Path, Path](), list[Numbered](), 0
     for number, job in enumerate(jobs, 1):
         if reading.writes and (first := taken.setdefault(job.stem, job.path)) != job.path:
-            clash = f"{job.path}: {reading.output / job.stem} is {first}'s; rename one of them, or give their folder"
+            clash = f"{job.path}: its results would be named as {first}'s; rename one of them, or give their folder"
             report.add(number, Outcome(err=clash + "\n", failed=True, file=str(job), why=clash))
         elif skip_done and reading.is_done(job):
             report.add(number, Outcome(said=reading.earlier(job) if table else None))

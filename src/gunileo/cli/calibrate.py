@@ -30,9 +30,9 @@ def calibrate(
     \b
       gunileo calibrate lrs3 clips/
 
-    From then on its confidences come true as often as they say, on such clips, and a guess is marked "not sure:". What
-    was learnt is kept in a file beside the model's. It takes clips with their texts, of which the model reads twenty
-    well; more than a hundred are not used.
+    Afterwards, on such clips, about four in five of the words with a confidence of 0.8 are right, and a guess is
+    marked "not sure:". What was learnt is kept in a file beside the model's. The clips need their texts, and the model
+    has to read twenty of them well. More than a hundred are not used.
     """
     from gunileo.decoding.ctc import DECODERS
     from gunileo.evaluation.calibrate import calibrate_on

@@ -12,9 +12,11 @@ from gunileo.errors import GunileoError, Stopped
 
 def import_model(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="File, folder, zip, address, or a known name.")],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call it; else its file's name.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for it. By default its file's name.")] = None,
     lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The language model that belongs to it.")] = None,
-    accept_license: Annotated[bool, typer.Option("--accept-license", help="Accept its licence, unasked.")] = False,
+    accept_license: Annotated[
+        bool, typer.Option("--accept-license", help="Accept its licence without being asked.")
+    ] = False,
 ) -> None:
     """Import a model that others published: VSR-ML, Auto-AVSR, ViSpeR, LipNet for PyTorch.
 
@@ -35,7 +37,7 @@ def import_model(
         try:
             return typer.confirm("Do you accept it?")
         except typer.Abort:
-            raise GunileoError(f"{source}: its licence was not accepted; --accept-license does that") from None
+            raise GunileoError(f"{source}: its licence was not accepted; accept it with --accept-license") from None
 
     try:
         card = run(source, accept, name, lm, typer.echo)

@@ -25,7 +25,7 @@ class Keyboard:
 
     def __init__(self) -> None:
         if not sys.stdin.isatty():
-            raise KeyboardError("--choose and --key need the keys of a terminal; standard input is none")
+            raise KeyboardError("--choose and --key need a terminal, and standard input is none; start it in one")
         self._before: list[Any] = []
 
     def __enter__(self) -> Keyboard:

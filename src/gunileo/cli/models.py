@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def models(
-    known: Annotated[bool, typer.Option("--known", help="Those that others published, for 'gunileo import'.")] = False,
+    known: Annotated[
+        bool, typer.Option("--known", help="List models that others published, for 'gunileo import'.")
+    ] = False,
 ) -> None:
     """List the models that can be used, and how well they read.
 

@@ -81,7 +81,9 @@ class Faces(StrEnum):
     all = "all"
 
 
-OfSeveral = Annotated[Faces, typer.Option(help="Of several: which one, or all, each with a transcript.")]
+OfSeveral = Annotated[
+    Faces, typer.Option(help="Which face to read, if there are several; all: each of them, with files of its own.")
+]
 
 
 class Device(StrEnum):
@@ -124,14 +126,15 @@ Way = Annotated[
 RunsOn = Annotated[Device, typer.Option("--device", help="Where the network runs. auto: the processor.")]
 By = Annotated[Engine, typer.Option("--engine", help="ray: use the machines of a Ray cluster.")]
 Address = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Address of the cluster. By default one on this machine.")
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Address of the Ray cluster. By default one is started on this machine."),
 ]
 
 
 def check_address(address: str | None, engine: Engine) -> None:
     """An address is a Ray cluster's."""
     if address and engine != Engine.ray:
-        raise typer.BadParameter("only a Ray cluster has an address; add --engine ray", param_hint="--address")
+        raise typer.BadParameter("it is the address of a Ray cluster; add --engine ray", param_hint="--address")
 
 
 @dataclass(frozen=True)

@@ -32,17 +32,23 @@ _Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, fo
 _Burn = Annotated[bool, typer.Option("--burn", help="Write DIR/NAME.mp4 with the words drawn in.")]
 _Fps = Annotated[
     float | None,
-    typer.Option(min=1, max=1000, help="FILE is a folder of numbered pictures, or their pattern: so many a second."),
+    typer.Option(min=1, max=1000, help="Frame rate of numbered pictures. FILE is their folder or pattern."),
 ]
 _Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Where to; this folder if only -f or --burn is given."),
+    typer.Option(
+        "-o", "--output", metavar="DIR", help="Folder for the files. By default this one, if -f or --burn is given."
+    ),
 ]
-_SkipDone = Annotated[bool, typer.Option("--skip-done", help="Pass over files whose results are there, and no older.")]
-_Jobs = Annotated[int | None, typer.Option(min=1, help="Files read at once, each on a core; all cores if left out.")]
+_SkipDone = Annotated[bool, typer.Option("--skip-done", help="Skip files whose results are there and no older.")]
+_Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Files to read at once, each on one core. By default one for each core.")
+]
 _Table = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="All results in one file: NAME.csv, .parquet, or for sclite .trn, .ctm."),
+    typer.Option(
+        metavar="FILE", help="Write all results into one file: NAME.csv or .parquet; .trn or .ctm for sclite."
+    ),
 ]
 
 
@@ -75,18 +81,17 @@ def transcribe(
       gunileo transcribe pictures/ --fps 30
       ffmpeg -i rtsp://camera/ -f matroska - | gunileo transcribe -
 
-    Prints the text of each file on a line of its own, with the file's name before it when there are several. A
-    text that is a guess and no reading, as of a face that the model doesn't know or that says nothing, has
-    "not sure:" before it; the exit code doesn't tell.
+    Prints the text of each file on a line of its own. If there are several files, the file's name stands before it.
+    A guess is marked "not sure:", such as the reading of a face that the model doesn't know. The exit code stays 0.
 
-    With -o or -f also writes DIR/NAME.json, .srt, ...; clips of a folder keep their place below it. With --face all
-    the names are NAME.left.json, NAME.right.json, ... where there are several faces, and NAME.json has what all of
-    them say in order of time. A file that can't be read is
-    reported on standard error, the others are done, and the exit code is 1.
+    -o and -f write files, too: DIR/NAME.json, .srt, ... Clips in folders keep their folders. With --face all, each
+    face has files of its own: NAME.left.json, NAME.right.json, ... NAME.json then has what all of them say, in order
+    of time. A file that can't be read is named on standard error. The others are read, and the exit code is 1.
 
-    Several files are read at once, and told in their order. A single one, or with --jobs 1 each, has all cores, and
-    each sentence of a long video is printed as it is read. If a video is damaged, or Ctrl-C stops the work, what was
-    read by then is written. --skip-done goes on afterwards: files that failed or were broken off are read again.
+    Several files are read at once, and printed in order. A single file has all cores, and so has each file with
+    --jobs 1. Then each sentence of a long video is printed as it is read. If a video is damaged, or if you press
+    Ctrl-C, what was read by then is written. --skip-done goes on afterwards. It reads files again that failed or were
+    interrupted.
     """
     from gunileo.cli.batch import on_cores, on_ray, read_all
     from gunileo.cli.reading import Reading
@@ -113,9 +118,11 @@ def _check(formats: list[str], burn: bool, skip_done: bool, table: Path | None) 
 
     if skip_done and not (formats or burn):
         raise typer.BadParameter(
-            "nothing tells what is done without files; add -o, -f or --burn", param_hint="--skip-done"
+            "it needs files that show what is done; add -o, -f or --burn", param_hint="--skip-done"
         )
     if table and skip_done and "json" not in formats:
-        raise typer.BadParameter("what was done before is told by its JSON; add json to -f", param_hint="--table")
+        raise typer.BadParameter(
+            "with --skip-done it reads earlier results from their JSON; add json to -f", param_hint="--table"
+        )
     if table:
         checked(table)

@@ -57,18 +57,18 @@ def watch(
     \b
       gunileo watch inbox -o read -f txt,srt
 
-    A file is read once it has stayed as it is for four seconds, so that it is whole; names such as .talk.mp4, ~talk.mp4
-    and talk.part.mp4 are passed over. It is read again when it changes. Files are named as by transcribe. A file that
-    can't be read is reported on standard error, and the others go on.
+    A file is read once it has not changed for four seconds, so that it is whole. It is read again when it changes.
+    Names such as .talk.mp4, ~talk.mp4 and talk.part.mp4 are skipped. Results are named as by transcribe. A file that
+    can't be read is named on standard error, and the others are read.
 
-    Begun again, it passes over what was read before: the files that it wrote tell. IN may be a network folder, and may
-    be away for a while.
+    If you start it again, it skips the files whose results are there. IN may be a network folder, and may be away for
+    a while.
     """
     from gunileo.cli.batch import on_cores, read_all
     from gunileo.cli.reading import Reading
 
     if not folder.is_dir():
-        raise GunileoError(f"{folder}: is no folder; make it, or name another")
+        raise GunileoError(f"{folder}: not a folder; create it, or name another")
     how = (decode, grammar, lexicon, lm)
     reading = Reading(model, device, *how, face, tuple(formats_of(formats)), False, output, 25, jobs=0)
     reading.check()
@@ -124,7 +124,7 @@ class Arrivals:
     def _is_own(self, job: Job) -> bool:
         first = self._stems.setdefault(job.stem, job.path)
         if first != job.path:
-            complain(f"{job}: its results would be {first}'s; rename one of them")
+            complain(f"{job}: its results would be named as {first}'s; rename one of them")
         return first == job.path
 
     def _marks(self) -> dict[Path, Mark] | None:
@@ -137,7 +137,7 @@ class Arrivals:
             found = find_files(self.folder, VIDEO_SUFFIXES)
         except (CorpusError, OSError):
             if not self._away:
-                complain(f"{self.folder}: is away; waiting until it is back")
+                complain(f"{self.folder}: can't be reached; waiting until it is back")
             self._away = True
             return None
         self._away = False
