@@ -12,6 +12,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
+from folders import files
 
 from gunileo.corpus.cache import Cache
 from gunileo.corpus.finders import find_corpus
@@ -67,10 +68,6 @@ def good_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CACHE = {"cache.json", "manifest.jsonl", "corpus.txt"}
-
-
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
 def assert_one_line(err: str, pattern: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from folders import files
 from zenodo import Zenodo, packed
 
 from gunileo.corpus import download as module
@@ -57,7 +58,6 @@ def grid() -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WAITS", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(module, "_STALL", 0.3)
     monkeypatch.setattr(module, "_STEP", 50_000)
 
 
@@ -65,10 +65,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def zenodo() -> Iterator[Zenodo]:
     with Zenodo("grid", grid()).serving() as server:
         yield server
-
-
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
 def get(server: Zenodo, output: Path, *speakers: str) -> list[str]:
@@ -178,7 +174,8 @@ def test_a_server_without_ranges_sends_it_all_again(zenodo: Zenodo, tmp_path: Pa
         get(zenodo, tmp_path / "other", "s1")
 
 
-def test_a_stall_ends_and_is_bounded(zenodo: Zenodo, tmp_path: Path) -> None:
+def test_a_stall_ends_and_is_bounded(zenodo: Zenodo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STALL", 0.3)
     zenodo.stall.set()
     zenodo.block = 1000
     with pytest.raises(DownloadError, match=r"(broke off \(timed out\)|hardly sends anything), 4 times in a row"):

@@ -14,6 +14,7 @@ import clips
 import cv2
 import numpy as np
 import pytest
+from folders import files
 
 from gunileo.corpus.cache import Cache, CachedUtterance, CacheError, Entry, enter, entry_of, shape_file
 from gunileo.corpus.finders import Utterance, find_grid
@@ -48,10 +49,6 @@ def cache(prepared: Path, tmp_path: Path) -> Path:
 def own(utterance: Utterance, folder: Path) -> Utterance:
     """The utterance with a copy of its video, of the same time stamp, to change."""
     return replace(utterance, video=Path(shutil.copy2(utterance.video, folder)))
-
-
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
 def cut(*utterances: Utterance) -> set[str]:

@@ -80,11 +80,11 @@ def error_counts(refs: Sequence[str], hyps: Sequence[str]) -> tuple[Floats, Floa
     return np.array(errors, float), np.array(wholes, float)
 
 
-def bootstrap(parts: ArrayLike, wholes: ArrayLike, draws: int = DRAWS, seed: int = 0) -> list[Interval]:
+def bootstrap(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> list[Interval]:
     """The 95 % interval of each rate, from its parts and wholes clip by clip, [clips, rates] or [clips].
 
-    As many clips as there are are drawn with replacement, ``draws`` times; the interval goes from the 2.5th to
-    the 97.5th percentile of the rates of the draws: M. Bisani, H. Ney, "Bootstrap estimates for confidence intervals
+    As many clips as there are are drawn with replacement, ``DRAWS`` times. The interval goes from the 2.5th to the
+    97.5th percentile of the rates of the draws: M. Bisani, H. Ney, "Bootstrap estimates for confidence intervals
     in ASR performance evaluation", ICASSP 2004. It tells what other clips of the same speakers would have given. A
     rate without a single error gets no width. ``ValueError`` if the shapes differ or there is no clip.
     """
@@ -93,8 +93,8 @@ def bootstrap(parts: ArrayLike, wholes: ArrayLike, draws: int = DRAWS, seed: int
         raise ValueError(f"parts of shape {part.shape} and wholes of {whole.shape}; both must be the same, not empty")
     part, whole = part.reshape(len(part), -1), whole.reshape(len(whole), -1)
     rng = np.random.default_rng(seed)
-    rates = np.full((draws, part.shape[1]), np.nan)
-    for draw in range(draws):
+    rates = np.full((DRAWS, part.shape[1]), np.nan)
+    for draw in range(DRAWS):
         drawn = np.bincount(rng.integers(len(part), size=len(part)), minlength=len(part)).astype(np.float64)
         total = drawn @ whole
         np.divide(drawn @ part, total, out=rates[draw], where=total > 0)
