@@ -93,8 +93,11 @@ def load(requests: int, clients: int) -> Outcome:
             done += pool.map(lambda case: sent(address, case), order)
             cut_off(address, cases[0])
             memory = resident(server)
-            time.sleep(0.5)
-            left = [str(path) for path in Path(folder, "tmp").glob("*/*")]
+            for _ in range(300):  # the server finds that the last client is gone
+                left = [str(path) for path in Path(folder, "tmp").glob("*/*")]
+                if not left:
+                    break
+                time.sleep(0.1)
         left += [str(path) for path in Path(folder, "tmp").iterdir()]
     wrong = [line for line, _, _, _ in done if line]
     answered = Counter(case.name for _, case, _, _ in done)

@@ -22,6 +22,14 @@ settings.load_profile("untimed")
 SHARED = Path(__file__).parents[2] / "shared" / "data"  # real GRID clips, where they are at hand
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home for the models that tests teach or import: the user's is not touched, and each process has its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GUNILEO_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real clips; a test that takes it is skipped where there is none."""

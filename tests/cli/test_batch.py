@@ -10,7 +10,8 @@ from pathlib import Path
 
 import clips
 import pytest
-from test_stop import shelf, stopped  # noqa: F401
+from test_stop import CLIPS, shelf, stopped  # noqa: F401
+from waiting import until
 
 from gunileo.vision.video import write_video
 
@@ -41,14 +42,14 @@ def test_the_same_as_one_after_the_other_in_order(run, model: str, tmp_path: Pat
 def test_a_killed_worker_loses_its_clip_alone(shelf: Path, model: str, tmp_path: Path) -> None:  # noqa: F811
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs /proc to find workers")
+    for number in range(40, CLIPS):
+        (shelf / f"clip{number}.mp4").unlink()
     read = tmp_path / "read"
     line = ("transcribe", shelf, "--model", model, "--decode", "greedy", "-o", read, "--jobs", 2)
     process = subprocess.Popen(
         [sys.executable, "-m", "gunileo", *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while len(list(read.glob("*.json")) if read.exists() else []) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
+    until(lambda: process.poll() is not None or len(list(read.glob("*.json"))) >= 2)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -78,11 +79,11 @@ def test_ctrl_c_and_on_again(run, shelf: Path, model: str, tmp_path: Path) -> No
     line = ("transcribe", shelf, "--model", model, "--decode", "greedy", "-o", read, "--jobs", 2)
     out, err = stopped(tmp_path, lambda: len(list(read.glob("*.json"))) >= 3, *line)
     done = len(list(read.glob("*.json")))
-    assert 3 <= done < 40
+    assert 3 <= done < CLIPS
     assert len(out.splitlines()) == done, "what is written is told"
-    assert err == f"{done} of 40 files done; stopped; what was read by then stays; go on with --skip-done\n"
-    for path in shelf.glob("clip[23]?.mp4"):
-        path.unlink()
+    assert err == f"{done} of {CLIPS} files done; stopped; what was read by then stays; go on with --skip-done\n"
+    for number in range(20, CLIPS):
+        (shelf / f"clip{number}.mp4").unlink()
     before = {path.name: path.stat().st_mtime_ns for path in read.glob("*.json")}
     left = {path.stem for path in shelf.glob("*.mp4")} - {Path(name).stem for name in before}
     code, out, err = run(*line, "--skip-done")

@@ -94,16 +94,17 @@ from gunileo.util.progress import progress
 with progress("working") as bar:
     for number in range({steps}):
         bar(number, {steps})
-        time.sleep(0.1)
+        time.sleep({pause})
         if number == {steps} - 2:
             print("a line", flush=True)
 """
 
 
-def shown(steps: int, out: int | None) -> str:
-    """What a terminal shows of some work; its standard output goes there, too, or to ``out``."""
+def shown(steps: int, pause: float, out: int | None) -> str:
+    """What a terminal shows of work of so many steps, each of so many seconds; its standard output goes there, too, or
+    to ``out``."""
     main, side = pty.openpty()
-    command = [sys.executable, "-c", WORK.format(steps=steps)]
+    command = [sys.executable, "-c", WORK.format(steps=steps, pause=pause)]
     process = subprocess.Popen(command, stdout=side if out is None else out, stderr=side)
     process.wait(timeout=60)
     os.close(side)
@@ -119,12 +120,12 @@ def shown(steps: int, out: int | None) -> str:
 
 def test_progress_is_shown_of_long_work_on_a_terminal(tmp_path: Path) -> None:
     with open(tmp_path / "out", "w") as out:
-        text = shown(30, out.fileno())
+        text = shown(30, 0.1, out.fileno())
     assert "working" in text
     assert "/30" in text
     assert (tmp_path / "out").read_text() == "a line\n"
-    assert "a line" in shown(30, None)
-    quick = shown(5, None)
+    assert "a line" in shown(30, 0.1, None)
+    quick = shown(5, 0, None)
     assert quick == "a line\r\n"
 
 

@@ -18,6 +18,8 @@ from gunileo.training.lightning_module import Training
 from gunileo.training.train import train
 from gunileo.vision.video import write_video
 
+CLIPS = 200
+
 
 def stopped(folder: Path, when: Callable[[], object], *arguments: object) -> tuple[str, str]:
     """Standard output and error of a command to which a terminal's Ctrl-C came once ``when`` held."""
@@ -36,11 +38,11 @@ def stopped(folder: Path, when: Callable[[], object], *arguments: object) -> tup
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
-    """Forty short clips with labels, to be read one after the other."""
+    """Short clips with labels; more of them than are read before a busy machine looks."""
     folder = tmp_path / "shelf"
     folder.mkdir()
     clips.good(folder / "clip0.mp4", 20)
-    for number in range(40):
+    for number in range(CLIPS):
         if number:
             os.link(folder / "clip0.mp4", folder / f"clip{number}.mp4")
         (folder / f"clip{number}.txt").write_text("bin blue")
@@ -56,7 +58,7 @@ def test_transcribe(shelf: Path, model: str, tmp_path: Path) -> None:
     )
     assert len(err.splitlines()) == 1
     assert "stopped; what was read by then stays" in err
-    assert 2 <= len(list(read.iterdir())) < 40
+    assert 2 <= len(list(read.iterdir())) < CLIPS
     assert len(out.splitlines()) in (len(list(read.iterdir())), len(list(read.iterdir())) - 1)
     for path in read.iterdir():
         json.loads(path.read_text())
@@ -81,8 +83,8 @@ def test_prepare_goes_on_afterwards(run, shelf: Path, tmp_path: Path) -> None:
     _, err = stopped(tmp_path, lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 2, *line)
     assert err == f"{tmp_path / 'cache'}: stopped; prepared clips are kept, run the same command to go on\n"
     done = len(Cache(tmp_path / "cache").utterances)
-    assert 2 <= done < 40
-    for number in range(6, 40):
+    assert 2 <= done < CLIPS
+    for number in range(6, CLIPS):
         (shelf / f"clip{number}.mp4").unlink()
         (shelf / f"clip{number}.txt").unlink()
     code, out, _ = run(*line)

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import clips
 import pytest
+from waiting import until
 
 from gunileo.cli.options import Job
 from gunileo.cli.watch import Arrivals
@@ -95,14 +95,16 @@ def test_a_folder_that_is_away_and_a_name_that_is_taken_are_told_once(
     inbox.with_name("away").rename(inbox)
     assert [arrivals.settled(now) for now in (8, 13)] == [[], []]
     taken, away = capsys.readouterr().err.splitlines()
-    assert taken == f"{inbox / 'a.mp4'}: its results would be {inbox / 'a.mov'}'s; rename one of them"
-    assert away == f"{inbox}: is away; waiting until it is back"
+    assert taken == f"{inbox / 'a.mp4'}: its results would be named as {inbox / 'a.mov'}'s; rename one of them"
+    assert away == f"{inbox}: can't be reached; waiting until it is back"
 
 
 @contextmanager
 def watching(folder: Path, *arguments: object) -> Iterator[Callable[[], tuple[int, str, str]]]:
-    """A watcher that runs; what is given ends it by Ctrl-C and tells exit code, standard output and error."""
-    command = [sys.executable, "-m", "gunileo", "watch", *map(str, arguments)]
+    """A watcher that runs, and waits less for each file; what is given ends it by Ctrl-C and tells exit code, standard
+    output and error."""
+    impatient = "from gunileo.cli import main, watch; watch._STEADY, watch._EVERY = 0.5, 0.1; main.main()"
+    command = [sys.executable, "-c", impatient, "watch", *map(str, arguments)]
     with open(folder / "out", "w+") as out, open(folder / "err", "w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
 
@@ -115,14 +117,6 @@ def watching(folder: Path, *arguments: object) -> Iterator[Callable[[], tuple[in
             yield end
         finally:
             process.kill()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(2400):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it didn't come to hold")
 
 
 def test_a_watcher_reads_what_lands_and_goes_on_after_a_restart(inbox: Path, model: str, tmp_path: Path) -> None:
@@ -157,4 +151,4 @@ def test_a_watcher_reads_what_lands_and_goes_on_after_a_restart(inbox: Path, mod
 
 def test_a_folder_that_is_not_there_is_one_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     code, _, err = run("watch", tmp_path / "none", "-o", tmp_path / "out")
-    assert (code, err) == (1, f"{tmp_path / 'none'}: is no folder; make it, or name another\n")
+    assert (code, err) == (1, f"{tmp_path / 'none'}: not a folder; create it, or name another\n")

@@ -3,8 +3,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PosixPath
 from typing import Any
@@ -15,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from folders import files
+from waiting import until
 
 from gunileo.corpus.cache import Cache, CachedUtterance, CacheError, Entry, enter, entry_of, shape_file
 from gunileo.corpus.finders import Utterance, find_grid
@@ -374,11 +373,11 @@ def test_a_killed_run_leaves_no_process_and_goes_on(synthetic_corpus: Path, tmp_
     )
     cache = tmp_path / "cache"
     with subprocess.Popen([sys.executable, str(script), str(synthetic_corpus), str(cache)]) as run:
-        wait_until(lambda: (cache / "manifest.jsonl").exists() or run.poll() is not None)
+        until(lambda: (cache / "manifest.jsonl").exists() or run.poll() is not None)
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         run.kill()
     assert children
-    wait_until(lambda: not any(runs(child) for child in children))
+    until(lambda: not any(runs(child) for child in children))
     report = prepare(find_grid(synthetic_corpus).utterances, cache, workers=2)
     assert report.kept >= 1
     assert (report.done + report.kept, report.skipped) == (6, [])
@@ -391,11 +390,3 @@ def runs(process: str) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Up to a minute; then the test fails."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened for a minute"
-        time.sleep(0.02)

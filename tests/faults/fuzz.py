@@ -257,11 +257,13 @@ def results(name: str, seed: int, count: int) -> Iterator[tuple[int, str, str, f
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """What a process says, until it ends or says nothing for too long."""
+    from waiting import used
+
     assert process.stdout
     waiting = selectors.DefaultSelector()
     waiting.register(process.stdout, selectors.EVENT_READ)
     rest, patience = b"", 2 * LONGEST  # imports and seeds take a while
-    spent, since = _processor(process.pid), time.monotonic()
+    spent, since = used(process.pid), time.monotonic()
     while time.monotonic() - since < patience:
         if waiting.select(SECONDS):
             block = os.read(process.stdout.fileno(), 1 << 16)
@@ -270,15 +272,9 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
                 return
             *whole, rest = (rest + block).split(b"\n")
             yield from (line.decode() for line in whole)
-            patience, spent, since = LONGEST, _processor(process.pid), time.monotonic()
-        elif patience == LONGEST and _processor(process.pid) - spent > SECONDS:
+            patience, spent, since = LONGEST, used(process.pid), time.monotonic()
+        elif patience == LONGEST and used(process.pid) - spent > SECONDS:
             return
-
-
-def _processor(process: int) -> float:
-    """Seconds of processors that a process has used."""
-    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def fuzz(name: str, count: int, seed: int = 0) -> tuple[Counter[str], list[str], float]:

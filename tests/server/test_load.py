@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 pytest.importorskip("uvicorn", reason='needs the extra "serve"')
 import httpx
 from load import load, served
+from waiting import until
 
 
 def test_fifty_clients_at_once() -> None:
@@ -29,8 +29,4 @@ def test_a_server_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
         assert httpx.post(f"{address}v1/transcribe", files=sent, timeout=60).status_code == 422
         assert list((tmp_path / "tmp").iterdir())
         os.kill(server, signal.SIGKILL)
-        for _ in range(100):
-            if not list((tmp_path / "tmp").iterdir()):
-                break
-            time.sleep(0.1)
-    assert not list((tmp_path / "tmp").iterdir()), "its worker takes the files away and ends"
+        until(lambda: not list((tmp_path / "tmp").iterdir()))  # its worker takes the files away and ends

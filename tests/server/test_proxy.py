@@ -148,11 +148,12 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[int, str]]:
     """The port and the token of a server below a path."""
-    port = free_port()
-    command = [sys.executable, "-m", "gunileo", "serve", "--token", "--root-path", "/lips", "--port", str(port)]
+    command = [sys.executable, "-m", "gunileo", "serve", "--token", "--root-path", "/lips", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield port, process.stdout.readline().split("token=")[1].split()[0]
+        told = re.match(r"http://127.0.0.1:(\d+)/lips/\?token=(\S+)", process.stdout.readline())
+        assert told, "the server tells its address"
+        yield int(told[1]), told[2]
         process.terminate()
 
 
@@ -160,7 +161,7 @@ def server() -> Iterator[tuple[int, str]]:
 def proxy(command: list[str], outer: int) -> Iterator[str]:
     """A proxy at this port; its address."""
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        for _ in range(200):
+        for _ in range(600):
             try:
                 httpx.get(f"http://127.0.0.1:{outer}/lips/healthz")
                 break
