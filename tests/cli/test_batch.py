@@ -11,7 +11,7 @@ from pathlib import Path
 import clips
 import pytest
 from test_stop import CLIPS, shelf, stopped  # noqa: F401
-from waiting import until
+from waiting import PATIENCE, until
 
 from gunileo.vision.video import write_video
 
@@ -51,7 +51,7 @@ def test_a_killed_worker_loses_its_clip_alone(shelf: Path, model: str, tmp_path:
     )
     until(lambda: process.poll() is not None or len(list(read.glob("*.json"))) >= 2)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     (line_of_it,) = err.splitlines()
     assert "its process died" in line_of_it
@@ -77,7 +77,7 @@ def workers_of(parent: int) -> list[int]:
 def test_ctrl_c_and_on_again(run, shelf: Path, model: str, tmp_path: Path) -> None:  # noqa: F811
     read = tmp_path / "read"
     line = ("transcribe", shelf, "--model", model, "--decode", "greedy", "-o", read, "--jobs", 2)
-    out, err = stopped(tmp_path, lambda: len(list(read.glob("*.json"))) >= 3, *line)
+    out, err = stopped(tmp_path, lambda _: len(list(read.glob("*.json"))) >= 3, *line)
     done = len(list(read.glob("*.json")))
     assert 3 <= done < CLIPS
     assert len(out.splitlines()) == done, "what is written is told"

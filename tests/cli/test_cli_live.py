@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import until_idle
+from waiting import PATIENCE, until_idle
 
 from gunileo.inference.confidence import Calibration
 from gunileo.inference.load import load_model
@@ -126,7 +126,7 @@ def test_a_pipe_is_read_as_it_comes_until_ctrl_c(talk: Path, model: str) -> None
         assert len(live.stdout.readline().split()) == 6
         until_idle(live.pid)  # all that is there is read
         os.killpg(live.pid, signal.SIGINT)
-        out, err = live.communicate(timeout=60)
+        out, err = live.communicate(timeout=PATIENCE)
     assert (live.returncode, err) == (0, "")
     assert len(out.split()) == 6, "what was begun is read"
 
@@ -137,6 +137,6 @@ def test_ctrl_c_ends_it_and_reads_what_was_begun(talk: Path, model: str) -> None
     first = live.stdout.readline()
     time.sleep(50 / FPS)  # amid the second sentence
     live.send_signal(signal.SIGINT)
-    out, err = live.communicate(timeout=60)
+    out, err = live.communicate(timeout=PATIENCE)
     assert live.returncode == 0
     assert len([first, *out.splitlines()]) == len(err.splitlines()) == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import clips
 import pytest
 import typer
+from waiting import PATIENCE
 
 import gunileo
 from gunileo.cli import main
@@ -106,7 +107,7 @@ def shown(steps: int, pause: float, out: int | None) -> str:
     main, side = pty.openpty()
     command = [sys.executable, "-c", WORK.format(steps=steps, pause=pause)]
     process = subprocess.Popen(command, stdout=side if out is None else out, stderr=side)
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE)
     os.close(side)
     text = b""
     try:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from waiting import until, until_idle
+from waiting import PATIENCE, until, until_idle
 
 from gunileo import load_model
 from gunileo.cli import aloud
 from gunileo.vision.video import read_frames
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
-PATIENCE = 120.0  # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import clips
 import pytest
-from waiting import until
+from waiting import PATIENCE, until
 
 from gunileo.cli.options import Job
 from gunileo.cli.watch import Arrivals
@@ -110,7 +110,7 @@ def watching(folder: Path, *arguments: object) -> Iterator[Callable[[], tuple[in
 
         def end() -> tuple[int, str, str]:
             os.killpg(process.pid, signal.SIGINT)
-            code = process.wait(timeout=60)
+            code = process.wait(timeout=PATIENCE)
             return code, (folder / "out").read_text(), (folder / "err").read_text()
 
         try:
