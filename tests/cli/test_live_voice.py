@@ -79,7 +79,11 @@ def test_a_key_chooses_and_the_chosen_is_spoken(
     talk: Path, model: str, sentences: list[list[str]], tmp_path: Path
 ) -> None:
     said = tmp_path / "said"
-    program(tmp_path, "spd-say", f'sleep 0.3; echo "$1|$2|$GUNILEO_TEXT" >> {said}')
+    busy = tmp_path / "busy"
+    body = (
+        f'mkdir {busy} || echo "two at once" >> {said}; sleep 0.3; echo "$1|$2|$GUNILEO_TEXT" >> {said}; rmdir {busy}'
+    )
+    program(tmp_path, "spd-say", body)
     live = Typist(talk, "--fast", "--model", model, "--choose", "--say", path=tmp_path)
     shown = live.until("press 1 to 3, or 0")
     assert shown[:3] == [f"{number}  {text}" for number, text in enumerate(sentences[0], 1)]
