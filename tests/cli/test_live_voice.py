@@ -80,9 +80,8 @@ def test_a_key_chooses_and_the_chosen_is_spoken(
 ) -> None:
     said = tmp_path / "said"
     busy = tmp_path / "busy"
-    body = (
-        f'mkdir {busy} || echo "two at once" >> {said}; sleep 0.3; echo "$1|$2|$GUNILEO_TEXT" >> {said}; rmdir {busy}'
-    )
+    alone = f"mkdir {busy} || echo 'two at once' >> {said}"
+    body = f'{alone}; sleep 0.3; echo "$1|$2|$GUNILEO_TEXT" >> {said}; rmdir {busy}'
     program(tmp_path, "spd-say", body)
     live = Typist(talk, "--fast", "--model", model, "--choose", "--say", path=tmp_path)
     shown = live.until("press 1 to 3, or 0")
