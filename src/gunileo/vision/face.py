@@ -182,10 +182,12 @@ class FaceTracker:
             further = [self._step(frames[at + 1], place)] if calm and at + 1 < len(frames) else []
             between = _between(before, *further[0]) if further else None
             first = self._step(frames[at], place) if between is None else (between, _place_of(between))
-            for landmarks, place in (first, *further):
-                calm, before = _calm(before, landmarks, place), landmarks
-                yield landmarks, place
-            at += 1 + len(further)
+            steps = [first, *further]
+            yield from steps
+            earlier = steps[-2][0] if further else before
+            before, place = steps[-1]
+            calm = between is not None or _calm(earlier, before, place)
+            at += len(steps)
 
     def _step(self, frame: Frame, place: _Place) -> _Step:
         landmarks = self._landmarks(frame, place.crop) if place.crop else None
