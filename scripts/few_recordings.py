@@ -7,9 +7,8 @@ command and number of recordings: the share recognised (mean over the draws, wit
 other clips), by the nearest example, and by the network without teaching, of the same words as its grammar; then how
 many recordings it was sure of, of those recognised, mistaken, and of a command that was never taught.
 
-What was chosen (features, distance, the odds of templates.py) was chosen by commands and colours of speaker s4 alone;
-these rows are marked. --learn prints the odds as they are learnt from them. --train teaches the network, too, in one
-draw of each row.
+The odds of templates.py were learnt from recordings of speaker s3 alone; these rows are marked. --learn prints the odds
+as they are learnt from them. --train teaches the network, too, in one draw of each row.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from numpy.typing import NDArray
 
 from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.grid import SLOTS
 from gunileo.corpus.split import split
 from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
@@ -43,7 +41,7 @@ from gunileo.vision.video import FPS
 
 COUNTS = (1, 2, 3)
 RESAMPLED = 50  # times, the clips of each draw
-CHOSEN_BY = {"s4": {*SLOTS[0], *SLOTS[1]}}  # speaker, and the words that the design was chosen by
+LEARNT_FROM = "s3"  # the speaker whose recordings the odds of templates.py were learnt from
 
 
 @dataclass(frozen=True)
@@ -105,30 +103,24 @@ def main() -> None:
 
 
 def grouped(reader: Reader, clips: Sequence[tuple[Cache, CachedUtterance]]) -> Iterator[tuple[str, list[Cut]]]:
-    """Name and recordings of each group: by speaker, one word or two, and whether the design was chosen by them (*)."""
+    """Name and recordings of each group: by speaker, one word or two; those that the odds were learnt from with a *."""
     for speaker in sorted({one.speaker for _, one in clips}):
         own = [(cache, one) for cache, one in clips if one.speaker == speaker and one.words]
         for count, kind in ((1, "a word"), (2, "two words")):
-            chosen: dict[bool, list[Cut]] = {True: [], False: []}
-            for cache, one in own:
-                for by, cut in cuts(reader, cache.load(one), one, count):
-                    chosen[by].append(cut)
-            for by, found in chosen.items():
-                if len([text for text, said in Counter(cut.text for cut in found).items() if said > 1]) > 2:
-                    yield f"{speaker}, {kind}{'*' if by else ''}", found
+            found = [cut for cache, one in own for cut in cuts(reader, cache.load(one), one, count)]
+            if len([text for text, said in Counter(cut.text for cut in found).items() if said > 1]) > 2:
+                yield f"{speaker}, {kind}{'*' if speaker == LEARNT_FROM else ''}", found
 
 
-def cuts(reader: Reader, mouths: MouthClip, clip: CachedUtterance, count: int) -> Iterator[tuple[bool, Cut]]:
+def cuts(reader: Reader, mouths: MouthClip, clip: CachedUtterance, count: int) -> Iterator[Cut]:
     """A clip's words, ``count`` at a time and no frame twice, cut out before the network gets them."""
-    words = CHOSEN_BY.get(clip.speaker, set())
     for first in range(0, len(clip.words) - count + 1, count):
         said = clip.words[first : first + count]
         start, end = round(said[0].start * FPS), round(said[-1].end * FPS)
         part = mouths[start : max(end, start + 3)]
-        among = [word.word in words for word in said]
-        if len(part) and all(among) == any(among):
+        if len(part):
             text = " ".join(word.word for word in said)
-            yield all(among), Cut(text, clip.id, part, reader.features(part), reader.log_probabilities(part))
+            yield Cut(text, clip.id, part, reader.features(part), reader.log_probabilities(part))
 
 
 def between(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:

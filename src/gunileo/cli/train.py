@@ -85,10 +85,10 @@ def train(
 
     \b
       gunileo train caches/mine -o runs/mine
-      gunileo train caches/me -o runs/me --init labial-wide
+      gunileo train caches/me -o runs/me --init labial-shape
 
-    With --init labial-wide that model learns a new face from five to twenty clips, in minutes. It then reads the face
-    better, but far from well. --init and --architecture labial-shape have other defaults than those below.
+    With --init labial-shape that model learns a new face from five to twenty clips, in minutes. --init and
+    --architecture labial-shape have other defaults than those below.
     """
     from gunileo.util.cores import sleep_while_waiting
 
