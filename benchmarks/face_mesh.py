@@ -90,7 +90,7 @@ def tracked(frames: list[Frame], step: int) -> Array:
     """Landmarks of each frame, or of every second."""
     faces = FaceTracker()
     faces.start(frames[:13:4])
-    found = [one for one in faces(frames[::step]) if one is not None]
+    found = [one for frame in frames[::step] for one in faces([frame]) if one is not None]  # one by one, all looked at
     if len(found) < len(frames[::step]):
         raise GunileoError("a clip without a face in every frame; leave it out")
     return np.stack(found)

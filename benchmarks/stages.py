@@ -1,7 +1,7 @@
 """Where the time of reading a clip goes: python benchmarks/stages.py CLIP... [--model M]
 
 Prints a table a clip, from the file to the words, in milliseconds of one core's time, medians of nine. The stages run
-one after the other here, where a reader decodes large frames beside them.
+one after the other here, where a reader decodes large frames beside them. A model's fallback is a network, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gunileo.errors import GunileoError
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
+from gunileo.inference.session import Session
 from gunileo.vision import face, mouth
 from gunileo.vision.video import read_frames
 
@@ -31,11 +32,13 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("warps for the face models", face, "warped"),
     ("face models", face._Model, "__call__"),
     ("from the mesh to landmarks", face.FaceTracker, "_landmarks"),
-    ("next crop", face, "face_box"),
+    ("boxes of faces", face, "face_box"),
+    ("whether lips are calm", face, "_calm"),
     ("pose of the mouth", mouth, "pose_of"),
     ("measures of its shape", mouth, "measure"),
     ("smooth the poses", mouth, "smoothed"),
     ("crop the mouth", mouth, "crop_at"),
+    ("networks", Session, "run"),
 )
 
 
@@ -70,14 +73,13 @@ def stages(clip: Path, reader: Reader) -> Spent:
     spent: Spent = defaultdict(float)
     with timed(spent, "decode, to RGB at 25 a second"):
         frames = list(read_frames(clip))
-    with ExitStack() as patches, timed(spent, "other"):
+    with ExitStack() as patches:
         for name, owner, attribute in PARTS:
             patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
-        mouths = mouth.MouthClip.of(list(mouth.clip_mouths(frames)))
-    with timed(spent, "network"):
-        logp = reader.log_probabilities(mouths)
-    with timed(spent, "words, confidence, sure"):
-        reader.decode(logp)
+        with timed(spent, "other"):
+            mouths = mouth.MouthClip.of([one for one in mouth.mouth_stream(frames) if one is not None])
+        with timed(spent, "words, confidence, sure"):
+            reader.read(mouths)
     return spent
 
 

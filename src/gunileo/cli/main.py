@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -58,19 +59,12 @@ class _Subcommands(TyperGroup):
                 formatter.write_dl([(command.name, command.get_short_help_str(90)) for command in commands])
 
 
-app = typer.Typer(cls=_Subcommands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for subcommands in _PANELS.values():
-    for subcommand in subcommands:
-        app.command(_called(subcommand))(subcommand)
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"gunileo {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _gunileo(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace, to report it.")] = False,
     version: Annotated[
@@ -94,13 +88,27 @@ def _gunileo(
     options.verbose = verbose
 
 
+def _app(subcommands: Iterable[Callable[..., None]]) -> typer.Typer:
+    made = typer.Typer(cls=_Subcommands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    made.callback()(_gunileo)
+    for subcommand in subcommands:
+        made.command(_called(subcommand))(subcommand)
+    return made
+
+
+_ALL = tuple(chain.from_iterable(_PANELS.values()))
+app = _app(_ALL)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 all done, 1 something failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--verbose" in given:  # it may come after the subcommand, too
-        given = ["--verbose", *(argument for argument in given if argument != "--verbose")]
+    rest = [argument for argument in given if argument != "--verbose"]  # it may come after the subcommand, too
+    given = rest if rest == given else ["--verbose", *rest]
+    # Of those that it has, typer makes all before it runs one, which takes longer than to load a network.
+    one = [subcommand for subcommand in _ALL if rest and rest[0] == _called(subcommand)]
     try:
-        app(args=given, prog_name="gunileo")
+        (_app(one) if one else app)(args=given, prog_name="gunileo")
     except SystemExit as ending:
         if ending.code == _CTRL_C:  # typer's word for it
             complain("stopped")

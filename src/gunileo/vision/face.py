@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.util import onnx
+from gunileo.util.cores import usable_cores
 from gunileo.vision.image import warped
+from gunileo.vision.mouth_shape import INNER_LIPS
 from gunileo.vision.video import Frame
 
 Array = NDArray[np.float32]
@@ -30,6 +32,7 @@ MESH = "face_landmark_with_attention.onnx"
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
 
+_MOUTH = np.array([*LIPS, *INNER_LIPS])
 _MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
 _DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
@@ -38,6 +41,8 @@ _RUN_UP = 4
 # Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
 _STILL = 1 / 3
 _SETTLING = 2  # further looks at the frame in which a face is found
+# Of a face's side a frame: where lips move by less, as in half of all frames, every second frame is enough.
+_CALM = 0.004
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -93,6 +98,9 @@ class _Place(NamedTuple):
     seen: Box | None = None  # where the face was last
 
 
+_Step = tuple[Array | None, _Place]  # a frame's landmarks and the place that they leave
+
+
 class FaceTracker:
     """Follows one face through the frames of a video.
 
@@ -131,38 +139,62 @@ class FaceTracker:
 
         Each frame's crop comes from the landmarks of the frame before, but where it began is soon forgotten. So of
         many frames a thread follows the second half meanwhile, from some frames before it on. If it comes to another
-        crop than the first half ends with, it is followed again.
+        crop than the first half ends with, it is followed again. While the lips are calm, the mesh runs in every
+        second one of many frames (``_spared``).
         """
         middle = (len(frames) + _RUN_UP) // 2
         if len(frames) - middle < 2 * _RUN_UP:
             yield from self._kept(self._chain(frames, self._place))
             return
+        if usable_cores() == 1:
+            yield from self._kept(self._spared(frames, self._place))
+            return
         with ThreadPoolExecutor(1) as pool:
             begun = self._place
-            second = pool.submit(lambda: list(self._chain(frames[middle - _RUN_UP :], begun)))
-            yield from self._kept(self._chain(frames[:middle], begun))
-            *_, (_, before) = second.result()[:_RUN_UP]
+            second = pool.submit(self._run_up, frames[middle - _RUN_UP :], begun)
+            yield from self._kept(self._spared(frames[:middle], begun))
+            before, steps = second.result()
         same = _same_crop(before.crop, self._place.crop)
-        yield from self._kept(second.result()[_RUN_UP:] if same else self._chain(frames[middle:], self._place))
+        yield from self._kept(steps if same else self._spared(frames[middle:], self._place))
 
-    def _kept(self, steps: Iterable[tuple[Array | None, _Place]]) -> Iterator[Array | None]:
+    def _kept(self, steps: Iterable[_Step]) -> Iterator[Array | None]:
         for landmarks, place in steps:
             self._place = place
             yield landmarks
 
-    def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[tuple[Array | None, _Place]]:
-        """Each frame's landmarks and the place that they leave, from the ``place`` before them on."""
+    def _run_up(self, frames: Sequence[Frame], place: _Place) -> tuple[_Place, list[_Step]]:
+        """The place that some first frames leave, however the face was followed before, and what comes after them."""
+        *_, (_, before) = self._chain(frames[:_RUN_UP], place)
+        return before, list(self._spared(frames[_RUN_UP:], before))
+
+    def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[_Step]:
+        """Each frame's step, from the ``place`` before them on."""
         for frame in frames:
-            landmarks = self._landmarks(frame, place.crop) if place.crop else None
-            if landmarks is None:
-                found = self._find(frame, place.seen)
-                landmarks = self._settled(frame, found) if found else None
-            if landmarks is None:
-                place = _Place(None, place.seen)
-            else:
-                seen = face_box(landmarks)
-                place = _Place(_widened(seen), seen)
+            landmarks, place = self._step(frame, place)
             yield landmarks, place
+
+    def _spared(self, frames: Sequence[Frame], place: _Place) -> Iterator[_Step]:
+        """As ``_chain``, but while the lips are calm, the next frame but one is looked at. If they still are there, the
+        frame between gets what lies between its neighbours; else it is looked at, too."""
+        before: Array | None = None
+        calm, at = False, 0
+        while at < len(frames):
+            further = [self._step(frames[at + 1], place)] if calm and at + 1 < len(frames) else []
+            between = _between(before, *further[0]) if further else None
+            first = self._step(frames[at], place) if between is None else (between, _place_of(between))
+            steps = [first, *further]
+            yield from steps
+            earlier = steps[-2][0] if further else before
+            before, place = steps[-1]
+            calm = between is not None or _calm(earlier, before, place)
+            at += len(steps)
+
+    def _step(self, frame: Frame, place: _Place) -> _Step:
+        landmarks = self._landmarks(frame, place.crop) if place.crop else None
+        if landmarks is None:
+            found = self._find(frame, place.seen)
+            landmarks = self._settled(frame, found) if found else None
+        return landmarks, _Place(None, place.seen) if landmarks is None else _place_of(landmarks)
 
     def _settled(self, frame: Frame, crop: Box) -> Array | None:
         """The landmarks by a crop that comes from landmarks itself, as all further frames' do: another one, as the
@@ -254,6 +286,26 @@ def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
             tracks.append([box])
         else:
             near.append(box)
+
+
+def _place_of(landmarks: Array) -> _Place:
+    seen = face_box(landmarks)
+    return _Place(_widened(seen), seen)
+
+
+def _calm(before: Array | None, after: Array | None, place: _Place, frames: int = 1) -> bool:
+    """Whether the lips hardly move from landmarks to those so many frames later, at ``place``."""
+    if before is None or after is None or place.seen is None:
+        return False
+    x, y = (after[_MOUTH, :2] - before[_MOUTH, :2]).T
+    return bool(np.hypot(x, y).mean() < _CALM * frames * place.seen.side)
+
+
+def _between(before: Array | None, after: Array | None, place: _Place) -> Array | None:
+    """What lies half-way to the landmarks two frames later, if the lips are calm."""
+    if before is None or after is None or not _calm(before, after, place, 2):
+        return None
+    return np.asarray((before + after) / 2, np.float32)
 
 
 def _widened(box: Box) -> Box:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.util.cores import usable_cores
 from gunileo.vision.crop import (
     POSE,
     RADIUS,
@@ -197,12 +196,12 @@ def mouth_stream(
     """As ``clip_mouths``, but of any length, with None for each frame that has no face.
 
     Of several faces ``face`` is followed; ``watch`` is told each frame's outline before its mouth comes out. Frames
-    are followed so many ``at_once``, on two cores, but for large ones; one after the other if there is one core.
+    are followed so many ``at_once``, on two cores, but for large ones.
     Mouths have the pictures of the ``view``, if one is given.
     Raises what ``frames`` does, after the mouths of all frames before.
     """
     mouths = MouthTracker(face, watch, view)
-    at_once = at_once or (_ROUND if usable_cores() > 1 else 1)
+    at_once = at_once or _ROUND
     some: list[Frame] = []
     try:
         for frame in frames:

@@ -31,6 +31,8 @@ INNER_LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
     *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
+_PLACES, _RING, _NEXT = np.array(POINTS), np.array(INNER_LIPS), np.roll(np.arange(len(INNER_LIPS)), -1)
+_ENDS = np.array([_UPPER_LIP, _LOWER_LIP, _EYES, (_FOREHEAD, _CHIN)])
 # Height of the face / distance of the eyes, of GRID's speakers: brings both kinds of features to one scale.
 _HEIGHT = 5.4
 # Standard deviation within a sentence, mean of 28 speakers of GRID, in distances of the eyes.
@@ -48,16 +50,13 @@ def measure(landmarks: Array) -> Array:
     ``POINTS`` as x and y from the middle between the inner corners of the eyes, then the heights of upper and lower
     lip, twice the area of the inner mouth (in pixels squared), the distance of the eyes and the height of the face.
     """
-    xy = landmarks[:, :2].astype(np.float64)
-    right, left = xy[_EYES[0]], xy[_EYES[1]]
-    x, y = xy[list(INNER_LIPS)].T
+    x, y = landmarks[_RING, :2].T.astype(np.float64)
     # Twice the area, by the shoelace formula, as the published geometry has it.
-    area = abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))
-    pairs = (_UPPER_LIP, _LOWER_LIP)
-    upper, lower = (float(np.linalg.norm(xy[a] - xy[b])) for a, b in pairs)
-    eyes, face = np.linalg.norm(left - right), np.linalg.norm(xy[_FOREHEAD] - xy[_CHIN])
-    points = xy[list(POINTS)] - (right + left) / 2
-    return np.concatenate([points.ravel(), [upper, lower, area, eyes, face]]).astype(np.float32)
+    area = abs(x @ y[_NEXT] - y @ x[_NEXT])
+    ends = landmarks[_ENDS, :2].astype(np.float64)
+    upper, lower, eyes, face = np.hypot(*(ends[:, 0] - ends[:, 1]).T)
+    points = landmarks[_PLACES, :2] - ends[2].mean(0)
+    return np.array([*points.ravel(), upper, lower, area, eyes, face], np.float32)
 
 
 def scaled(measures: Array, width: float, height: float) -> Array:
