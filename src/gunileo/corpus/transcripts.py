@@ -128,7 +128,8 @@ def _words(path: Path | str, timed: Iterable[Timed]) -> tuple[WordTime, ...]:
             continue
         parts = spoken(_NOISE.sub(" ", text)).split()
         if not (math.isfinite(end) and last - 0.005 <= start < end):  # rounded times may overlap by that
-            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s; mend the times")
+            before = f", after a word that ends at {last:g} s" if start < last else ""
+            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s{before}; mend the times")
         start = max(last, start)
         letters = sum(map(len, parts))
         for part in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -50,8 +51,9 @@ def whole(path: Path) -> Iterator[Path]:
         with replacing(path) as part:
             yield part
     except OSError as error:
-        reason = f"can't be written ({error.strerror}); free some space or choose another place"
-        raise FileError(f"{path}: {reason}") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space or choose another place" if full else "choose another place"
+        raise FileError(f"{path}: can't be written ({error.strerror}); {advice}") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
