@@ -56,6 +56,9 @@ class Claiming:
     def untimed(self) -> "Claiming":
         return self
 
+    def boundaries(self, *_: object) -> list[int]:
+        return []
+
     def transcribe_clip(self, clip: MouthClip, file: str, *_: object) -> Transcript:
         ends = np.linspace(0, len(clip) / FPS, 7)
         words = tuple(Word(f"w{at}", float(a), float(b), 1.0) for at, (a, b) in enumerate(pairwise(ends)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import Decoded, DecodeError, How
@@ -19,6 +20,10 @@ from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
 
 
+_LONG = 3 * FPS  # frames; what is longer may be several sentences
+_SHARED = 3  # frames on either side of a boundary between two
+
+
 class SentenceReader(Protocol):
     """What reads the clip of one sentence; a ``Reader`` does."""
 
@@ -30,6 +35,10 @@ class SentenceReader(Protocol):
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
         """The ``n`` likeliest readings of a clip's mouths, best first."""
+        ...
+
+    def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
+        """The frames of a clip between the sentences that are said in it."""
         ...
 
     def untimed(self) -> Self:
@@ -100,7 +109,7 @@ class Live:
         return span if self._listening else None
 
     def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
-        return list(self._speech.read(spans))
+        return list(self._speech.read(spans, apart=not self._segmenter.whole))
 
 
 def sentences(
@@ -154,14 +163,13 @@ class _Speech:
         self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
 
-    def read(self, spans: Iterable[Span | None]) -> Iterator[Transcript]:
-        """The spans in which words are read, with their times; a mouth also moves without a word.
+    def read(self, spans: Iterable[Span | None], apart: bool = True) -> Iterator[Transcript]:
+        """The spans in which words are read, with their times; a mouth also moves without a word. Sentences without a
+        rest between them are told ``apart``.
 
         Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
         """
-        for span in spans:
-            if span is None:
-                continue
+        for span in (part for span in spans if span for part in (self._parts(span) if apart else [span])):
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
@@ -175,6 +183,17 @@ class _Speech:
                     timed = moved(own, self._timeline.seconds)
                     others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
                     yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
+
+    def _parts(self, span: Span) -> list[Span]:
+        """A span for each sentence of a long one; neighbours share some frames."""
+        length = len(span.clip)
+        cuts = self._reader.boundaries(span.clip, self._decode, self._grammar) if length > _LONG else []
+        parts = []
+        for begin, end in pairwise([0, *cuts, length]):
+            from_, to = max(0, begin - _SHARED), min(length, end + _SHARED)
+            first, last = max(span.first, span.start + begin), min(span.last, span.start + end)
+            parts.append(Span(span.start + from_, span.clip[from_:to], first, last))
+        return parts if cuts else [span]
 
     def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
         if not self._alternatives:
