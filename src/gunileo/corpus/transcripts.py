@@ -223,6 +223,8 @@ def _tiers(path: Path | str) -> list[tuple[str, list[Timed]]]:
         at, tiers = 6, []
         for _ in range(int(tokens[5])):
             kind, name, count = tokens[at], _unquoted(tokens[at + 1]), int(tokens[at + 4])
+            if count > len(tokens):
+                raise ValueError
             step = 3 if kind == '"IntervalTier"' else 2
             rows = [tokens[at + 5 + step * n : at + 5 + step * (n + 1)] for n in range(count)]
             if step == 3:

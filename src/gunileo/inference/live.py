@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import Decoded, DecodeError, How
@@ -18,7 +18,6 @@ from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, Vie
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
-
 
 _LONG = 3 * FPS  # frames; what is longer may be several sentences
 _SHARED = 3  # frames on either side of a boundary between two
@@ -169,7 +168,8 @@ class _Speech:
 
         Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
         """
-        for span in (part for span in spans if span for part in (self._parts(span) if apart else [span])):
+        found = (span for span in spans if span)
+        for span in chain.from_iterable(map(self._parts, found)) if apart else found:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()

@@ -16,6 +16,7 @@ class FileError(GunileoError):
     """A place that can't be written to."""
 
 
+ESCAPED = "backslashreplace"  # how what UTF-8 can't hold is written
 _LONGEST = 255  # bytes of a name in all usual file systems
 
 
@@ -57,9 +58,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a text, as UTF-8, or bytes as ``whole`` does."""
+    """Write a text, as UTF-8, or bytes as ``whole`` does.
+
+    Bytes of a file's name that are no UTF-8 become escapes such as ``\\udce9``, which JSON reads back as they were.
+    """
     with whole(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content.encode(errors=ESCAPED) if isinstance(content, str) else content)
 
 
 @contextmanager

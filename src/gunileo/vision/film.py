@@ -19,6 +19,7 @@ from gunileo.vision.glimpse import glimpses, may_change
 from gunileo.vision.numbered import Numbered, is_pattern
 from gunileo.vision.pipe import Pipe, is_pipe, nothing_came
 
+_HELD = 32  # frames that decoders hold back at most
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -173,26 +174,39 @@ def _without_film(container: av.container.InputContainer) -> str:
 
 def _decoded(container: av.container.InputContainer, stream: av.VideoStream, damage: Damage) -> Iterator[av.VideoFrame]:
     """The frames of a stream; as players do, those are left out that can't be decoded."""
-    clock = Clock(container, stream)
-    packets = container.demux(stream)
+    clock, before = Clock(container, stream), 0  # time of the last frame, as it is stored
     end: int | None = None  # of the frame before
-    fault: Exception | None = None  # since then; before the first, a cut may begin with pictures that lean on others
+    for frame, after_fault in _whole(container.demux(stream)):
+        if after_fault and frame.pts is not None and frame.pts < before:
+            continue  # it was held back while those after it were lost
+        before = frame.pts or 0
+        frame.pts, frame.duration = clock(frame)
+        if after_fault and end is not None:
+            damage.seconds = max(damage.seconds, float((frame.pts - end) * (stream.time_base or 0)))
+        end = frame.pts + frame.duration
+        yield frame
+
+
+def _whole(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """Each frame that can be decoded, and whether something shortly before it can't. Raises FFmpeg's error if none can.
+
+    What a cut begins with may lean on pictures that aren't there; that is no fault.
+    """
+    fault: Exception | None = None
+    count, until = 0, 0  # frames, and how many there are when a fault is past
     while True:
         try:
             packet = next(packets, None)
             frames = packet.decode() if packet else []
         except av.InvalidDataError as error:
-            fault = error
+            fault, until = error, count and count + _HELD
             continue
         if packet is None:
             break
         for frame in frames:
-            frame.pts, frame.duration = clock(frame)
-            if fault and end is not None:
-                damage.seconds = max(damage.seconds, float((frame.pts - end) * (stream.time_base or 0)))
-            end, fault = frame.pts + frame.duration, None
-            yield frame
-    if fault and end is None:
+            count += 1
+            yield frame, count <= until
+    if fault and not count:
         raise fault
 
 
