@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, pairwise
 from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
+from gunileo.inference.apart import Apart
 from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Alternative, Transcript, Word
 from gunileo.vision.crop import Crops
@@ -18,9 +18,6 @@ from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, Vie
 from gunileo.vision.speech_activity import Segmenter, Span
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
-
-_LONG = 3 * FPS  # frames; what is longer may be several sentences
-_SHARED = 3  # frames on either side of a boundary between two
 
 
 class SentenceReader(Protocol):
@@ -83,7 +80,7 @@ class Live:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
         read = self._read(self._mouths.close())
         last = self._segmenter.close()
-        return read + self._spoken([last] if self._listening else [])
+        return read + self._spoken([last] if self._listening else [], ended=True)
 
     def begin(self) -> None:
         """Drop what was begun. Until ``end``, all is one sentence with its rests, cut only after ten seconds.
@@ -91,6 +88,7 @@ class Live:
         It starts half a second earlier, as far as there are frames.
         """
         self._segmenter.close()
+        self._speech.drop()
         self._segmenter.whole = self._listening = True
 
     def end(self) -> list[Transcript]:
@@ -107,8 +105,8 @@ class Live:
         span = self._segmenter.push(mouth)  # which also learns how a resting face looks
         return span if self._listening else None
 
-    def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
-        return list(self._speech.read(spans, apart=not self._segmenter.whole))
+    def _spoken(self, spans: Iterable[Span | None], ended: bool = False) -> list[Transcript]:
+        return list(self._speech.read(spans, not self._segmenter.whole, ended))
 
 
 def sentences(
@@ -134,7 +132,7 @@ def sentences(
             yield from speech.read([segmenter.push(mouth)])
     except VideoError as error:
         broken = error
-    yield from speech.read([segmenter.close()])
+    yield from speech.read([segmenter.close()], ended=True)
     if broken:
         raise broken
     if not found:
@@ -161,15 +159,16 @@ class _Speech:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
         self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
+        self._apart = Apart(lambda clip: reader.boundaries(clip, decode, grammar))
 
-    def read(self, spans: Iterable[Span | None], apart: bool = True) -> Iterator[Transcript]:
+    def read(self, spans: Iterable[Span | None], apart: bool = True, ended: bool = False) -> Iterator[Transcript]:
         """The spans in which words are read, with their times; a mouth also moves without a word. Sentences without a
-        rest between them are told ``apart``.
+        rest between them are told ``apart``. If the stream has ``ended``, nothing is held back.
 
         Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
         """
         found = (span for span in spans if span)
-        for span in chain.from_iterable(map(self._parts, found)) if apart else found:
+        for span in self._told_apart(found, ended) if apart else found:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
@@ -184,16 +183,15 @@ class _Speech:
                     others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
                     yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
 
-    def _parts(self, span: Span) -> list[Span]:
-        """A span for each sentence of a long one; neighbours share some frames."""
-        length = len(span.clip)
-        cuts = self._reader.boundaries(span.clip, self._decode, self._grammar) if length > _LONG else []
-        parts = []
-        for begin, end in pairwise([0, *cuts, length]):
-            from_, to = max(0, begin - _SHARED), min(length, end + _SHARED)
-            first, last = max(span.first, span.start + begin), min(span.last, span.start + end)
-            parts.append(Span(span.start + from_, span.clip[from_:to], first, last))
-        return parts if cuts else [span]
+    def drop(self) -> None:
+        """Forget what is held back of a sentence."""
+        self._apart.close()
+
+    def _told_apart(self, spans: Iterable[Span], ended: bool) -> Iterator[Span]:
+        for span in spans:
+            yield from self._apart.push(span)
+        if ended:
+            yield from self._apart.close()
 
     def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
         if not self._alternatives:
