@@ -30,7 +30,6 @@ _ADVICE = {
     errno.EIO: "check its disk or its network",
     errno.EMFILE: "close some of the files that are open",
     errno.ENFILE: "close some of the files that are open",
-    errno.ENOSPC: f"free some space in {gettempdir()}",
 }
 
 
@@ -62,7 +61,10 @@ def why(path: Path | str, error: av.FFmpegError | OSError, kind: str = "video") 
     foreign = not isinstance(error, av.FFmpegError)  # as of a socket, which can't be opened
     if isinstance(error, PermissionError | IsADirectoryError) or foreign or error.errno in _ADVICE:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        return VideoError(f"{path}: can't be read ({reason}); {_ADVICE.get(error.errno or 0, 'check the path')}")
+        advice = _ADVICE.get(error.errno or 0, "check the path")
+        if error.errno == errno.ENOSPC:  # of what is kept of a pipe, or of bytes
+            advice = f"free some space in {gettempdir()}"
+        return VideoError(f"{path}: can't be read ({reason}); {advice}")
     head, kinds = _begin(path)
     if head.startswith(_LISTED):
         return VideoError(f"{path}: only names other files, which are not read; give the video itself")
