@@ -48,8 +48,9 @@ def _repeated(grammar: Grammar, costly: int, space: int) -> Grammar:
     costs, spaces, blanks = count, count + 1, count + 2
     again = copy(grammar)
     again.symbols = [*grammar.symbols, costly, space, BLANK]
+    before_each = np.diff([*grammar.source_starts.tolist(), len(grammar.sources)])
     edges = [
-        *zip(grammar.sources.tolist(), np.repeat(range(count), _counts(grammar)).tolist(), strict=True),
+        *zip(grammar.sources.tolist(), np.repeat(np.arange(count), before_each).tolist(), strict=True),
         *((state, costs) for state in grammar.ends),
         *((before, spaces) for before in (costs, spaces)),
         *((before, blanks) for before in (costs, spaces, blanks)),
@@ -57,8 +58,3 @@ def _repeated(grammar: Grammar, costly: int, space: int) -> Grammar:
     ]
     again.sources, again.source_starts = grouped(edges, key=1)
     return again
-
-
-def _counts(grammar: Grammar) -> list[int]:
-    """How many states come before each state."""
-    return np.diff([*grammar.source_starts.tolist(), len(grammar.sources)]).tolist()
