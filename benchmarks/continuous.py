@@ -27,7 +27,7 @@ RESTS = (0.16, 0.36, 0.6)  # seconds
 class OneEach(Reader):
     """Takes any stretch for one sentence."""
 
-    def boundaries(self, *_: object) -> list[int]:
+    def boundaries(self, *_: object, **__: object) -> list[int]:
         return []
 
 
