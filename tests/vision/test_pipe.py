@@ -16,7 +16,7 @@ from PIL import Image
 from gunileo.errors import GunileoError
 from gunileo.vision.pipe import kept
 from gunileo.vision.timeline import Timeline
-from gunileo.vision.video import VideoError, length, read_frames
+from gunileo.vision.video import VideoError, length, read_frames, write_video
 
 pipes = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
 
@@ -77,7 +77,9 @@ def test_an_error_of_what_is_kept_names_the_pipe(tmp_path: Path) -> None:
 @pipes
 def test_a_pipe_for_which_there_is_no_room(disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its index is last, so that all of it has to be kept."""
-    data = clips.good(disk.parent / "a.mp4").read_bytes() * 2
+    noise = np.random.default_rng(0).integers(0, 256, (10, 288, 360, 3), np.uint8)
+    write_video(disk.parent / "a.mp4", noise)
+    data = (disk.parent / "a.mp4").read_bytes()
     assert len(data) > 500_000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(disk))
