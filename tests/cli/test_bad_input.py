@@ -25,8 +25,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 BAD = {  # name: what is said of it
     "black.mp4": "no face found; film one face from the front",
-    "cut_front.mp4": "not a video, or damaged; play it to check, then copy it again",  # the index is at the front
-    "cut_late.mp4": "not a video, or damaged; play it to check, then copy it again",
+    "cut_front.mp4": r"truncated, \d\.\d of 3\.0 seconds are there; copy or download it again",
+    "cut_late.mp4": "its index is missing, as its recording or copy was broken off; copy it again",
     "cut.webm": r"truncated, \d\.\d of 2\.4 seconds are there; copy or download it again",
     "empty.mp4": "the file is empty; copy or download it again",
     "gone.mp4": r"face found in 55 of 75 frames \(73%\); film one face from the front",

@@ -235,7 +235,7 @@ def test_a_folder_without_video_is_an_error(tmp_path: Path, find: Callable[[Path
         find(tmp_path)
     with pytest.raises(CorpusError, match="is no folder"):
         find(tmp_path / "notes.txt")
-    with pytest.raises(CorpusError, match="gone is no folder"):
+    with pytest.raises(CorpusError, match="gone is not there; check the path"):
         find(tmp_path / "gone")
 
 

@@ -76,9 +76,18 @@ def test_titles_before_a_face_are_left_out_and_words_keep_their_frames(tmp_path:
     assert 0 <= shift <= 0.5
     assert [word.end for word in titled.words] == pytest.approx([word.end + shift for word in plain.words])
     reason = cut_from("titled.mp4", 0)
-    assert str(reason).startswith(
-        f"{tmp_path / 'titled.mp4'}: '{said[0][0]}' is said at {said[0][1]:.2f} s, but a face"
-    )
+    first = f"'{said[0][0]}' is said from {said[0][1]:.2f} to {said[0][2]:.2f} s"
+    assert str(reason).startswith(f"{tmp_path / 'titled.mp4'}: {first}, but a face is seen from 2.")
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (38, 50), (66, 75)])
+def test_a_face_that_is_hidden_for_some_frames_loses_no_clip(tmp_path: Path, first: int, last: int) -> None:
+    path = clips.face_gone(tmp_path / "a.mp4", first, last)
+    said = [one for one in clips.talking()[1] if one.word != "sil"]
+    words = tuple(WordTime(word, start / ALIGN_UNITS, end / ALIGN_UNITS) for start, end, word in said)
+    entry = cut_out(Utterance("a", "", path, " ".join(word.word for word in words), words), tmp_path / "cache")
+    assert isinstance(entry, Entry)
+    assert (entry.start, entry.utterance.frames, entry.utterance.words) == (0, 75, words)
 
 
 def test_word_times_count_from_where_a_player_starts(tmp_path: Path) -> None:

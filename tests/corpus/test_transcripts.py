@@ -137,7 +137,13 @@ def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
         ("a.vtt", "WEBVTT\n", "has no cue"),
         ("a.lab", "0 100 sil\n100 200 b\n200 300 ih\n300 400 n\n", "phones and no words"),
         ("a.lab", "0 100 bin\n100 blue\n", "no word with its start and end"),
+        (
+            "a.txt",
+            f"{LRS}\nWORD START END\nBIN 0.5 0.8 1\nBLUE 0.2 0.4 1\n",
+            "0.4 s, after a word that ends at 0.8 s; mend",
+        ),
         ("a.TextGrid", "", "no TextGrid"),
+        ("a.TextGrid", SHORT.replace("\n1\n", "\n99999999999\n"), "no TextGrid"),
         ("a.TextGrid", GRID_TEXT[:-80], "no TextGrid"),
         ("a.TextGrid", SHORT.replace("bin blue", "not sure: bin blue"), "a guess"),
         ("a.TextGrid", GRID_TEXT.replace("TextTier", "IntervalTier").replace("words", "said"), "no TextGrid"),

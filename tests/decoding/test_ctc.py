@@ -188,7 +188,7 @@ def test_nbest_of_grid_are_its_sentences_once_each_best_first() -> None:
     assert same(found[0], viterbi(logp, Grammar.grid()))
     alone = [Grammar.from_sentences([decoded.text]) for decoded in found]
     best = [
-        sum(logp[frame, grammar.symbols[state]] for frame, state in enumerate(ctc._best_path(logp, grammar)))
+        sum(logp[frame, grammar.symbols[state]] for frame, state in enumerate(ctc.best_path(logp, grammar)))
         for grammar in alone
     ]
     assert best == sorted(best, reverse=True)
@@ -197,7 +197,7 @@ def test_nbest_of_grid_are_its_sentences_once_each_best_first() -> None:
     for place, slot in enumerate(SLOTS):
         for word in slot:
             grammar = Grammar.from_sentences([" ".join([*words[:place], word, *words[place + 1 :]])])
-            path = ctc._best_path(logp, grammar)
+            path = ctc.best_path(logp, grammar)
             score = sum(logp[frame, grammar.symbols[state]] for frame, state in enumerate(path))
             assert score <= best[-1] + 1e-9 or grammar.words in [decoded.text.split() for decoded in found]
     assert sum(decoded.confidence for decoded in found) <= 1

@@ -57,6 +57,9 @@ class Claiming:
     def untimed(self) -> "Claiming":
         return self
 
+    def boundaries(self, *_: object) -> list[int]:
+        return []
+
     def transcribe_clip(self, clip: MouthClip, file: str, *_: object) -> Transcript:
         ends = np.linspace(0, len(clip) / FPS, 7)
         words = tuple(Word(f"w{at}", float(a), float(b), 1.0) for at, (a, b) in enumerate(pairwise(ends)))
@@ -163,3 +166,22 @@ def test_frames_of_a_plain_file_start_at_nought(tmp_path: Path) -> None:
     timeline = Timeline()
     assert len(list(read_frames(clips.good(tmp_path / "a.mp4", 10), timeline))) == 10
     assert (timeline.seconds(0.2), timeline.duration) == (0.2, pytest.approx(0.4))
+
+
+class Apart(Claiming):
+    """Finds two sentences in whatever is long."""
+
+    def boundaries(self, clip: MouthClip, *_: object) -> list[int]:
+        return [len(clip) // 2]
+
+
+def test_sentences_of_one_stretch_are_told_apart() -> None:
+    mouths = talk(50) * 3 + talk(63)[50:]  # six seconds without a rest
+    (one,) = sentences(mouths, Claiming(), "x", "greedy", None)  # type: ignore[arg-type]
+    first, second = sentences(mouths, Apart(), "x", "greedy", None)  # type: ignore[arg-type]
+    assert first.words[0].start == one.words[0].start
+    assert second.words[-1].end == one.words[-1].end
+    middle = (one.words[0].start + one.words[-1].end) / 2
+    assert middle - 0.2 < first.words[-1].end <= second.words[0].start < middle + 0.2
+    (short,) = sentences(talk(63), Apart(), "x", "greedy", None)  # type: ignore[arg-type]
+    assert short.words[-1].end < 3

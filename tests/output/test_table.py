@@ -1,7 +1,9 @@
 """Many clips in one file: as a table, as others read it, and as sclite takes it."""
 
 import csv
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,18 @@ def test_parquet_has_the_same_rows_with_types(tmp_path: Path) -> None:
         "double",
         "string",
     )
+
+
+@pytest.mark.parametrize("kind", ["csv", "trn", "ctm", "parquet"])
+def test_a_name_that_is_no_utf8_is_no_fault(tmp_path: Path, kind: str) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason='needs the extra "table"')
+    with open_table(tmp_path / f"a.{kind}") as table:
+        table.add(replace(READ, file=os.fsdecode(b"s1_caf\xe9.mp4")))
+        table.add(READ)
+    content = (tmp_path / f"a.{kind}").read_bytes()
+    assert rb"s1_caf\udce9" in content
+    assert b"bbaf2n" in content
 
 
 def test_parquet_of_more_rows_than_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

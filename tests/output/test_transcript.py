@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import os
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -79,7 +80,20 @@ def test_json_is_read_back(tmp_path: Path) -> None:
         (path,) = write_transcript(transcript, tmp_path / "read", ["json"])
         assert to_json(read_json(path)) == to_json(transcript)
         assert [word.word for word in read_json(path).words] == [word.word for word in transcript.words]
-    path.write_text('{"text": "bin"}')
+    good = to_fields(READ)
+    segment = good["segments"][0]
+    for bad in (
+        {"text": "bin"},
+        good | {"confidence": None},
+        good | {"segments": [segment | {"text": 1.5}]},
+        good | {"segments": [segment | {"start": "0"}]},
+        good | {"segments": {"a": 1}},
+        [],
+    ):
+        path.write_text(json.dumps(bad))
+        with pytest.raises(JsonError, match=r"read\.json: holds no transcript"):
+            read_json(path)
+    path.write_text("[" * 200_000)
     with pytest.raises(JsonError, match=r"read\.json: holds no transcript"):
         read_json(path)
     path.unlink()
@@ -189,6 +203,15 @@ def test_a_textgrid_is_as_long_as_its_video_and_json_tells_how_long() -> None:
     assert WRITERS["TextGrid"](known).count("xmax = 3.000000") == 5  # the file, two tiers, the rest of each
     assert "xmax = 0.680000" in WRITERS["TextGrid"](READ).splitlines()
     assert json.loads(to_json(known))["duration"] == 3.0
+
+
+def test_a_name_that_is_no_utf8_is_written_and_read_back(tmp_path: Path) -> None:
+    """As Linux allows, and old archives have it."""
+    clip = joined(os.fsdecode(b"caf\xe9.mp4"), "labial", [])
+    paths = write_transcript(clip, tmp_path / "a", list(WRITERS))
+    assert read_json(next(path for path in paths if path.suffix == ".json")).file == clip.file
+    for path in paths:
+        path.read_text(encoding="utf-8")
 
 
 def test_a_name_that_no_file_system_takes_is_cut(tmp_path: Path) -> None:

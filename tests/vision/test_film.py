@@ -268,6 +268,14 @@ def test_a_picture_that_starts_after_the_sound_has_its_time(tmp_path: Path, suff
     assert timeline.duration == pytest.approx(2.4, abs=0.03)
 
 
+def test_a_clock_that_begins_anew(tmp_path: Path) -> None:
+    """That of MPEG-TS does so after 26.5 hours; FFmpeg makes the times before that negative."""
+    timeline, begins = Timeline(), 2**33 / 90000 - 2.2
+    path = clips.clock_video(tmp_path / "a.ts", begins + np.arange(40) / 25)
+    assert [clips.read_clock(frame) for frame in read_frames(path, timeline)] == list(range(40))
+    assert timeline.duration == pytest.approx(1.6, abs=0.01)
+
+
 def test_a_burnt_film_keeps_the_time_of_a_picture_that_starts_late(tmp_path: Path) -> None:
     burn(late(tmp_path / "a.mp4"), tmp_path / "b.mp4", [Spoken(Transcript("x", "", (), 0.0, "m"), [])])
     with av.open(str(tmp_path / "b.mp4")) as container:

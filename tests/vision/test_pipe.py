@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from gunileo.errors import GunileoError
 from gunileo.vision.pipe import kept
 from gunileo.vision.timeline import Timeline
-from gunileo.vision.video import VideoError, length, read_frames
+from gunileo.vision.video import VideoError, length, read_frames, write_video
 
 pipes = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
 
@@ -23,6 +24,7 @@ pipes = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
 @contextmanager
 def fifo(folder: Path, data: bytes) -> Iterator[Path]:
     """A named pipe through which bytes come."""
+    folder.mkdir(exist_ok=True)
     path = folder / "fifo"
     os.mkfifo(path)
 
@@ -63,6 +65,31 @@ def test_a_pipe_is_kept_to_be_read_twice(tmp_path: Path) -> None:
         assert same == file
 
 
+@pipes
+def test_an_error_of_what_is_kept_names_the_pipe(tmp_path: Path) -> None:
+    with fifo(tmp_path, b"no video" * 999) as path, pytest.raises(VideoError) as error, kept(path) as copy:
+        list(read_frames(copy))
+    assert str(error.value).startswith(f"{path}: not a video")
+    with fifo(tmp_path / "b", b"") as path, pytest.raises(VideoError, match="nothing came through"), kept(path):
+        pass
+
+
+@pipes
+def test_a_pipe_for_which_there_is_no_room(disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its index is last, so that all of it has to be kept."""
+    noise = np.random.default_rng(0).integers(0, 256, (10, 288, 360, 3), np.uint8)
+    write_video(disk.parent / "a.mp4", noise)
+    data = (disk.parent / "a.mp4").read_bytes()
+    assert len(data) > 500_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(disk))
+        with fifo(disk.parent, data) as path, pytest.raises(VideoError, match=r"\(No space .*\); free some space in"):
+            list(read_frames(path))
+        with fifo(disk.parent / "b", data) as path, pytest.raises(VideoError, match="No space left"), kept(path):
+            pass
+    assert capfd.readouterr().err == ""
+
+
 def pictures(folder: Path, numbers: list[int], name: str = "frame_{:03d}.png") -> Path:
     folder.mkdir()
     for index, number in enumerate(numbers):
@@ -96,11 +123,11 @@ def test_a_missing_number_leaves_its_time(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_pictures_is_said(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=r"no_%d\.png: no such file"):
+    with pytest.raises(VideoError, match=r"no_%d\.png: no pictures with such names are there"):
         next(read_frames(tmp_path / "no_%d.png"))
     folder = pictures(tmp_path / "a", [0, 1, 2])
     (folder / "frame_001.png").write_text("no picture")
-    with pytest.raises(VideoError, match=r"frame_001\.png: not a video|frame_001\.png: no"):
+    with pytest.raises(VideoError, match=r"frame_001\.png: not a picture, or damaged; open it"):
         list(read_frames(folder))
     folder = pictures(tmp_path / "b", [0, 1, 2], "color_{:03}.png")
     for picture in pictures(tmp_path / "c", [0, 1, 2], "depth_{:03}.png").iterdir():

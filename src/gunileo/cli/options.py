@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -170,7 +171,7 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         if argument == "-":
             jobs.setdefault(Path("-"), Job(Path("-"), Path("stdin")))
             continue
-        if is_pattern(argument) or (numbered and Path(argument).is_dir()):
+        if is_pattern(argument) or (numbered and os.path.isdir(argument)):
             jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
             continue
         found, lost = _found(argument)
@@ -189,10 +190,10 @@ def _found(argument: str) -> tuple[list[Job], bool]:
     is one too, to be told when it is read."""
     from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
 
-    is_pattern = has_magic(argument) and not Path(argument).exists()
+    is_pattern = has_magic(argument) and not os.path.exists(argument)
     jobs, lost = list[Job](), False
     for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = walk(path, VIDEO_SUFFIXES)
             jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside.files]
             for place, reason in inside.lost:

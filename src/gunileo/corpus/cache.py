@@ -68,7 +68,7 @@ class Cache:
             # By name, not as processes happened to finish: training shuffles alike however a corpus was prepared.
             self.utterances = [entries[name].utterance for name in sorted(entries)]
         except OSError as error:
-            raise CacheError(f"{path} can't be read: {error.strerror}") from error
+            raise CacheError(f"{path} can't be read ({error.strerror}); check its permissions") from error
 
     def load(self, utterance: CachedUtterance) -> MouthClip:
         """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``."""

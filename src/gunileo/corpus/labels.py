@@ -49,7 +49,9 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
         if fields[2].lower() in _SILENCES:
             continue
         if not last <= start < end:
-            raise CorpusError(f"{where}: {fields[2]!r} starts at {fields[0]} and ends at {fields[1]}; mend the times")
+            before = f", after a word that ends at {round(last * ALIGN_UNITS)}" if start < last else ""
+            said = f"{fields[2]!r} starts at {fields[0]} and ends at {fields[1]}{before}"
+            raise CorpusError(f"{where}: {said}; mend the times")
         words.append(WordTime(fields[2].lower(), start, end))
         last = end
     if not words:
@@ -98,7 +100,7 @@ def read_lines(path: Path | str) -> list[str]:
         wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         return content.decode("utf-16" if wide else "utf-8-sig").splitlines()
     except OSError as error:
-        raise CorpusError(f"{path} can't be read: {error.strerror}") from None
+        raise CorpusError(f"{path} can't be read ({error.strerror}); check the path and its permissions") from None
     except UnicodeDecodeError:
         raise CorpusError(f"{path} is no UTF-8 text; save it as UTF-8") from None
 

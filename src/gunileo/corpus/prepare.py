@@ -203,6 +203,7 @@ def _placed(utterance: Utterance, start: float, frames: int) -> tuple[WordTime, 
     length = frames / FPS
     for word in utterance.words:
         if not start <= (word.start + word.end) / 2 <= start + length:
-            said = f"{word.word!r} is said at {word.start:.2f} s, but a face is seen from {start:.2f} to"
-            raise CorpusError(f"{utterance.video}: {said} {start + length:.2f} s; cut the clip or mend its label")
+            said = f"{word.word!r} is said from {word.start:.2f} to {word.end:.2f} s"
+            seen = f"a face is seen from {start:.2f} to {start + length:.2f} s"
+            raise CorpusError(f"{utterance.video}: {said}, but {seen}; cut the clip or mend its label")
     return tuple(WordTime(word.word, max(0.0, word.start - start), word.end - start) for word in utterance.words)

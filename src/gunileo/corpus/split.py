@@ -47,7 +47,8 @@ def split(utterances: Sequence[_Clip], names: Iterable[str]) -> list[_Clip]:
     chosen = [utterance for utterance in utterances if wanted & {plain(utterance.id), plain(utterance.speaker)}]
     if not chosen:
         here = utterances[0].id if utterances else "nothing"
-        raise CorpusError(f"none of the {len(wanted)} listed utterances or speakers is here; ids here look like {here}")
+        listed = f"none of the {len(wanted)} listed utterances or speakers is here"
+        raise CorpusError(f"{listed}; check the list, ids here look like {here}")
     return chosen
 
 
@@ -68,7 +69,7 @@ def validation_part(utterances: Sequence[_Clip], count: int, seed: int = 0) -> l
     there are fewer than ``count``.
     """
     if not 0 < count <= len(utterances):
-        raise CorpusError(f"can't choose {count} of {len(utterances)} utterances for validation")
+        raise CorpusError(f"can't choose {count} of {len(utterances)} utterances to validate on; choose some of them")
 
     def key(utterance: _Clip) -> str:
         name = utterance.id if seed == 0 else f"{seed}:{utterance.id}"

@@ -128,7 +128,8 @@ def _words(path: Path | str, timed: Iterable[Timed]) -> tuple[WordTime, ...]:
             continue
         parts = spoken(_NOISE.sub(" ", text)).split()
         if not (math.isfinite(end) and last - 0.005 <= start < end):  # rounded times may overlap by that
-            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s; mend the times")
+            before = f", after a word that ends at {last:g} s" if start < last else ""
+            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s{before}; mend the times")
         start = max(last, start)
         letters = sum(map(len, parts))
         for part in parts:
@@ -222,6 +223,8 @@ def _tiers(path: Path | str) -> list[tuple[str, list[Timed]]]:
         at, tiers = 6, []
         for _ in range(int(tokens[5])):
             kind, name, count = tokens[at], _unquoted(tokens[at + 1]), int(tokens[at + 4])
+            if count > len(tokens):
+                raise ValueError
             step = 3 if kind == '"IntervalTier"' else 2
             rows = [tokens[at + 5 + step * n : at + 5 + step * (n + 1)] for n in range(count)]
             if step == 3:

@@ -62,7 +62,7 @@ def greedy(logp: Floats, vocabulary: Vocabulary = GRID) -> Decoded:
     A word's confidence is the geometric mean of its symbols' probabilities, each at the symbol's best
     frame; the text's is that over all its symbols. 0 when nothing was read.
     """
-    logp = _checked(logp, len(vocabulary))
+    logp = checked(logp, len(vocabulary))
     runs = []  # (class, first frame, frame after the last, best log-probability)
     frame = 0
     for symbol, group in groupby(logp.argmax(axis=1).tolist()):
@@ -89,9 +89,9 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
 
     ``DecodeError`` if there are fewer frames than the grammar's shortest sentence has symbols.
     """
-    logp = _checked(logp, len(grammar.vocabulary))
+    logp = checked(logp, len(grammar.vocabulary))
     total, chances = posteriors(logp, grammar)
-    states = _best_path(logp, grammar)
+    states = best_path(logp, grammar)
     words = [word for word, _ in groupby(grammar.word_of[state] for state in states) if word >= 0]
     spans = _spans(states, grammar)
     return _decided(logp, grammar, total, chances, words, spans)
@@ -109,12 +109,12 @@ def nbest(logp: Floats, grammar: Grammar, n: int) -> list[Decoded]:
     """
     if n < 1:
         raise ValueError(f"{n} sentences wanted; ask for one or more")
-    logp = _checked(logp, len(grammar.vocabulary))
+    logp = checked(logp, len(grammar.vocabulary))
     total, chances = posteriors(logp, grammar)
     found = []
     for words in islice(ranked(logp, grammar), n):
         sentence = _of(words, grammar)
-        spans = _spans(_best_path(logp, sentence), sentence)
+        spans = _spans(best_path(logp, sentence), sentence)
         found.append(_decided(logp, grammar, total, chances, words, spans))
     return found
 
@@ -161,8 +161,8 @@ def align(logp: Floats, text: str, vocabulary: Vocabulary = GRID) -> tuple[Word,
 
 def aligned(logp: Floats, sentence: Grammar) -> tuple[Word, ...]:
     """As ``align``, of the one sentence of a grammar."""
-    logp = _checked(logp, len(sentence.vocabulary))
-    states = _best_path(logp, sentence)
+    logp = checked(logp, len(sentence.vocabulary))
+    states = best_path(logp, sentence)
     scores: dict[int, list[float]] = {}  # of each word's symbols
     for state, group in groupby(enumerate(states), key=lambda pair: pair[1]):
         if sentence.word_of[state] >= 0 and sentence.symbols[state] != BLANK:
@@ -187,7 +187,7 @@ def beams(logp: Floats, n: int, width: int = 32, vocabulary: Vocabulary = GRID) 
     """The ``n`` likeliest texts that ``beam`` holds at the end, best first; fewer if it holds no more."""
     if width < 1:
         raise ValueError(f"a beam of width {width}; give 1 or more")
-    logp = _checked(logp, len(vocabulary))
+    logp = checked(logp, len(vocabulary))
     found = [(classes, min(1.0, float(np.exp(score)))) for classes, score in prefix_beam(logp, width)]
     return from_classes(logp, found, n, vocabulary)
 
@@ -244,7 +244,7 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
     this place of the automaton: after whatever came before, and with the same ways to go on.
     ``DecodeError`` if there are too few frames.
     """
-    logp = _checked(logp, len(grammar.vocabulary))
+    logp = checked(logp, len(grammar.vocabulary))
     scores = logp[:, grammar.symbols]
     before = _forward(scores, grammar)
     after = _backward(scores, grammar)
@@ -260,14 +260,14 @@ def posteriors(logp: Floats, grammar: Grammar) -> tuple[float, Floats]:
 
 def log_likelihood(logp: Floats, grammar: Grammar) -> float:
     """Log of the summed probability of all paths of all sentences of the grammar, from [T, C]."""
-    logp = _checked(logp, len(grammar.vocabulary))
+    logp = checked(logp, len(grammar.vocabulary))
     ways = _opening(logp[0].take(grammar.symbols), len(logp), grammar)
     for frame in logp[1:]:  # without the ways of all frames, which of ten minutes would take gigabytes
         ways = np.logaddexp.reduceat(ways.take(grammar.sources), grammar.source_starts) + frame.take(grammar.symbols)
     return float(np.logaddexp.reduce(ways[grammar.ends]))
 
 
-def _best_path(logp: Floats, grammar: Grammar) -> list[int]:
+def best_path(logp: Floats, grammar: Grammar) -> list[int]:
     """The state of each frame on the likeliest path.
 
     The scores of some frames are kept, and those between found again from them on the way back: what was said in
@@ -330,7 +330,7 @@ def _backward(scores: Floats, grammar: Grammar) -> Floats:
     return ways
 
 
-def _checked(logp: Floats, classes: int) -> NDArray[np.float64]:
+def checked(logp: Floats, classes: int) -> NDArray[np.float64]:
     """As float64, with zero probabilities made finite; ``ValueError`` for another shape than [T, C]."""
     logp = np.asarray(logp, dtype=np.float64)
     if logp.ndim != 2 or logp.shape[1] != classes or len(logp) == 0:

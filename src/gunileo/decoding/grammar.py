@@ -168,8 +168,8 @@ class Grammar:
         edges: list[tuple[int, int]] = []
         self._compile(edges)
         self.min_frames = self._min_frames()  # of the shortest sentence
-        self.sources, self.source_starts = _grouped(edges, key=1)  # the states before each state
-        self.targets, self.target_starts = _grouped(edges, key=0)  # the states after each state
+        self.sources, self.source_starts = grouped(edges, key=1)  # the states before each state
+        self.targets, self.target_starts = grouped(edges, key=0)  # the states after each state
 
     def _compile(self, edges: list[tuple[int, int]]) -> None:
         leading: list[dict[str, list[int]]] = [{} for _ in self.arcs]  # place → word → places that it comes from
@@ -249,7 +249,7 @@ def _frames(classes: Sequence[int]) -> int:
     return len(classes) + sum(a == b for a, b in pairwise(classes))
 
 
-def _grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
+def grouped(edges: list[tuple[int, int]], key: int) -> tuple[Ints, Ints]:
     """The other ends of the edges in order of end ``key``, and where each state's begin, for ``reduceat``."""
     table = np.array(edges, dtype=np.intp)
     table = table[np.lexsort((table[:, 1 - key], table[:, key]))]

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from gunileo.errors import GunileoError
+from gunileo.vision.container import why
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_STILL, Frame, VideoError, read_frames
 
@@ -165,21 +166,28 @@ def _position(file: Any) -> int:
         return 0
 
 
+def _pour(source: Any, name: str, file: IO[bytes]) -> None:
+    if isinstance(source, bytes | bytearray | memoryview):
+        file.write(source)
+        return
+    try:
+        shutil.copyfileobj(source, file)
+    except (TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: gives no bytes ({error}); {_SOURCES}") from None
+    if not file.tell() and _position(source):
+        raise InputError(f"{name}: was read to its end already; go back with seek(0)")
+
+
 def _stored(source: Any, timeline: Timeline | None) -> Iterator[Frame]:
     """The frames of a video that has no path; its faults are told by its name."""
     name = name_of(source)
     with tempfile.TemporaryDirectory(prefix="gunileo-") as folder:
         path = Path(folder, "video")
-        with path.open("wb") as file:
-            if isinstance(source, bytes | bytearray | memoryview):
-                file.write(source)
-            else:
-                try:
-                    shutil.copyfileobj(source, file)
-                except (TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
-                    raise InputError(f"{name}: gives no bytes ({error}); {_SOURCES}") from None
-                if not file.tell() and _position(source):
-                    raise InputError(f"{name}: was read to its end already; go back with seek(0)")
+        try:
+            with path.open("wb") as file:
+                _pour(source, name, file)
+        except OSError as error:
+            raise why(name, error) from error
         try:
             yield from read_frames(path, timeline)
         except VideoError as error:

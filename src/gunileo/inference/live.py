@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
+from gunileo.inference.apart import Apart
 from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Alternative, Transcript, Word
 from gunileo.vision.crop import Crops
@@ -30,6 +31,10 @@ class SentenceReader(Protocol):
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
         """The ``n`` likeliest readings of a clip's mouths, best first."""
+        ...
+
+    def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
+        """The frames of a clip between the sentences that are said in it."""
         ...
 
     def untimed(self) -> Self:
@@ -76,7 +81,7 @@ class Live:
         """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
         read = self._read(self._mouths.close())
         last = self._segmenter.close()
-        return read + self._spoken([last] if self._listening else [])
+        return read + self._spoken([last] if self._listening else [], ended=True)
 
     def begin(self) -> None:
         """Drop what was begun. Until ``end``, all is one sentence with its rests, cut only after ten seconds.
@@ -84,6 +89,7 @@ class Live:
         It starts half a second earlier, as far as there are frames.
         """
         self._segmenter.close()
+        self._speech.drop()
         self._segmenter.whole = self._listening = True
 
     def end(self) -> list[Transcript]:
@@ -100,8 +106,8 @@ class Live:
         span = self._segmenter.push(mouth)  # which also learns how a resting face looks
         return span if self._listening else None
 
-    def _spoken(self, spans: Iterable[Span | None]) -> list[Transcript]:
-        return list(self._speech.read(spans))
+    def _spoken(self, spans: Iterable[Span | None], ended: bool = False) -> list[Transcript]:
+        return list(self._speech.read(spans, not self._segmenter.whole, ended))
 
 
 def sentences(
@@ -127,7 +133,7 @@ def sentences(
             yield from speech.read([segmenter.push(mouth)])
     except VideoError as error:
         broken = error
-    yield from speech.read([segmenter.close()])
+    yield from speech.read([segmenter.close()], ended=True)
     if broken:
         raise broken
     if not found:
@@ -154,15 +160,16 @@ class _Speech:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
         self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
+        self._apart = Apart(lambda clip: reader.boundaries(clip, decode, grammar))
 
-    def read(self, spans: Iterable[Span | None]) -> Iterator[Transcript]:
-        """The spans in which words are read, with their times; a mouth also moves without a word.
+    def read(self, spans: Iterable[Span | None], apart: bool = True, ended: bool = False) -> Iterator[Transcript]:
+        """The spans in which words are read, with their times; a mouth also moves without a word. Sentences without a
+        rest between them are told ``apart``. If the stream has ``ended``, nothing is held back.
 
         Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
         """
-        for span in spans:
-            if span is None:
-                continue
+        found = (span for span in spans if span)
+        for span in self._told_apart(found, ended) if apart else found:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
@@ -176,6 +183,16 @@ class _Speech:
                     timed = moved(own, self._timeline.seconds)
                     others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
                     yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
+
+    def drop(self) -> None:
+        """Forget what is held back of a sentence."""
+        self._apart.close()
+
+    def _told_apart(self, spans: Iterable[Span], ended: bool) -> Iterator[Span]:
+        for span in spans:
+            yield from self._apart.push(span)
+        if ended:
+            yield from self._apart.close()
 
     def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
         if not self._alternatives:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gunileo.decoding.continuous import boundaries
 from gunileo.decoding.ctc import Decoded, DecodeError, Floats, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference import decoders, timing
@@ -203,6 +204,15 @@ class Reader(Network):
         spoken = decoders.spoken(how, grammar, reader.vocabulary)
         found = decoders.best(answers, n, how, spoken, reader.vocabulary, reader.search)
         return [replace(one, calibrated=False) for one in found]
+
+    def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
+        """The frames of a clip at which one sentence ends and another begins, as far as the grammar tells; none if it
+        is one sentence, or decoded otherwise than by a grammar."""
+        how = self.way(decode, grammar)
+        spoken = decoders.spoken(how, grammar, self.vocabulary)
+        if spoken is None or (self.templates and grammar is None):
+            return []
+        return boundaries(self.answers(clip).log_probabilities, spoken)
 
     def way(self, how: How | None, grammar: Grammar | None = None) -> How:
         """How to decode if ``how`` is None: by the grammar that is given or the model's own; without one "beam"."""

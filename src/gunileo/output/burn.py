@@ -16,6 +16,7 @@ from gunileo.output.transcript import Word, spoken_words
 from gunileo.util.files import FileError, whole
 from gunileo.util.progress import Bar
 from gunileo.vision.canvas import Canvas
+from gunileo.vision.container import open_media
 from gunileo.vision.film import Film, opened
 from gunileo.vision.video import FPS, MAX_SIDE, Frame
 
@@ -83,8 +84,8 @@ def _copy(
 def _sounds(source: Path) -> Iterator[av.container.InputContainer | None]:
     """The file again for its sound; None of numbered pictures, which have none."""
     if source.is_file():
-        with av.open(f"file:{source}") as container:
-            yield container
+        with open_media(f"file:{source}") as film:
+            yield film
     else:
         yield None
 

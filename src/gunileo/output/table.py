@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gunileo.errors import GunileoError
 from gunileo.output.nist import to_ctm, to_trn
 from gunileo.output.transcript import Segment, Transcript, spoken_segments
-from gunileo.util.files import whole
+from gunileo.util.files import ESCAPED, whole
 
 _GROUP = 10_000  # rows that Parquet holds back: what it writes at once
 
@@ -123,7 +123,7 @@ class _Lines:
 
 @contextmanager
 def _csv(part: Path) -> Iterator[Table]:
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with part.open("w", encoding="utf-8", errors=ESCAPED, newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(field.name for field in fields(Row))
 
@@ -150,16 +150,23 @@ def _parquet(part: Path) -> Iterator[Table]:
                 flush()
 
         def flush() -> None:
-            file.write_table(pa.Table.from_pylist([asdict(row) for row in waiting], schema))
+            file.write_table(pa.Table.from_pylist([_utf8(asdict(row)) for row in waiting], schema))
             waiting.clear()
 
         yield _Rows(write)
         flush()
 
 
+def _utf8(cells: dict[str, Any]) -> dict[str, Any]:
+    """A row as UTF-8 can hold it."""
+    return {
+        name: cell.encode(errors=ESCAPED).decode() if isinstance(cell, str) else cell for name, cell in cells.items()
+    }
+
+
 @contextmanager
 def _trn(part: Path) -> Iterator[Table]:
-    with part.open("w", encoding="utf-8", newline="\n") as file:
+    with part.open("w", encoding="utf-8", errors=ESCAPED, newline="\n") as file:
         yield _Lines(file.write, to_trn)
 
 
@@ -167,7 +174,7 @@ def _trn(part: Path) -> Iterator[Table]:
 def _ctm(part: Path) -> Iterator[Table]:
     clips: list[str] = []
     yield _Lines(clips.append, to_ctm)
-    with part.open("w", encoding="utf-8", newline="\n") as file:
+    with part.open("w", encoding="utf-8", errors=ESCAPED, newline="\n") as file:
         file.writelines(sorted(clips))  # by their ids, as sclite wants them; each is in order by itself
 
 

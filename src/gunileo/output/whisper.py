@@ -76,25 +76,33 @@ def read_json(path: Path) -> Transcript:
             for word in segment["words"]
         ]
         return Transcript(
-            fields["file"],
-            fields["text"],
+            _typed(fields, "file", str),
+            _typed(fields, "text", str),
             tuple(sorted(words, key=attrgetter("start"))),
-            fields["confidence"],
-            fields["model"],
-            fields["sure"],
+            _typed(fields, "confidence", float, int),
+            _typed(fields, "model", str),
+            _typed(fields, "sure", bool),
             tuple(said),
             fields.get("duration"),
             calibrated=fields.get("calibrated", True),
         )
     except OSError as error:
         raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise JsonError(f"{path}: holds no transcript of this version; read the video again") from error
 
 
 def _said(fields: dict[str, Any], kind: Callable[..., _Said], text: str, *others: str) -> _Said:
     """A segment or a word, of the fields that ``_segment`` writes."""
-    return kind(fields[text].removeprefix(" "), *(fields[name] for name in others), fields.get("speaker", ""))
+    numbers = (_typed(fields, name, float, int) for name in others)  # what is true or false is one, too
+    return kind(_typed(fields, text, str).removeprefix(" "), *numbers, fields.get("speaker", ""))
+
+
+def _typed(fields: dict[str, Any], name: str, *kinds: type) -> Any:
+    """A field; ``TypeError`` if it is of no such kind."""
+    if not isinstance(fields[name], kinds):
+        raise TypeError(name)
+    return fields[name]
 
 
 def _segment(number: int, segment: Segment, words: Sequence[Word]) -> dict[str, Any]:

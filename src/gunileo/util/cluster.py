@@ -39,7 +39,10 @@ def spread(
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-            raise ClusterError(f"no Ray cluster at {address} ({' '.join(str(error).split())[:200]})") from error
+            reason = " ".join(str(error).split())[:200]
+            if address is None:
+                raise ClusterError(f"Ray can't be begun on this machine ({reason}); leave --engine ray out") from error
+            raise ClusterError(f"no Ray cluster at {address} ({reason}); begin one, or check its address") from error
     try:
         yield from _spread(ray, ray.put(work), iter(items), workers)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ class FileError(GunileoError):
     """A place that can't be written to."""
 
 
+ESCAPED = "backslashreplace"  # how what UTF-8 can't hold is written
 _LONGEST = 255  # bytes of a name in all usual file systems
 
 
@@ -50,14 +52,18 @@ def whole(path: Path) -> Iterator[Path]:
         with replacing(path) as part:
             yield part
     except OSError as error:
-        reason = f"can't be written ({error.strerror}); free some space or choose another place"
-        raise FileError(f"{path}: {reason}") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space or choose another place" if full else "choose another place"
+        raise FileError(f"{path}: can't be written ({error.strerror}); {advice}") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a text, as UTF-8, or bytes as ``whole`` does."""
+    """Write a text, as UTF-8, or bytes as ``whole`` does.
+
+    Bytes of a file's name that are no UTF-8 become escapes such as ``\\udce9``, which JSON reads back as they were.
+    """
     with whole(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content.encode(errors=ESCAPED) if isinstance(content, str) else content)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def _pools(count: int, ending: Any) -> list[ProcessPoolExecutor]:
                 started = pool.submit(os.getpid)
             started.result()
     except BrokenProcessPool:
-        message = "worker processes can't start; start them from a script, under if __name__ == '__main__':"
+        message = "worker processes can't start; start them under if __name__ == '__main__':, or free some memory"
         raise WorkerError(message) from None
     return pools
 

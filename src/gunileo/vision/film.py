@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
 
 import av
 from av.stream import Disposition
 
-from gunileo.errors import GunileoError
 from gunileo.vision.clock import Clock
+from gunileo.vision.container import LIMITS, MAX_PIXELS, VideoError, open_media, why
 from gunileo.vision.glimpse import glimpses, may_change
-from gunileo.vision.numbered import Numbered
-from gunileo.vision.pipe import Pipe, is_pipe
+from gunileo.vision.numbered import Numbered, is_pattern
+from gunileo.vision.pipe import Pipe, is_pipe, nothing_came
 
-MAX_PIXELS = 7680 * 4320  # 8K; a few bytes of a file can ask for a picture of gigabytes
-
-_LIMITS = {"max_pixels": str(MAX_PIXELS)}
+_HELD = 32  # frames that decoders hold back at most
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
-class VideoError(GunileoError):
-    """A file that cannot be read as video."""
+@dataclass
+class Damage:
+    """For how long no picture of a film can be decoded, known when it has come to its end."""
+
+    seconds: float = 0.0  # the longest stretch
 
 
 @dataclass(frozen=True)
 class Film:
-    """A film that is open. Its ``frames`` come once; each is shown from ``pts`` on for ``duration``, in time bases."""
+    """A film that is open. Its ``frames`` come once; each is shown from ``pts`` on for ``duration``, in time bases.
+
+    What can't be decoded is left out; once all frames have come, ``damage`` tells.
+    """
 
     frames: Iterator[av.VideoFrame]
     time_base: Fraction  # seconds
@@ -42,6 +44,7 @@ class Film:
     start: float  # seconds, where a player's clock begins
     promised: float = 0.0  # seconds, where the picture ends by the file's header; 0 where that doesn't say
     glimpses: Sequence[av.VideoFrame] = ()  # pictures from further on, which may have another size
+    damage: Damage = field(default_factory=Damage)
 
 
 @contextmanager
@@ -53,21 +56,28 @@ def opened(source: Path | str, rate: float) -> Iterator[Film]:
     """
     name = local(source)
     path = Path(name)
-    numbered = Numbered.found(name)
-    if numbered is not None:
-        yield Film(_numbered(numbered, rate), *numbered.times(rate), None, 0.0)
-        return
     with ExitStack() as stack:
         try:
-            container = stack.enter_context(_container(name, path, stack))
+            numbered = Numbered.found(name)
+            container = None if numbered else stack.enter_context(_container(name, path, stack))
         except (av.FFmpegError, OSError) as error:
-            raise _reason(path, error) from error
-        yield _film(container, path)
+            raise why(path, error) from error
+        if numbered:
+            yield Film(_numbered(numbered, rate), *numbered.times(rate), None, 0.0)
+        elif container:
+            yield _film(container, path)
 
 
 def local(source: Path | str) -> str:
-    """The path that a name stands for: a ``file:`` address is a path, too. ``VideoError`` for other addresses."""
-    name = str(source)
+    """The path that a name stands for: a ``file:`` address is a path, too. ``VideoError`` for other addresses, and for
+    what can be no name."""
+    path = _without_scheme(str(source))
+    if not path or "\0" in path:
+        raise VideoError(f"{path!r}: no file can have this name; give the path of one")
+    return path
+
+
+def _without_scheme(name: str) -> str:
     if not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", name) or os.path.exists(name):
         return name
     if name.lower().startswith("file:/"):
@@ -94,28 +104,28 @@ def _container(name: str, path: Path, stack: ExitStack) -> av.container.InputCon
         pipe = stack.enter_context(Pipe(name))
         container = None
         try:
-            container = _open(pipe)
+            container = open_media(pipe)
         except av.FFmpegError:
+            if pipe.fault:
+                raise pipe.fault from None
             if not pipe.count:
-                raise VideoError(f"{path}: nothing came through the pipe; check the command before it") from None
+                raise nothing_came(path) from None
             if not pipe.index_is_last():
                 raise
         if pipe.index_is_last():
             if container:
                 container.close()
-            return _open(pipe.whole())
+            return open_media(pipe.whole())
         pipe.forget()
         assert container
         return container
-    if path.is_dir():
-        raise VideoError(f"{path}: Is a directory, without numbered pictures; give a video file")
+    if os.path.isdir(path):
+        raise VideoError(f"{path}: is a folder without numbered pictures; give a video file")
+    if is_pattern(name):
+        raise VideoError(f"{path}: no pictures with such names are there; check the path")
     if path.stat().st_size == 0 and not _holds_something(path):
         raise VideoError(f"{path}: the file is empty; copy or download it again")
-    return _open(f"file:{path}")  # a name may hold a colon
-
-
-def _open(source: str | Pipe | IO[bytes]) -> av.container.InputContainer:
-    return av.open(source, "r", options=_LIMITS, metadata_errors="replace")
+    return open_media(f"file:{path}")  # a name may hold a colon
 
 
 def _holds_something(path: Path) -> bool:
@@ -139,17 +149,18 @@ def _film(container: av.container.InputContainer, path: Path) -> Film:
     if codec.width * codec.height > MAX_PIXELS:
         size = f"{codec.width}x{codec.height} pixels"
         raise VideoError(f"{path}: its pictures have {size}, more than 8K; convert it to a smaller size")
-    codec.options = _LIMITS
+    codec.options = LIMITS
     changing = may_change(container, stream) and not is_pipe(str(path))
-    base = stream.time_base or Fraction(1, 25)
+    base, damage = stream.time_base or Fraction(1, 25), Damage()
     return Film(
-        _guarded(_decoded(container, stream), path),
+        _guarded(_decoded(container, stream, damage), path),
         base,
         stream.average_rate or Fraction(25),
         stream.sample_aspect_ratio,
         (container.start_time or 0) / av.time_base,
         _promised_end(container, stream),
         glimpses(f"file:{path}", film_stream) if changing else (),
+        damage,
     )
 
 
@@ -161,37 +172,57 @@ def _without_film(container: av.container.InputContainer) -> str:
     return f"has {' and '.join(held) or 'data'} but no {'film' if container.streams.video else 'picture'}"
 
 
-def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    clock = Clock(container, stream)
-    for frame in container.decode(stream):
+def _decoded(container: av.container.InputContainer, stream: av.VideoStream, damage: Damage) -> Iterator[av.VideoFrame]:
+    """The frames of a stream; as players do, those are left out that can't be decoded."""
+    clock, before = Clock(container, stream), 0  # time of the last frame, as it is stored
+    end: int | None = None  # of the frame before
+    for frame, after_fault in _whole(container.demux(stream)):
+        if after_fault and frame.pts is not None and frame.pts < before:
+            continue  # it was held back while those after it were lost
+        before = frame.pts or 0
         frame.pts, frame.duration = clock(frame)
+        if after_fault and end is not None:
+            damage.seconds = max(damage.seconds, float((frame.pts - end) * (stream.time_base or 0)))
+        end = frame.pts + frame.duration
         yield frame
+
+
+def _whole(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """Each frame that can be decoded, and whether something shortly before it can't. Raises FFmpeg's error if none can.
+
+    What a cut begins with may lean on pictures that aren't there; that is no fault.
+    """
+    fault: Exception | None = None
+    count, until = 0, 0  # frames, and how many there are when a fault is past
+    while True:
+        try:
+            packet = next(packets, None)
+            frames = packet.decode() if packet else []
+        except av.InvalidDataError as error:
+            fault, until = error, count and count + _HELD
+            continue
+        if packet is None:
+            break
+        for frame in frames:
+            count += 1
+            yield frame, count <= until
+    if fault and not count:
+        raise fault
 
 
 def _numbered(numbered: Numbered, rate: float) -> Iterator[av.VideoFrame]:
     """Each picture with its number as the time."""
     for number, path in numbered.pictures:
-        for frame in _guarded(numbered.decoded(path, _LIMITS), path):
+        for frame in _guarded(numbered.decoded(path), path, "picture"):
             frame.pts, frame.duration, frame.time_base = number, 1, numbered.times(rate)[0]
             yield frame
 
 
-def _guarded(frames: Iterator[av.VideoFrame], path: Path) -> Iterator[av.VideoFrame]:
+def _guarded(frames: Iterator[av.VideoFrame], path: Path, kind: str = "video") -> Iterator[av.VideoFrame]:
     try:
         yield from frames
     except (av.FFmpegError, OSError) as error:
-        raise _reason(path, error) from error
-
-
-def _reason(path: Path, error: av.FFmpegError | OSError) -> VideoError:
-    """What an error means: FFmpeg's own have numbers outside errno's, those of the file system are both."""
-    if isinstance(error, FileNotFoundError):
-        return VideoError(f"{path}: no such file; check the path")
-    known = (errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ELOOP)
-    foreign = not isinstance(error, av.FFmpegError)  # as of a socket, which can't be opened
-    if isinstance(error, PermissionError | IsADirectoryError) or foreign or error.errno in known:
-        return VideoError(f"{path}: {os.strerror(error.errno or 0)}")
-    return VideoError(f"{path}: not a video, or damaged; play it to check, then copy it again")
+        raise why(path, error, kind) from error
 
 
 def _promised_end(container: av.container.InputContainer, stream: av.VideoStream) -> float:

@@ -8,6 +8,8 @@ from itertools import islice
 
 import av
 
+from gunileo.vision.container import open_media
+
 _LOOKS = 4
 _SPREAD = 0.96  # of the file's length, where the last look is
 _UNINDEXED = frozenset(("mpegts", "matroska,webm", "flv"))  # of those whose pictures may change
@@ -25,12 +27,12 @@ def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.Video
     What can't be read is left out: whoever reads the file in order will tell.
     """
     found: list[av.VideoFrame] = []
-    with suppress(av.FFmpegError, OSError), av.open(name, "r", metadata_errors="replace") as container:
-        stream, length = chosen(container), container.duration or 0
+    with suppress(av.FFmpegError, OSError), open_media(name) as opened:
+        stream, length = chosen(opened), opened.duration or 0
         for look in range(_LOOKS if length and stream else 0):
             with suppress(av.FFmpegError):
-                container.seek((container.start_time or 0) + round((look + 1) / _LOOKS * _SPREAD * length))
+                opened.seek((opened.start_time or 0) + round((look + 1) / _LOOKS * _SPREAD * length))
                 assert stream
                 stream.codec_context.flush_buffers()
-                found += islice(container.decode(stream), 1)
+                found += islice(opened.decode(stream), 1)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Self
 import av
 
 from gunileo.errors import GunileoError
+from gunileo.vision.container import LIMITS, open_media
 
 
 class NumberedError(GunileoError):
@@ -27,7 +29,7 @@ _PATTERN = re.compile(r"(.*?)%(0?)(\d*)d(.*)", re.DOTALL)
 def is_pattern(name: str) -> bool:
     """Whether a name stands for numbered pictures, as ``frame_%03d.png`` does, and for no file."""
     path = Path(name)
-    return bool(_PATTERN.fullmatch(path.name)) and path.suffix.lower() in _SUFFIXES and not path.exists()
+    return bool(_PATTERN.fullmatch(path.name)) and path.suffix.lower() in _SUFFIXES and not os.path.exists(path)
 
 
 def stem_of(name: str) -> str:
@@ -54,7 +56,7 @@ class Numbered:
             digits = rf"\d{{{int(width)},}}" if zero and width else r"\d+"
             wanted = re.compile(re.escape(before.replace("%%", "%")) + f"({digits})" + re.escape(after))
             folder = path.parent
-        elif path.is_dir():
+        elif os.path.isdir(path):
             wanted, folder = re.compile(r".*?(\d+)\D*"), path
         else:
             return None
@@ -79,9 +81,9 @@ class Numbered:
         return 1 / exact, exact
 
     @staticmethod
-    def decoded(path: Path, options: dict[str, str]) -> Iterator[av.VideoFrame]:
+    def decoded(path: Path) -> Iterator[av.VideoFrame]:
         """The picture in a file; none if it holds no picture."""
-        with av.open(f"file:{path}", "r", options={**options, "pattern_type": "none"}) as container:
-            if container.streams.video and container.streams.video[0].codec_context:
-                container.streams.video[0].codec_context.options = options
-                yield from islice(container.decode(video=0), 1)
+        with open_media(f"file:{path}", pattern_type="none") as opened:
+            if opened.streams.video and opened.streams.video[0].codec_context:
+                opened.streams.video[0].codec_context.options = LIMITS
+                yield from islice(opened.decode(video=0), 1)

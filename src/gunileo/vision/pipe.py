@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from types import TracebackType
 from typing import IO, Self
 
+from gunileo.vision.container import VideoError, boxes, why
+
 _BLOCK = 2**16  # bytes
 _BEFORE = (b"ftyp", b"wide", b"free", b"skip", b"uuid")  # what may come before pictures and index in an MP4
 
@@ -35,6 +37,7 @@ class Pipe:
 
     def __init__(self, name: str) -> None:
         self.count = 0  # bytes that came
+        self.fault: OSError | None = None  # why it ended early: no room to keep what came
         self._file = 0 if name == "-" else os.open(name, os.O_RDONLY)
         self._ended = False
         self._kept: IO[bytes] | None = TemporaryFile()  # noqa: SIM115  # ``forget`` closes it
@@ -57,27 +60,28 @@ class Pipe:
             self._ended = True
             return b""
         self.count += len(data)
-        if self._kept:
-            self._kept.write(data)
+        try:
+            if self._kept:
+                self._kept.write(data)
+        except OSError as error:  # PyAV would print it
+            self._ended, self.fault = True, error
+            return b""
         return data
 
     def index_is_last(self) -> bool:
         """Whether this is an MP4 or QuickTime file whose pictures come before their index, and more of it may come."""
         assert self._kept
-        at, kind = 0, b""
-        while kind in _BEFORE or not at:
-            self._kept.seek(at)
-            head = self._kept.read(16)
-            size, kind = int.from_bytes(head[:4]), head[4:8]
-            at += int.from_bytes(head[8:]) if size == 1 else max(size, 8)
+        kind = next((kind for kind in boxes(self._kept) if kind not in _BEFORE), b"")
         self._kept.seek(0, os.SEEK_END)
         return kind == b"mdat" and not self._ended
 
     def whole(self) -> IO[bytes]:
-        """All that came and will come, as a file."""
+        """All that came and will come, as a file. Raises ``OSError`` if it can't be kept."""
         assert self._kept
         while self.read(_BLOCK):
             pass
+        if self.fault:
+            raise self.fault
         self._kept.seek(0)
         return self._kept
 
@@ -90,14 +94,30 @@ class Pipe:
 
 @contextmanager
 def kept(path: Path) -> Iterator[Path]:
-    """A file with all that comes through a pipe, so that it can be read again; a path of anything else as it is."""
+    """A file with all that comes through a pipe, so that it can be read again; a path of anything else as it is.
+
+    Raises ``VideoError`` if nothing comes, or there is no room for it. One that is raised within names the pipe.
+    """
     if not is_pipe(str(path)):
         yield path
         return
-    with Pipe(str(path)) as pipe, TemporaryDirectory() as folder:
-        pipe.forget()
+    with TemporaryDirectory() as folder:
         copy = Path(folder) / "pipe"
-        with copy.open("wb") as file:
-            while data := pipe.read(_BLOCK):
-                file.write(data)
-        yield copy
+        try:
+            with Pipe(str(path)) as pipe, copy.open("wb") as file:
+                pipe.forget()
+                while data := pipe.read(_BLOCK):
+                    file.write(data)
+        except OSError as error:
+            raise why(path, error) from error
+        if not pipe.count:
+            raise nothing_came(path)
+        try:
+            yield copy
+        except VideoError as error:
+            raise VideoError(str(error).replace(str(copy), str(path))) from error
+
+
+def nothing_came(path: Path) -> VideoError:
+    """What is said of a pipe without content."""
+    return VideoError(f"{path}: nothing came through the pipe; check the command before it")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from gunileo.util.cores import usable_cores
 from gunileo.vision.canvas import Canvas
+from gunileo.vision.container import VideoError as VideoError
+from gunileo.vision.container import open_media
 from gunileo.vision.film import Film, local, opened
-from gunileo.vision.film import VideoError as VideoError
 from gunileo.vision.pipe import is_pipe
 from gunileo.vision.timeline import Timeline
 
@@ -24,6 +25,7 @@ MAX_SIDE = 1280  # pixels; the face models need under 200 across a face, so a 4K
 LARGE = 2**20  # bytes of a frame; larger ones take longer to decode than to read lips in
 MAX_STILL = 10 * FPS  # frames that one picture is repeated for; a jump in the time stamps would give hours of copies
 _SLACK = 0.1  # seconds that a header may promise too much
+_DAMAGE = 0.5  # seconds without a picture that can be decoded; through less a face is followed
 _WRITTEN = (".mp4", ".m4v", ".mov", ".mkv")
 
 Frame = NDArray[np.uint8]  # [height, width, 3], RGB
@@ -80,7 +82,7 @@ def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Fra
         assert frame.pts is not None  # as a film's frames have it
         at = frame.pts
         if waiting is None:
-            start = at
+            start = end = at
             zero = min(zero, float(at * base))
             timeline.begin(0, float(at * base) - zero)
         else:
@@ -102,6 +104,9 @@ def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Fra
         begun = float(start * base)
         there = f"{seconds - begun:.1f} of {film.promised - begun:.1f} seconds are there"
         raise VideoError(f"{path}: truncated, {there}; copy or download it again")
+    if film.damage.seconds > _DAMAGE:
+        lost = f"nothing can be decoded for {film.damage.seconds:.1f} seconds in its course"
+        raise VideoError(f"{path}: damaged, {lost}; copy or download it again")
 
 
 def _repeated(canvas: Canvas, frame: av.VideoFrame, times: int) -> Iterator[Frame]:
@@ -116,8 +121,8 @@ def length(path: Path | str) -> int:
     name = local(path)
     if is_pipe(name):  # what is read of it now would be missing later
         return 0
-    with suppress(av.FFmpegError, OSError), av.open(f"file:{name}") as container:
-        return round(FPS * (container.duration or 0) / av.time_base)
+    with suppress(av.FFmpegError, OSError), open_media(f"file:{name}") as film:
+        return round(FPS * (film.duration or 0) / av.time_base)
     return 0
 
 

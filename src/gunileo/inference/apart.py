@@ -1,0 +1,64 @@
+"""Spans of continuous speech told apart: one for each sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from gunileo.vision.mouth import MouthClip
+from gunileo.vision.speech_activity import LONGEST, Span
+from gunileo.vision.video import FPS
+
+_LONG = 3 * FPS  # frames; what is longer may be several sentences
+_SHARED = 3  # frames on either side of a boundary, which both sentences are read with
+
+
+class Apart:
+    """Takes spans in their order and gives one for each sentence that ``boundaries`` finds in them.
+
+    A stretch of over ten seconds comes as several spans, cut amid a sentence. What is after the last boundary of such a
+    span is held back and put before the next.
+    """
+
+    def __init__(self, boundaries: Callable[[MouthClip], list[int]]) -> None:
+        self._boundaries = boundaries
+        self._held: Span | None = None
+
+    def push(self, span: Span) -> list[Span]:
+        """The sentences that are whole by now."""
+        spans = self._with_held(span)
+        parts = [part for one in spans for part in self._parts(one)]
+        goes_on = span.last < span.start + len(span.clip)
+        if goes_on and len(parts) > len(spans) and len(parts[-1].clip) < LONGEST // 2:
+            self._held = parts.pop()
+        return parts
+
+    def close(self) -> list[Span]:
+        """What is held back, as no more will come."""
+        held, self._held = self._held, None
+        return [held] if held else []
+
+    def _with_held(self, span: Span) -> list[Span]:
+        held, self._held = self._held, None
+        if held is None:
+            return [span]
+        if held.last != span.first:
+            return [held, span]
+        ahead = max(0, span.start - held.start)
+        clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
+        joined = Span(span.start - ahead, clip, held.first, span.last)
+        # What is too long for one sentence, and isn't told apart, is read as it was cut.
+        return [joined] if len(clip) <= LONGEST or self._boundaries(clip) else [held, span]
+
+    def _parts(self, span: Span) -> list[Span]:
+        length = len(span.clip)
+        cuts = self._boundaries(span.clip) if length > _LONG else []
+        if not cuts:
+            return [span]
+        parts = []
+        for begin, end in pairwise([0, *cuts, length]):
+            from_, to = max(0, begin - _SHARED), min(length, end + _SHARED)
+            first, last = max(span.first, span.start + begin), min(span.last, span.start + end)
+            if first < last:
+                parts.append(Span(span.start + from_, span.clip[from_:to], first, last))
+        return parts
