@@ -156,8 +156,9 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
     With ``numbered``, a folder counts as one video, made of the numbered pictures in it.
     """
     from gunileo.corpus.finders import VIDEO_SUFFIXES
-    from gunileo.vision.film import VideoError, local
+    from gunileo.vision.film import local
     from gunileo.vision.numbered import is_pattern, stem_of
+    from gunileo.vision.video import VideoError
 
     jobs: dict[Path, Job] = {}
     failed = False
