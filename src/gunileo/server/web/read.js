@@ -135,7 +135,7 @@ function show(read) {
   const verdict = transcript.sure ? "Read" : "Not sure";
   say(find("read-status"), transcript.text ? "" : "No word was read.");
   find("sentence").replaceChildren(
-    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole` }),
+    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole${transcript.calibrated === false ? ", not calibrated" : ""}` }),
     transcript.segments.length > 1 ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
   showWords(find("words"), wordsOf(transcript), (word) => {
