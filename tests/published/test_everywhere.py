@@ -18,6 +18,7 @@ from gunileo.corpus.prepare import prepare
 from gunileo.decoding.ctc import DecodeError
 from gunileo.inference.needs import LONGEST
 from gunileo.inference.registry import ModelError
+from gunileo.output.whisper import to_fields
 from gunileo.published.importing import import_model
 from gunileo.published.search import Weighting
 from gunileo.vision.mouth import MouthClip, read_mouth
@@ -77,6 +78,15 @@ def test_files_in_several_processes(synthetic_corpus: Path, tmp_path: Path, run:
     assert len(one) == 3
     assert one == two
     assert len(list((tmp_path / "2").rglob("*.srt"))) == 3
+
+
+def test_a_language_is_told(home: Path, clip: Path) -> None:
+    card = import_model(str(home.parent / "Made_V_WER99"), lambda _: True, "vsr-spanish", say=lambda _: None)
+    Weighting(2).write(card.folder / "search.json")
+    read = gunileo.load_model("vsr-spanish").transcribe(clip)
+    assert (read.language, to_fields(read)["language"]) == ("es", "es")
+    assert to_fields(gunileo.load_model("mine").transcribe(clip, "greedy"))["language"] == "en"
+    shutil.rmtree(card.folder)
 
 
 def test_weights_of_the_search(clip: Path, text: str, run: Run) -> None:

@@ -77,6 +77,7 @@ class Needs:
     source: str = ""  # address or file that it was made of
     sha256: str = ""  # of that file
     date: str = ""  # when it was made of it, ISO 8601
+    language: str = "en"  # that it reads, ISO 639-1
 
     @property
     def longest(self) -> int | None:
@@ -103,6 +104,7 @@ def needs_of(metadata: Mapping[str, str], path: Path) -> Needs:
         raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported or imported")
     told = {key: _text(metadata.get(key, "")) for key in ("input", "decoder", "grammar", "license", "source")}
     told |= {key: _text(metadata.get(key, "")) for key in ("sha256", "date")}
+    told["language"] = _text(metadata.get("language", "en"))
     if "tokens" not in metadata or (told["input"] or _MOUTH) == _MOUTH:
         _check_ours(metadata, path)
     vocabulary = _vocabulary(metadata, path)

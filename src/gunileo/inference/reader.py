@@ -187,6 +187,7 @@ class Reader(Network):
         return Transcript(
             *(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure),
             calibrated=decoded.calibrated,
+            language=self.needs.language,
         )
 
     def read(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Decoded:

@@ -173,6 +173,8 @@ def _built(found: _Found, name: str, folder: Path, say: Say) -> dict[str, Any]:
     metadata = {key: json.dumps(value) for key, value in card.items()}
     if entry and entry.grammar:
         metadata["grammar"] = json.dumps(entry.grammar)
+    if entry:
+        metadata["language"] = json.dumps(entry.reads)
     say(f"{path.name}: {kind}, converting")
     if kind == LANGUAGE_MODEL:
         raise ImportFault(f"{path}: a language model; give it with --lm FOLDER beside the model that it belongs to")

@@ -31,6 +31,7 @@ _TEXTS = {
 }
 _FORMATS = ("json", *_TEXTS, "verbose_json")
 _GRANULARITIES = ("word", "segment")
+_LANGUAGES = {"en": "english", "es": "spanish", "fr": "french", "pt": "portuguese", "zh": "chinese"}
 _LEAST = 1e-4  # probability, so that each has a logarithm
 
 _FIELDS: dict[str, Any] = {
@@ -147,7 +148,7 @@ def _verbose(result: Reading, granularities: list[str]) -> dict[str, Any]:
     fields = to_fields(transcript)
     said: dict[str, Any] = {
         "task": "transcribe",
-        "language": "english",
+        "language": _LANGUAGES.get(transcript.language, transcript.language),
         "duration": fields.get("duration", result.seconds),
         "text": transcript.text,
     }

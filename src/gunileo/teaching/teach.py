@@ -69,13 +69,13 @@ def recordings_folder(name: str) -> Path:
     return registry.home() / "recordings" / checked_name(name)
 
 
-def check_recording(path: Path | str) -> MouthClip:
-    """The mouths of a recording, from the mouth's first movement to its last.
+def check_recording(path: Path | str, view: View | None = None) -> MouthClip:
+    """The mouths of a recording, from the mouth's first movement to its last; with the pictures of a ``view``, if any.
 
     Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``RecordingError`` if
     the mouth hardly moves, or moves for longer than ten seconds; each names the file and says what to do.
     """
-    clip = read_mouth(path)
+    clip = read_mouth(path, view)
     return clip[_said(clip, str(path))]
 
 

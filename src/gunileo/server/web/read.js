@@ -125,7 +125,7 @@ function caption() {
   for (const track of shown.querySelectorAll("track")) track.remove();
   if (!current || find("reading").hidden) return;
   const vtt = new Blob([current.files.vtt], { type: "text/vtt" });
-  shown.append(make("track", { kind: "captions", label: "What was read", srclang: "en", default: true, src: URL.createObjectURL(vtt) }));
+  shown.append(make("track", { kind: "captions", label: "What was read", srclang: current.transcript.language, default: true, src: URL.createObjectURL(vtt) }));
   shown.textTracks[0].mode = "showing";
 }
 
