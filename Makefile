@@ -8,7 +8,7 @@ demo: .venv/ready  ## the main job on a made-up talking face: prepare, train, te
 	$(BIN)/gunileo demo
 
 test: check  ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: .venv/ready  ## style, types, and which package imports which
 	$(BIN)/ruff check

@@ -32,7 +32,7 @@ from gunileo.evaluation.metrics import words_right
 from gunileo.inference.reader import Reader, load_model
 from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import TrainingConfig
-from gunileo.training.fine_tune import settings_from, teaching
+from gunileo.training.fine_tune import adapting, initialised, teaching
 from gunileo.training.train import train
 
 TESTED = 10  # clips
@@ -65,16 +65,16 @@ def main() -> None:
     """Adapt and measure, a row at a time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of speaker s1")
-    parser.add_argument("new", type=Path, metavar="CACHE", help="prepared clips of a speaker never trained on")
+    parser.add_argument("new", type=Path, metavar="CACHE", help="clips of a speaker never trained on; may be the same")
     parser.add_argument("--speaker", default="s4", help="that speaker's name; at least 30 clips")
-    parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model's name, or a run's folder")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--teach", action="store_true", help="as gunileo teach does, instead of gunileo train --init")
     arguments = parser.parse_args()
 
     old, new = Cache(arguments.old), Cache(arguments.new)
     known, held = training_parts(old.utterances, listed("grid_s1_valid"), speakers=["s1"])
-    own = [utterance for utterance in new.utterances if utterance.speaker == arguments.speaker]
+    own = [one for one in new.utterances if one.speaker == arguments.speaker and one.has_crops]
     tested = validation_part(own, TESTED)
     pool = [utterance for utterance in own if utterance not in tested]
     pool = [replace(utterance, words=()) for utterance in pool]  # as users have them: with a text alone
@@ -85,7 +85,8 @@ def main() -> None:
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
     _row("0", [measure(load_model(arguments.model), *exams, 0.0)])
     for count in TAUGHT:
-        settings = teaching(arguments.model, count) if arguments.teach else settings_from(arguments.model, clips=count)
+        first = initialised(arguments.model)
+        settings = teaching(arguments.model, count) if arguments.teach else adapting(first, clips=count)
         enrolments = [Clips(new, validation_part(pool, count, seed)) for seed in range(1, arguments.draws + 1)]
         _row(
             str(count),
@@ -97,7 +98,8 @@ def main() -> None:
     elsewhere = [replace(clip, file=str((old.path / clip.file).absolute())) for clip in known]
     both = Clips(new, [*pool, *elsewhere])
     results = [
-        adapt(settings_from(arguments.model, speakers=2), seed, both, *exams) for seed in range(1, arguments.draws + 1)
+        adapt(adapting(initialised(arguments.model), speakers=2), seed, both, *exams)
+        for seed in range(1, arguments.draws + 1)
     ]
     _row(f"{len(pool)} + {len(known)} old", results)
 

@@ -1,4 +1,4 @@
-"""Measure commands taught by few recordings: python scripts/few_recordings.py CLIPS... [--train] [--learn]
+"""Measure commands taught by few recordings: python scripts/few_recordings.py CLIPS... [--split LIST] [--train]
 
 CLIPS are caches of speakers that the network never saw, with word times; more of one speaker are put together. A
 command is a word, or two words, cut out of the sentences at its times: of all words that a speaker says often enough,
@@ -26,8 +26,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.grid import SLOTS
+from gunileo.corpus.split import split
 from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.confidence import logistic
@@ -80,13 +82,20 @@ def main() -> None:
     """Measure all groups, a row each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("caches", type=Path, nargs="+", metavar="CLIPS", help="caches of speakers never trained on")
-    parser.add_argument("--model", default=DEFAULT, help="shipped model's name")
+    parser.add_argument("--model", default=DEFAULT, help="shipped model's name, or a run's folder")
+    parser.add_argument("--split", metavar="LIST", help="list of the clips or speakers that are used; all if left out")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--train", action="store_true", help="teach the network too, in one draw of each row")
     parser.add_argument("--learn", action="store_true", help="print the odds that the chosen-by rows give")
     arguments = parser.parse_args()
 
-    groups = [Group(*one) for one in grouped(load_model(arguments.model), arguments.caches)]
+    clips = {
+        one.id: (cache, one) for cache in map(Cache, arguments.caches) for one in cache.utterances if one.has_crops
+    }
+    if arguments.split:
+        chosen = split([one for _, one in clips.values()], listed(arguments.split))
+        clips = {one.id: clips[one.id] for one in chosen}
+    groups = [Group(*one) for one in grouped(load_model(arguments.model), list(clips.values()))]
     if arguments.learn:
         learn([group for group in groups if group.name.endswith("*")], arguments.draws)
     elif arguments.train:
@@ -95,11 +104,10 @@ def main() -> None:
         rows(groups, arguments.draws)
 
 
-def grouped(reader: Reader, caches: Sequence[Path]) -> Iterator[tuple[str, list[Cut]]]:
+def grouped(reader: Reader, clips: Sequence[tuple[Cache, CachedUtterance]]) -> Iterator[tuple[str, list[Cut]]]:
     """Name and recordings of each group: by speaker, one word or two, and whether the design was chosen by them (*)."""
-    clips = {one.id: (cache, one) for cache in map(Cache, caches) for one in cache.utterances}
-    for speaker in sorted({one.speaker for _, one in clips.values()}):
-        own = [(cache, one) for cache, one in clips.values() if one.speaker == speaker and one.words]
+    for speaker in sorted({one.speaker for _, one in clips}):
+        own = [(cache, one) for cache, one in clips if one.speaker == speaker and one.words]
         for count, kind in ((1, "a word"), (2, "two words")):
             chosen: dict[bool, list[Cut]] = {True: [], False: []}
             for cache, one in own:

@@ -7,53 +7,51 @@ Licences are those that packages declare; whatever a package's own files hold be
 
 from __future__ import annotations
 
-import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from av._core import library_meta
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from gunileo.inference.registry import available_models
 
 ALWAYS = "always"
-EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "docs", "dev")
+EXTRAS = (ALWAYS, "train", "live", "serve", "burn", "lexicon", "table", "docs", "dev")
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "licences.md"
 
 
-def own() -> dict[str, set[str]]:
-    """What pyproject.toml asks for, with the extras that ask for it."""
+def own() -> list[tuple[Requirement, str]]:
+    """What pyproject.toml asks for, each with the extra that asks for it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found: dict[str, set[str]] = {}
-    for extra in EXTRAS:
-        lines = project["optional-dependencies"][extra] if extra != ALWAYS else project["dependencies"]
-        for line in lines:
-            found.setdefault(_name(line), set()).add(extra)
-    return found
+    lines = {ALWAYS: project["dependencies"], **project["optional-dependencies"]}
+    return [(Requirement(line), extra) for extra in EXTRAS for line in lines[extra]]
 
 
-def _name(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    assert found
-    return re.sub(r"[-_.]+", "-", found[0]).lower()
-
-
-def inherit(name: str, extras: set[str], found: dict[str, set[str]]) -> None:
-    """Add all that a package needs here to what is needed by some extras."""
-    try:
-        lines = distribution(name).requires or []
-    except PackageNotFoundError:
-        return  # of another system or Python
-    for line in lines:
-        inner = _name(line)
-        if "extra ==" not in line and not extras <= found.setdefault(inner, set()):
-            found[inner] |= extras
-            inherit(inner, extras, found)
+def follow(wanted: Requirement, extra: str, found: dict[str, set[str]], seen: set[tuple[str, str, str]]) -> None:
+    """Add to ``found`` a package that an extra of ours needs, and all that it needs here in turn."""
+    for own_extra in ("", *wanted.extras):
+        if wanted.marker and not wanted.marker.evaluate():
+            return
+        name = canonicalize_name(wanted.name)
+        if (name, own_extra, extra) in seen:
+            continue
+        seen.add((name, own_extra, extra))
+        found.setdefault(name, set()).add(extra)
+        try:
+            lines = distribution(name).requires or []
+        except PackageNotFoundError:
+            return  # of another system or Python
+        for inner in map(Requirement, lines):
+            if not inner.marker or inner.marker.evaluate({"extra": own_extra}):
+                inner.marker = None
+                follow(inner, extra, found, seen)
 
 
 def licence(name: str) -> tuple[str, str]:
-    """Version and licence as a package declares them, by expression, classifier or in the first line of its text."""
+    """Version and licence as a package declares them: by expression, classifier, or in the first line of its text."""
     package = distribution(name)
     metadata = package.metadata
 
@@ -61,14 +59,15 @@ def licence(name: str) -> tuple[str, str]:
         return next(iter(metadata.get_all(key, [])), "")
 
     classified = [value.rpartition(" :: ")[2] for value in metadata.get_all("Classifier", []) if "License ::" in value]
-    declared = field("License-Expression") or ", ".join(classified) or field("License") or "not declared"
+    text = (package.read_text(f"licenses/{field('License-File')}") or "").strip()
+    declared = field("License-Expression") or ", ".join(classified) or field("License") or text or "not declared"
     return package.version, declared.splitlines()[0][:60]
 
 
 def main() -> None:
-    found = own()
-    for name, extras in list(found.items()):
-        inherit(name, set(extras), found)
+    found: dict[str, set[str]] = {}
+    for requirement, extra in own():
+        follow(requirement, extra, found, set())
     rows = []
     for name in sorted(found):
         try:

@@ -171,7 +171,7 @@ def test_a_run_goes_on_where_it_was_killed(cache: Path, utterances: list[Utteran
     assert (report.done, report.kept, report.skipped) == (1, 1, [])
     assert steps == [(1, 2), (2, 2)]
     again = Cache(cache).utterances
-    assert again[0] == first
+    assert first in again  # workers write lines in the order in which they end
     assert [clip.frames for clip in again] == [75, 75]
 
 

@@ -20,14 +20,21 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
     """
-    path = registry.weights_of(model)
+    settings = initialised(model)
     if info := registry.shipped(model):
         registry.released(info, info.file)  # it becomes the fallback: checked before any training
+        return adapting(settings, speakers, clips)
+    return second_stage(settings) if settings.shapes else settings
+
+
+def initialised(model: Path | str) -> TrainingConfig:
+    """The settings of a run from scratch, but for its first weights: a shipped model's or a run's.
+
+    Raises as ``settings_from``, but doesn't look at a shipped model's ONNX file.
+    """
+    path = registry.weights_of(model)
     architecture = load_weights(path).config
-    initial = replace(from_scratch(architecture), init=str(path), normalise=architecture.normalise)
-    if info:
-        return adapting(initial, speakers, clips)
-    return second_stage(initial) if initial.shapes else initial
+    return replace(from_scratch(architecture), init=str(path), normalise=architecture.normalise)
 
 
 def second_stage(settings: TrainingConfig) -> TrainingConfig:
@@ -88,6 +95,4 @@ def teaching(model: Path | str, recordings: int) -> TrainingConfig:
 
     Clips are loaded by this process: starting another for every epoch took longer than loading does.
     """
-    settings = settings_from(model, clips=recordings)
-    settings = settings if registry.shipped(model) else adapting(settings, clips=recordings)
-    return replace(settings, fallback=False, workers=0)
+    return replace(adapting(initialised(model), clips=recordings), fallback=False, workers=0)
