@@ -93,9 +93,14 @@ def test_another_file_than_was_published_is_refused(server: Zenodo) -> None:
     assert not registry.imported_models()
     assert not downloaded()
     server.files["model.pth"] = right
-    server.extra = b"more"
-    server.promised = len(right)
     assert get().name == "made"
+
+
+def test_a_longer_file_than_was_published_is_refused(server: Zenodo) -> None:
+    server.extra = b"more"
+    with pytest.raises(DownloadError, match="is longer than its record says"):
+        get()
+    assert not registry.imported_models()
 
 
 def test_a_file_of_an_address(server: Zenodo, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ VIEWS = {
 }
 SEARCHES = {"ctc-attention": "gunileo.published.search:load"}
 
-LONGEST = 16 * FPS  # frames that a published network takes at once: none was trained on longer clips
+LONGEST = 16 * FPS  # frames that a published network takes at once: Auto-AVSR was trained on no longer clips
 
 _MOUTH, _CTC = "mouth", "ctc"  # what Gunileo's own models take, and how they are decoded
 _OURS = {"fps": str(FPS), "height": str(HEIGHT), "width": str(WIDTH), "normalisation": "clip"}
