@@ -129,8 +129,10 @@ def confidence_features(
 ) -> Array:
     """Two features of how badly log-probabilities [T, C] go with what was ``decoded`` from them, lower is better.
 
-    The first is the logarithm of ``negative_log_likelihood``. The second is the logarithm of the entropy, in nats, of
-    the mean frame from the first word's start to the last one's end. Neither changes with silence before and after.
+    The first is the logarithm of the negative log-likelihood, in nats for each character of the text, of all sentences
+    of ``grammar`` together, or, without one, of the text in all its paths. The second is the logarithm of the entropy,
+    in nats, of the mean frame from the first word's start to the last one's end. Neither changes with silence before
+    and after.
     Zeros if no words were decoded. ``DecodeError`` if the frames are too few for the grammar, or for the text.
     """
     if not decoded.words:
@@ -138,19 +140,9 @@ def confidence_features(
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = _finite(logp[start : max(end, start + 1)])
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
-    surprise = negative_log_likelihood(logp, decoded, grammar, vocabulary)
+    said = grammar or decoded.sentence(vocabulary)
+    surprise = max(0.0, -log_likelihood(_finite(logp), said)) / len(decoded.text)
     return np.log(_FLOOR + np.array([surprise, entropy]))
-
-
-def negative_log_likelihood(
-    logp: Floats, decoded: Decoded, grammar: Grammar | None = None, vocabulary: Vocabulary = GRID
-) -> float:
-    """Of all sentences of ``grammar`` together, or, without one, of what was ``decoded`` in all its paths.
-
-    In nats for each character of its text, which was decoded from log-probabilities [T, C]. ``DecodeError`` if the
-    frames are too few for the grammar, or for the text.
-    """
-    return max(0.0, -log_likelihood(_finite(logp), grammar or decoded.sentence(vocabulary))) / len(decoded.text)
 
 
 def _finite(logp: Floats) -> Floats:

@@ -19,7 +19,6 @@ from gunileo.inference.confidence import (
     Calibrations,
     confidence_features,
     from_json,
-    negative_log_likelihood,
     stored_calibrations,
 )
 from gunileo.inference.decoders import Answers
@@ -193,7 +192,7 @@ class Reader(Network):
     def read(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Decoded:
         """The words in a clip's mouths; ``how`` and ``grammar`` as for ``transcribe``.
 
-        An adapted model reads each clip by one of its two networks (``best_prediction``). Raises ``DecodeError``,
+        A model with a fallback reads each clip by one of two networks (``best_prediction``). Raises ``DecodeError``,
         naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe``
         does.
         """
@@ -237,29 +236,15 @@ class Reader(Network):
             grammar.spelled_in(self.vocabulary)
 
     def best_prediction(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Prediction:
-        """The prediction for a clip, by this reader or, of an adapted model, by its ``fallback``.
+        """The prediction for a clip, by the ``fallback`` if it is sure, as it knows the speaker; else by this reader.
 
-        The fallback reads what it is sure of, as it knows the speaker. All else is read by the one with the lower
-        negative log-likelihood (``confidence.negative_log_likelihood``). One that decodes nothing is never better.
         Raises as ``read``.
         """
         how = self.way(how, grammar)
-        first = self.fallback.best_prediction(clip, how, grammar) if self.fallback else None
-        if first and first.decoded.sure:
+        if self.fallback and (first := self.fallback.best_prediction(clip, how, grammar)).decoded.sure:
             return first
         answers = self.answers(clip)
-        own = Prediction(self, answers.log_probabilities, self._decoded(answers, how, grammar), answers)
-        if first is None:
-            return own
-
-        def unlikely(one: Prediction) -> float:
-            if not one.decoded.words:
-                return np.inf
-            vocabulary = one.reader.vocabulary
-            spoken = decoders.spoken(how, grammar, vocabulary)
-            return negative_log_likelihood(one.log_probabilities, one.decoded, spoken, vocabulary)
-
-        return min(own, first, key=unlikely)
+        return Prediction(self, answers.log_probabilities, self._decoded(answers, how, grammar), answers)
 
     def decode(
         self, logp: Floats, how: How | None = None, grammar: Grammar | None = None, named: Floats | None = None

@@ -58,8 +58,8 @@ def second_stage(settings: TrainingConfig) -> TrainingConfig:
 def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:
     """The same with what so few ``clips`` of a new speaker need.
 
-    The weights may go anywhere, as the initial model stays as a fallback: each clip is read by the network that gives
-    it the better likelihood, so the first speaker is not forgotten. With clips of several ``speakers``, of whom the
+    The weights may go anywhere, as the initial model stays as a fallback: it reads the clips that it is sure of, so the
+    first speaker is not forgotten. With clips of several ``speakers``, of whom the
     first should be one, the new face is learnt better. Half-way the network is good enough for pseudo-alignments of
     clips that have a text alone; these then teach as word times do.
 
