@@ -30,7 +30,7 @@ function showOrigin(room) {
   const model = modelNamed(find(`${room}-model`).value);
   const note = find(`${room}-origin`);
   note.hidden = !model?.imported;
-  if (model?.imported) note.textContent = `${model.name} is imported. Licence: ${model.license}. ${authors(model.imported)}`;
+  if (model?.imported) note.textContent = `${model.name} is imported. Licence: ${model.license.replace(/\.$/, "")}. ${authors(model.imported)}`;
   if (room === "read") find("read-usual").textContent = model?.imported && !model.imported.grammar ? "the likeliest text" : "one of the sentences it knows";
 }
 
