@@ -85,3 +85,42 @@ def told(name: str) -> dict[str, Any]:
 
 
 LANGUAGE_TOLD = {"layer": 2, "unit": 64, "att_unit": 32, "embed_unit": 16, "head": 2, "pos_enc": "none"}
+
+
+ENDS = {5049: "unigram5000_units.txt", 21460: "unigram_units.txt"}
+
+
+def write_pieces(folder: Path, size: int) -> Path:
+    """A checkpoint of reduced width as Auto-AVSR (5,049 classes) or ViSpeR (21,460) name its tensors, without
+    ``model.json``, with a list of made-up pieces beside it."""
+    import torch
+
+    names = dict(reference("conformer", "expected.json")["names"]["swish_latest"])
+    for name in ("ctc.ctc_lo", "decoder.output_layer"):
+        names[f"{name}.weight"], names[f"{name}.bias"] = [size, SMALL["width"]], [size]
+    names["decoder.embed.0.weight"] = [size, SMALL["width"]]
+    weights = made_up(names)
+    if size == 5049:
+        weights = {_auto_avsr(name): value for name, value in weights.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({name: torch.from_numpy(value.copy()) for name, value in weights.items()}, folder / "model.pth")
+    marks = ["<unk>"] if size == 5049 else ["<unk>", "<en>", "<ar>", "<es>", "<fr>", "<zh>"]
+    pieces = [*marks, "\u2581", "'", *map(chr, range(ord("a"), ord("z") + 1))]
+    pieces += [f"\u2581{_letters(number)}" for number in range(size - 2 - len(pieces))]
+    listed = "".join(f"{piece} {number}\n" for number, piece in enumerate(pieces, 1))
+    (folder / ENDS[size]).write_text(listed, encoding="utf-8")
+    return folder
+
+
+def _auto_avsr(name: str) -> str:
+    if name.startswith("encoder.frontend."):
+        return name.removeprefix("encoder.")
+    return name.replace("encoder.embed.0.", "proj_encoder.", 1) if name.startswith("encoder.embed.") else name
+
+
+def _letters(number: int) -> str:
+    """A word of letters for a number, another for each."""
+    word = ""
+    while number >= 0:
+        word, number = chr(ord("a") + number % 26) + word, number // 26 - 1
+    return word

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import complain, filled, listed, with_crops
+from gunileo.cli.options import complain, listed, with_crops
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
@@ -60,17 +60,13 @@ def calibrate(
 
 def _examples(reader: Reader, source: Path, names: list[str] | None) -> list[Example]:
     """The clips of a cache or of a corpus, those of the list ``names`` if there is one, as the reader takes them."""
-    from gunileo.corpus.finders import find_corpus
+    from gunileo.cli.clips import clips_in
     from gunileo.corpus.split import split
-    from gunileo.vision.mouth import read_mouth
+    from gunileo.corpus.videos import Videos
 
-    if not (source / "cache.json").is_file():
-        found = find_corpus(source).utterances
-        found = found if names is None else split(found, names)
-        return [(partial(read_mouth, one.video, reader.view), one.text) for one in found]
-    if reader.view:
-        raise GunileoError(f"{source}: holds mouth crops, and {reader.name} takes other pictures; give clips")
-    cache = filled(source)
-    utterances = with_crops(cache)
-    utterances = utterances if names is None else split(utterances, names)
-    return [(partial(cache.load, one), one.text) for one in utterances]
+    clips = clips_in(source, reader)
+    if isinstance(clips, Videos):
+        videos = clips.utterances if names is None else split(clips.utterances, names)
+        return [(partial(clips.load, one), one.text) for one in videos]
+    utterances = with_crops(clips) if names is None else split(with_crops(clips), names)
+    return [(partial(clips.load, one), one.text) for one in utterances]

@@ -15,7 +15,23 @@ import typer
 from gunileo.cli.aloud import InTurn, speech, typing
 from gunileo.cli.choice import CHOICES, Choice, Hand, talk_key
 from gunileo.cli.keyboard import Keyboard
-from gunileo.cli.options import Device, Face, Grammar, LanguageModel, Lexicon, Model, RunsOn, Way, complain, way
+from gunileo.cli.options import (
+    Beam,
+    CtcWeight,
+    Device,
+    Face,
+    Grammar,
+    LanguageModel,
+    Lexicon,
+    LmWeight,
+    Model,
+    RunsOn,
+    Way,
+    complain,
+    loaded,
+    searched,
+    way,
+)
 from gunileo.cli.programs import Programs
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
@@ -62,6 +78,9 @@ def live(
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
+    beam: Beam = None,
+    ctc_weight: CtcWeight = None,
+    lm_weight: LmWeight = None,
     face: Annotated[Face, typer.Option(help="Which face to read, if there are several.")] = Face.largest,
     run: _Command = None,
     confidence: _Confidence = 0.0,
@@ -88,12 +107,11 @@ def live(
     COMMAND is a program and its arguments, all in one pair of quotes. No shell sees it. Reading goes on while it
     runs. If it fails, a line on standard error says so.
     """
-    from gunileo.inference.load import load_model
-
     talk, outlets = talk_key(key, choose), _outlets(run, aloud, typed)
     keyboard = Keyboard() if choose or talk else None
-    how = way(decode, grammar, lexicon, lm, model)
-    reader, listed = load_model(model, device.value), CHOICES if choose else 0
+    weights = (beam, ctc_weight, lm_weight)
+    how = way(searched(decode, weights), grammar, lexicon, lm, model)
+    reader, listed = loaded(model, device, weights), CHOICES if choose else 0
     lips = reader.live(*how, cast("Which", face.value), alternatives=listed)
     printer = _Printer(outlets, confidence, latency, choose)
     with keyboard or nullcontext(), _opened(source, camera, fast) as frames:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.decoding.ctc import How
     from gunileo.decoding.grammar import Grammar as Rules
+    from gunileo.inference.reader import Reader
     from gunileo.vision.crop import Crops
 
 verbose = False  # whether errors come with their trace; the command line's --verbose sets it
@@ -130,6 +131,31 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Address of the Ray cluster. By default one is started on this machine."),
 ]
+
+
+_SEARCH = "of an imported model's search; as published if left out."
+Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"Hypotheses {_SEARCH}")]
+CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"Weight of CTC {_SEARCH}")]
+LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"Weight of its language model {_SEARCH}")]
+Weights = tuple[int | None, float | None, float | None]  # as ``Reader.weighted`` takes them
+AS_PUBLISHED: Weights = (None, None, None)
+
+
+def loaded(model: str, device: Device = Device.auto, weights: Weights = AS_PUBLISHED) -> Reader:
+    """The reader of a model, with the weights that are given."""
+    from gunileo.inference.load import load_model
+
+    reader = load_model(model, device.value)
+    return reader if weights == AS_PUBLISHED else reader.weighted(*weights)
+
+
+def searched(decode: Decode | None, weights: Weights) -> Decode | None:
+    """How to decode if weights of a search are given: by it. Another way has no use for them."""
+    if weights == AS_PUBLISHED:
+        return decode
+    if decode not in (None, Decode.beam):
+        raise typer.BadParameter(f"weights are of --decode beam, and it is {decode}; leave one of them out")
+    return Decode.beam
 
 
 def check_address(address: str | None, engine: Engine) -> None:

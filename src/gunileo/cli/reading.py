@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from gunileo.cli import options
-from gunileo.cli.options import Decode, Device, Faces, Job, complain
+from gunileo.cli.options import AS_PUBLISHED, Decode, Device, Faces, Job, Weights, complain
 from gunileo.errors import GunileoError
 from gunileo.util.files import fitting, write_whole
 
@@ -44,12 +44,11 @@ class Reading:
     output: Path
     fps: float  # of numbered pictures
     jobs: int  # files in all, 0 if nobody knows
+    weights: Weights = AS_PUBLISHED
 
     @cached_property
     def _reader(self) -> Reader:
-        from gunileo.inference.load import load_model
-
-        return load_model(self.model, self.device.value)
+        return options.loaded(self.model, self.device, self.weights)
 
     @cached_property
     def _how(self) -> tuple[How | None, Rules | None]:

@@ -15,7 +15,7 @@ def teach(
     recordings: Annotated[Path, typer.Argument(metavar="RECORDINGS", help="Folder of clips with a .txt beside each.")],
     name: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="Name of the model.")],
     base: Annotated[
-        str, typer.Option(metavar="MODEL|RUN", help="Shipped model or finished run to build on.")
+        str, typer.Option(metavar="MODEL|RUN", help="Shipped or imported model, or finished run, to build on.")
     ] = TEACHING_BASE,
     train: Annotated[
         bool, typer.Option("--train", help="Also train the network, in minutes. It then recognises more.")

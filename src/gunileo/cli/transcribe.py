@@ -10,7 +10,9 @@ import typer
 
 from gunileo.cli.options import (
     Address,
+    Beam,
     By,
+    CtcWeight,
     Device,
     Engine,
     Faces,
@@ -18,6 +20,7 @@ from gunileo.cli.options import (
     Grammar,
     LanguageModel,
     Lexicon,
+    LmWeight,
     Model,
     OfSeveral,
     RunsOn,
@@ -25,6 +28,7 @@ from gunileo.cli.options import (
     check_address,
     find_jobs,
     formats_of,
+    searched,
 )
 from gunileo.inference.registry import DEFAULT
 
@@ -59,6 +63,9 @@ def transcribe(
     grammar: Grammar = None,
     lexicon: Lexicon = None,
     lm: LanguageModel = None,
+    beam: Beam = None,
+    ctc_weight: CtcWeight = None,
+    lm_weight: LmWeight = None,
     face: OfSeveral = Faces.largest,
     formats: Formats = None,
     burn: _Burn = False,
@@ -103,8 +110,10 @@ def transcribe(
     found, failed = find_jobs(files, fps is not None)
     if not found:
         raise typer.Exit(1)
-    how = (decode, grammar, lexicon, lm)
-    reading = Reading(model, device, *how, face, tuple(wanted), burn, output or Path(), fps or 25, len(found))
+    weights = (beam, ctc_weight, lm_weight)
+    how = (searched(decode, weights), grammar, lexicon, lm)
+    where = (face, tuple(wanted), burn, output or Path())
+    reading = Reading(model, device, *how, *where, fps or 25, len(found), weights)
     reading.check()
     run = on_ray(address, jobs) if engine == Engine.ray else on_cores(found, jobs)
     with open_table(table) if table else nullcontext() as rows:

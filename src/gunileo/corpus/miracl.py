@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gunileo.corpus.labels import CorpusError
 from gunileo.corpus.walk import find_files
-from gunileo.vision.mouth import MouthClip, read_stretch
+from gunileo.vision.mouth import MouthClip, View, read_stretch
 
 RATE = 15  # pictures a second, of the corpus' Kinect
 _SAID = {
@@ -55,6 +55,9 @@ def takes(root: Path) -> list[Take]:
     return found
 
 
-def read_pictures(folder: Path) -> MouthClip:
-    """The mouth in a folder's pictures, brought from 15 to 25 a second. Raises as ``read_mouth`` does."""
-    return read_stretch(folder / "color_%03d.jpg", RATE)[0]
+def read_pictures(folder: Path, view: View | None = None) -> MouthClip:
+    """The mouth in a folder's pictures, brought from 15 to 25 a second, with those of a ``view`` if one is given.
+
+    Raises as ``read_mouth`` does.
+    """
+    return read_stretch(folder / "color_%03d.jpg", RATE, view)[0]

@@ -1,18 +1,23 @@
-"""How well a model reads a prepared corpus: error rates with their intervals, for both ways to decode."""
+"""How well a model reads a corpus: error rates with their intervals, for each way to decode."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from gunileo.corpus.cache import Cache, CachedUtterance
+from gunileo.corpus.finders import Utterance
 from gunileo.corpus.grid import SLOT_NAMES, is_grid
-from gunileo.corpus.labels import WordTime
+from gunileo.corpus.labels import CorpusError, WordTime, spoken
+from gunileo.corpus.videos import Videos
 from gunileo.decoding.ctc import Decoded, DecodeError
 from gunileo.decoding.grammar import Grammar
+from gunileo.decoding.vocabulary import GRID
+from gunileo.errors import GunileoError
 from gunileo.evaluation.metrics import (
     Interval,
     bootstrap,
@@ -26,14 +31,15 @@ from gunileo.evaluation.metrics import (
 )
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Word
+from gunileo.vision.mouth import MouthClip
 
-WAYS = ("greedy", "grammar")  # to decode
+WAYS = ("greedy", "grammar")  # to decode, of the models that come with the package
 _UNREAD = Decoded("", (), 0.0, sure=False)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What is said in a clip, when, and what was read by each of ``WAYS``; nothing where the clip was too short."""
+    """What is said in a clip, when, and what was read by each way; nothing where the clip was too short."""
 
     id: str
     speaker: str
@@ -60,7 +66,7 @@ class Score:
 
 @dataclass(frozen=True)
 class WordTimes:
-    """How far starts and ends of the words read with the grammar are off, in seconds: mean absolute errors."""
+    """How far starts and ends of the words read by the last way are off, in seconds: mean absolute errors."""
 
     words: int  # compared: those of clips with as many words read as said
     start: float
@@ -89,9 +95,14 @@ class Evaluation:
         self.scores = score_ways(self.clips)
         if len(speakers) > 1:
             self.speakers = {one: score_ways([clip for clip in self.clips if clip.speaker == one]) for one in speakers}
-        for how in WAYS:
+        for how in self.ways:
             self.unsure[how] = sum(not clip.read[how].sure for clip in self.clips) / len(self.clips)
         self.word_times = word_times(self.clips)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """How the clips were decoded; the last way is the model's usual one."""
+        return tuple(self.clips[0].read)
 
     def to_json(self) -> str:
         """The whole evaluation, its fields by name."""
@@ -101,7 +112,9 @@ class Evaluation:
         """A table of rates with 95 % intervals, a column a decoder, then speakers and the commonest confusions."""
         scores = self.scores
         lines = [f"{len(self.clips)} clips of {self.cache} read by {self.model}"]
-        lines += _table("", {name: [_rate(score, field) for score in scores.values()] for name, field in _rows(scores)})
+        lines += _table(
+            "", self.ways, {name: [_rate(score, field) for score in scores.values()] for name, field in _rows(scores)}
+        )
         if self.speakers:
             clips = {name: next(iter(of.values())).clips for name, of in self.speakers.items()}
             rates = {
@@ -110,9 +123,9 @@ class Evaluation:
                 ]
                 for name, of in self.speakers.items()
             }
-            lines += _table("word error rate of", rates)
+            lines += _table("word error rate of", self.ways, rates)
         lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
-        if not (scores["grammar"].slots or self.own_grammar):
+        if "grammar" in scores and not (scores["grammar"].slots or self.own_grammar):
             lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
         for how, found in scores.items():
             listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
@@ -122,7 +135,8 @@ class Evaluation:
         if times := self.word_times:
             low, high = times.interval
             lines.append(
-                f"starts and ends of words, grammar: off by {times.both:.3f} s on average ({low:.3f}-{high:.3f}); "
+                f"starts and ends of words, {self.ways[-1]}: "
+                f"off by {times.both:.3f} s on average ({low:.3f}-{high:.3f}); "
                 f"starts {times.start:.3f} s, ends {times.end:.3f} s"
             )
         if self.unread:
@@ -130,41 +144,73 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
+def ways_of(reader: Reader, grammar: Grammar | None = None) -> tuple[str, ...]:
+    """How a model's clips are decoded: greedily, by its own search if it has one, by a grammar if it has or is given
+    one; one that has neither by the beam of CTC."""
+    ruled = bool(grammar or reader.templates or reader.needs.grammar)
+    return ("greedy", *(["beam"] if reader.search or not ruled else []), *(["grammar"] if ruled else []))
+
+
 def evaluate(
     reader: Reader,
-    cache: Cache,
-    utterances: Sequence[CachedUtterance],
+    cache: Cache | Videos,
+    utterances: Sequence[CachedUtterance | Utterance],
     progress: Callable[[int, int], None] | None = None,
     grammar: Grammar | None = None,
+    skip: Callable[[GunileoError], None] | None = None,
 ) -> Evaluation:
-    """Read ``utterances`` of ``cache`` with both decoders and score them; ``progress(done, total)`` each clip.
+    """Read ``utterances`` of ``cache`` by each of ``ways_of`` and score them; ``progress(done, total)`` each clip.
 
-    Without a ``grammar`` it is GRID's or, of a taught model, that of its commands.
+    Without a ``grammar`` it is the model's or, of a taught model, that of its commands. ``skip`` is told of each clip
+    that can't be loaded, with what was raised; without it that is raised.
 
-    Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken, ``ValueError`` if there
-    are no ``utterances``.
+    Raises ``CacheError`` if a clip can't be loaded, ``CorpusError`` if none can, ``ModelError`` if the model is
+    broken, ``ValueError`` if there are no ``utterances``.
     """
     if not utterances:
         raise ValueError("no utterances to evaluate")
     clips, unread = [], []
     for number, utterance in enumerate(utterances, 1):
-        clip = cache.load(utterance)
+        if progress:
+            progress(number - 1, len(utterances))
+        try:
+            clip, words = _loaded(cache, utterance)
+        except GunileoError as error:
+            if skip is None:
+                raise
+            skip(error)
+            continue
         read = {}
-        for how in WAYS:
+        for how in ways_of(reader, grammar):
             try:
-                read[how] = reader.read(clip, how, grammar if how == "grammar" else None)
+                read[how] = _plain(reader.read(clip, how, grammar if how == "grammar" else None), reader)
             except DecodeError:
                 read[how] = _UNREAD
                 unread.append(utterance.id)
-        clips.append(Clip(utterance.id, utterance.speaker, utterance.text, utterance.words, read))
-        if progress:
-            progress(number, len(utterances))
+        clips.append(Clip(utterance.id, utterance.speaker, utterance.text, words, read))
+    if not clips:
+        raise CorpusError(f"{cache.path}: none of {len(utterances)} clips can be read; see the reasons above")
+    if progress:
+        progress(len(utterances), len(utterances))
     return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.templates))
+
+
+def _loaded(cache: Cache | Videos, utterance: Any) -> tuple[MouthClip, tuple[WordTime, ...]]:
+    """An utterance of that cache or these videos, and its words by the clip's clock."""
+    if isinstance(cache, Videos):
+        return cache.timed(utterance)
+    return cache.load(utterance), utterance.words
+
+
+def _plain(decoded: Decoded, reader: Reader) -> Decoded:
+    """A reading as texts of a corpus are: without apostrophes, which some models spell."""
+    return decoded if reader.vocabulary is GRID else replace(decoded, text=spoken(decoded.text))
 
 
 def score_ways(clips: Sequence[Clip]) -> dict[str, Score]:
     """The score of each way to decode."""
-    return {how: score([clip.said for clip in clips], [clip.read[how].text for clip in clips]) for how in WAYS}
+    ways = clips[0].read
+    return {how: score([clip.said for clip in clips], [clip.read[how].text for clip in clips]) for how in ways}
 
 
 def score(said: Sequence[str], read: Sequence[str]) -> Score:
@@ -189,8 +235,8 @@ def score(said: Sequence[str], read: Sequence[str]) -> Score:
 
 
 def word_times(clips: Sequence[Clip]) -> WordTimes | None:
-    """How far the grammar's word times are off, over the clips that have times and as many words as were read."""
-    timed = [(clip, time_errors(clip.read["grammar"].words, clip.times)) for clip in clips]
+    """How far word times are off, read by the last way, over the clips that have times and as many words as read."""
+    timed = [(clip, time_errors([*clip.read.values()][-1].words, clip.times)) for clip in clips]
     timed = [(clip, off) for clip, off in timed if off]
     if not timed:
         return None
@@ -227,6 +273,6 @@ def _rate(score: Score, name: str) -> str:
     return f"{100 * value:.1f} %{interval}"
 
 
-def _table(title: str, rows: dict[str, list[str]]) -> list[str]:
-    header = f"{title:22}" + "".join(f"{how:>22}" for how in WAYS)
+def _table(title: str, ways: Sequence[str], rows: dict[str, list[str]]) -> list[str]:
+    header = f"{title:22}" + "".join(f"{how:>22}" for how in ways)
     return [header, *(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells) for name, cells in rows.items())]

@@ -11,7 +11,7 @@ from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.apart import Apart
 from gunileo.inference.inputs import as_frame
-from gunileo.output.transcript import Alternative, Transcript, Word
+from gunileo.output.transcript import Alternative, Transcript, Word, joined
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
@@ -138,6 +138,15 @@ def sentences(
         raise broken
     if not found:
         raise MouthError(f"{file}: {unreadable(total, found)}")
+
+
+def in_sentences(
+    clip: MouthClip, reader: SentenceReader, name: str, file: str, decode: How | None, grammar: Grammar | None
+) -> Transcript:
+    """A clip that is too long for the model ``name`` at once, read as ``sentences`` reads a stream."""
+    views = clip.views if clip.views is not None else [None] * len(clip)
+    mouths = map(Mouth, clip.crops, clip.measures, views)
+    return joined(file, name, list(sentences(mouths, reader, file, decode, grammar)), len(clip) / FPS)
 
 
 def moved(words: Sequence[Word], seconds: Callable[[float], float]) -> tuple[Word, ...]:

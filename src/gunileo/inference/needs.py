@@ -25,6 +25,8 @@ VIEWS = {
 }
 SEARCHES = {"ctc-attention": "gunileo.published.search:load"}
 
+LONGEST = 16 * FPS  # frames that a published network takes at once: Auto-AVSR was trained on no longer clips
+
 _MOUTH, _CTC = "mouth", "ctc"  # what Gunileo's own models take, and how they are decoded
 _OURS = {"fps": str(FPS), "height": str(HEIGHT), "width": str(WIDTH), "normalisation": "clip"}
 
@@ -45,6 +47,13 @@ class Hypothesis(Protocol):
 
 class Search(Protocol):
     """Finds texts by more than CTC; of a model whose decoder is "ctc-attention". It can be pickled."""
+
+    def weighted(self, beam: int | None = None, ctc: float | None = None, language: float | None = None) -> Search:
+        """The same with so many hypotheses, and these weights of CTC and the language model; None stays as it is.
+
+        Raises ``ValueError`` if one is out of range, or of a part that the model doesn't have.
+        """
+        ...
 
     def __call__(self, memory: Floats, logp: Floats) -> Sequence[Hypothesis]:
         """The best texts, best first, for the encoder's ``features`` [T, F] and CTC's log-probabilities [T, C]."""
@@ -68,6 +77,12 @@ class Needs:
     source: str = ""  # address or file that it was made of
     sha256: str = ""  # of that file
     date: str = ""  # when it was made of it, ISO 8601
+    language: str = "en"  # that it reads, ISO 639-1
+
+    @property
+    def longest(self) -> int | None:
+        """How many frames the network takes at once; None if that is up to memory alone."""
+        return None if self.input == _MOUTH else LONGEST
 
     def view(self) -> View | None:
         """What makes the pictures that the network takes; None if they are the mouth crops."""
@@ -89,6 +104,7 @@ def needs_of(metadata: Mapping[str, str], path: Path) -> Needs:
         raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported or imported")
     told = {key: _text(metadata.get(key, "")) for key in ("input", "decoder", "grammar", "license", "source")}
     told |= {key: _text(metadata.get(key, "")) for key in ("sha256", "date")}
+    told["language"] = _text(metadata.get("language", "en"))
     if "tokens" not in metadata or (told["input"] or _MOUTH) == _MOUTH:
         _check_ours(metadata, path)
     vocabulary = _vocabulary(metadata, path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.decoding.ctc import DecodeError
 from gunileo.decoding.vocabulary import Vocabulary
 from gunileo.inference.decoders import Answers
 from gunileo.inference.needs import Needs, Search
@@ -14,6 +15,7 @@ from gunileo.inference.registry import ModelError
 from gunileo.inference.session import Session
 from gunileo.vision.crop import normalise
 from gunileo.vision.mouth import MouthClip, View
+from gunileo.vision.video import FPS
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Network:
         """Natural logarithms of the class probabilities, float32 [T, C], of a clip of T frames.
 
         Of an adapted model they are its new network's; ``best_prediction`` has those of the one that reads the clip.
-        Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does.
+        Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does;
+        ``DecodeError`` if it takes no more than so many frames at once (``Needs.longest``).
         """
         return self._outputs(["log_probabilities"], clip)[0]
 
@@ -78,7 +81,14 @@ class Network:
         crops = {"regions": normalise(clip.crops)[None, None]}
         return {**crops, "shape": clip.shape()[None]} if self.shapes else crops
 
+    def too_long(self, clip: MouthClip) -> bool:
+        """Whether a clip has more frames than the network takes at once."""
+        return self.needs.longest is not None and len(clip) > self.needs.longest
+
     def _outputs(self, names: list[str], clip: MouthClip) -> list[NDArray[np.float32]]:
+        if self.needs.longest and self.too_long(clip):
+            most = self.needs.longest // FPS
+            raise DecodeError(f"{len(clip) / FPS:.1f} s, and {self.name} takes {most} s at once; cut the clip")
         inputs = self.inputs(clip)
         try:
             outputs = [np.asarray(output[0], np.float32) for output in self.session.run(names, inputs)]

@@ -16,8 +16,9 @@ from gunileo.inference import decoders, timing
 from gunileo.inference.confidence import Calibrations, confidence_features
 from gunileo.inference.decoders import Answers
 from gunileo.inference.inputs import Source, frames_of, name_of
-from gunileo.inference.live import Live, moved, sentences
+from gunileo.inference.live import Live, in_sentences, moved, sentences
 from gunileo.inference.network import Network
+from gunileo.inference.registry import ModelError
 from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.onnx import Device
@@ -161,7 +162,8 @@ class Reader(Network):
     def transcribe_clip(
         self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None
     ) -> Transcript:
-        """Read a clip's mouths, at 25 frames a second, that came from ``file``.
+        """Read a clip's mouths, at 25 frames a second, that came from ``file``; sentence by sentence if there are more
+        than the model takes at once.
 
         Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
         for one; ``ModelError`` if the model is broken.
@@ -170,6 +172,8 @@ class Reader(Network):
             longest = LONGEST // FPS
             length = f"{len(clip) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
+        if self.too_long(clip):
+            return in_sentences(clip, self, self.name, file, decode, grammar)
         try:
             decoded = self.read(clip, decode, grammar)
         except DecodeError as error:
@@ -177,6 +181,7 @@ class Reader(Network):
         return Transcript(
             *(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure),
             calibrated=decoded.calibrated,
+            language=self.needs.language,
         )
 
     def read(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Decoded:
@@ -188,6 +193,10 @@ class Reader(Network):
         """
         if grammar is None and self.templates and self.way(how) == "grammar":
             return self.recognise(clip)
+        if self.too_long(clip):
+            told = in_sentences(clip, self, self.name, "", how, grammar)
+            text = told.text.replace("\n", " ")
+            return Decoded(text, told.words, told.confidence, told.sure, calibrated=told.calibrated)
         return self.best_prediction(clip, how, grammar).decoded
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
@@ -200,6 +209,8 @@ class Reader(Network):
         if grammar is None and self.templates and how == "grammar":
             matches = self.matches(clip)[:n]
             return [Decoded(one.text, (), one.confidence, one.sure) for one in matches]
+        if self.too_long(clip):
+            return [self.read(clip, how, grammar)][:n]
         reader, _, _, answers = self.best_prediction(clip, how, grammar)
         spoken = decoders.spoken(how, grammar, reader.vocabulary)
         found = decoders.best(answers, n, how, spoken, reader.vocabulary, reader.search)
@@ -272,6 +283,19 @@ class Reader(Network):
     def on(self, device: Device) -> Reader:
         """The same with its networks on a device, ``load_model``'s; faces are found by the processor."""
         return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
+
+    def weighted(self, beam: int | None = None, ctc: float | None = None, language: float | None = None) -> Reader:
+        """The same with other settings of its own search: how many hypotheses the ``beam`` holds, and what ``ctc``
+        (0-1; the decoder counts the rest) and the ``language`` model count. None stays as published.
+
+        Raises ``ModelError`` if the model has no such search, or a setting is out of range.
+        """
+        if not self.search:
+            raise ModelError(f"{self.name}: is decoded by CTC alone; a beam and weights are those of imported models")
+        try:
+            return replace(self, search=self.search.weighted(beam, ctc, language))
+        except ValueError as error:
+            raise ModelError(f"{self.name}: {error}") from None
 
     def untimed(self) -> Reader:
         """The same without the timing that is learnt of whole sentences."""

@@ -123,6 +123,7 @@ class ImportedModel:
     date: str  # when, ISO 8601
     parameters: int = 0
     published: str = ""  # what its authors measured, in their words; nothing here was measured with it
+    grammar: str = ""  # that it reads by, if nothing else is asked for: "grid" or none
 
     @property
     def folder(self) -> Path:

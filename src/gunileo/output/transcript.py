@@ -67,6 +67,7 @@ class Transcript:
     duration: float | None = None  # seconds from the video's start to its picture's end, where that is known
     calibrated: bool = True
     alternatives: tuple[Alternative, ...] = ()
+    language: str = "en"  # that the model reads, ISO 639-1
 
 
 def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:
@@ -82,6 +83,7 @@ def joined(file: str, model: str, read: Sequence[Transcript], duration: float | 
         segments,
         duration,
         all(one.calibrated for one in read),
+        language=read[0].language if read else "en",
     )
 
 

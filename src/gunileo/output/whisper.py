@@ -21,7 +21,6 @@ from gunileo.output.transcript import Segment, Transcript, Word, spoken_words
 from gunileo.util.files import FileError
 
 _Said = TypeVar("_Said", Segment, Word)
-LANGUAGE = "en"  # what the shipped models read; ISO 639-1, as Whisper has it
 
 
 class JsonError(GunileoError):
@@ -44,7 +43,7 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {
         "text": transcript.text,
-        "language": LANGUAGE,
+        "language": transcript.language,
         "segments": [
             _segment(number, segment, words) for number, (segment, words) in enumerate(spoken_words(transcript))
         ],
@@ -85,6 +84,7 @@ def read_json(path: Path) -> Transcript:
             tuple(said),
             fields.get("duration"),
             calibrated=fields.get("calibrated", True),
+            language=fields["language"],
         )
     except OSError as error:
         raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error

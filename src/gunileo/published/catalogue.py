@@ -55,6 +55,7 @@ class Known:
     penalty: float = 0.0
     grammar: str = ""
     start: int = 0  # the token after the start token, if it begins with one
+    reads: str = "en"  # the language, ISO 639-1
 
 
 UNITS = {
@@ -110,10 +111,10 @@ KNOWN = (
     _by_hand("vsr-lrs3-small", "LRS3_V_WER32.3", "LRS3: WER 32.3 %, with a language model", language=0.6, penalty=0.5),
     _by_hand("vsr-tcdtimit-overlapped", "TCDTIMIT_V_WER16.9", "TCD-TIMIT, known speakers: WER 16.9 %"),
     _by_hand("vsr-tcdtimit-unseen", "TCDTIMIT_V_WER21.8", "TCD-TIMIT, unseen speakers: WER 21.8 %"),
-    _by_hand("vsr-mandarin", "CMLR_V_WER8.0", "CMLR: CER 8.0 %", 195, beam=20, language=0.3, penalty=0.3),
-    _by_hand("vsr-spanish", "CMUMOSEAS_V_ES_WER44.5", "CMU-MOSEAS: WER 44.5 %", beam=30, language=0.4),
-    _by_hand("vsr-portuguese", "CMUMOSEAS_V_PT_WER51.4", "CMU-MOSEAS: WER 51.4 %", beam=30, language=0.4),
-    _by_hand("vsr-french", "CMUMOSEAS_V_FR_WER58.6", "CMU-MOSEAS: WER 58.6 %", beam=30, language=0.4),
+    _by_hand("vsr-mandarin", "CMLR_V_WER8.0", "CMLR: CER 8.0 %", 195, beam=20, language=0.3, penalty=0.3, reads="zh"),
+    _by_hand("vsr-spanish", "CMUMOSEAS_V_ES_WER44.5", "CMU-MOSEAS: WER 44.5 %", beam=30, language=0.4, reads="es"),
+    _by_hand("vsr-portuguese", "CMUMOSEAS_V_PT_WER51.4", "CMU-MOSEAS: WER 51.4 %", beam=30, language=0.4, reads="pt"),
+    _by_hand("vsr-french", "CMUMOSEAS_V_FR_WER58.6", "CMU-MOSEAS: WER 58.6 %", beam=30, language=0.4, reads="fr"),
     Known(
         "vsr-lrs3",
         f"{_VSR_PAGE} (model zoo: LRS3_V_WER19.1)",

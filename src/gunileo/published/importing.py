@@ -77,8 +77,7 @@ def import_model(
         except OSError as error:
             reason = f"can't be written ({error.strerror}); free some space and import again"
             raise FileError(f"{registry.imported_folder(name)}: {reason}") from error
-    if entry and entry.files:
-        shutil.rmtree(home / "downloads" / entry.name, ignore_errors=True)
+    shutil.rmtree(_downloads(source), ignore_errors=True)
     kept = registry.imported(name)
     assert kept is not None
     return kept
@@ -98,6 +97,11 @@ def _free_name(name: str) -> str:
     return name
 
 
+def _downloads(source: str) -> Path:
+    """Where what a name or an address stands for is kept until it is imported; another folder for each."""
+    return registry.home() / "downloads" / hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
 def _license_beside(source: str) -> str:
     folder = Path(source) if Path(source).is_dir() else Path(source).parent
     for path in (folder / "LICENSE", folder / "LICENSE.txt", folder / "LICENSE.md"):
@@ -112,7 +116,7 @@ def _found(source: str, entry: Known | None, license: str, work: Path, lm: Path 
     if entry:
         if not entry.files:
             raise ImportFault(f"{source}: get it by hand from {entry.page}, then 'gunileo import FILE --name {source}'")
-        folder = registry.home() / "downloads" / entry.name
+        folder = _downloads(source)
         fetch(entry.files, folder, say)
         if entry.language_model:
             fetch(entry.language_model, folder / "lm", say)
@@ -122,7 +126,7 @@ def _found(source: str, entry: Known | None, license: str, work: Path, lm: Path 
     if "://" in source:
         if urlsplit(source).scheme not in ("http", "https"):
             raise ImportFault(f"{source}: no address that can be fetched; give one with https")
-        path = registry.home() / "downloads" / (PurePosixPath(urlsplit(source).path).name or "model.pth")
+        path = _downloads(source) / (PurePosixPath(urlsplit(source).path).name or "model.pth")
         fetch([File(path.name, source)], path.parent, say)
     else:
         path = Path(source)
@@ -169,6 +173,8 @@ def _built(found: _Found, name: str, folder: Path, say: Say) -> dict[str, Any]:
     metadata = {key: json.dumps(value) for key, value in card.items()}
     if entry and entry.grammar:
         metadata["grammar"] = json.dumps(entry.grammar)
+    if entry:
+        metadata["language"] = json.dumps(entry.reads)
     say(f"{path.name}: {kind}, converting")
     if kind == LANGUAGE_MODEL:
         raise ImportFault(f"{path}: a language model; give it with --lm FOLDER beside the model that it belongs to")
@@ -179,7 +185,8 @@ def _built(found: _Found, name: str, folder: Path, say: Say) -> dict[str, Any]:
     if kind != CONFORMER and found.language_model:
         raise ImportFault(f"{path}: is decoded by CTC alone and takes no language model; leave --lm out")
     parameters = sum(one.size for key, one in weights.items() if not key.endswith(("_tracked", "mean", "_var")))
-    return {**card, "parameters": int(parameters), "published": entry.published if entry else ""}
+    known_of_it = {"published": entry.published, "grammar": entry.grammar} if entry else {}
+    return {**card, "parameters": int(parameters), **known_of_it}
 
 
 def _write_conformer(

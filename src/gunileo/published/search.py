@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +118,19 @@ class AttentionSearch:
             if not live.tokens or _hopeless(ended, step):
                 break
         return sorted(ended, key=lambda one: -one.score)[: self.weighting.beam]
+
+    def weighted(
+        self, beam: int | None = None, ctc: float | None = None, language: float | None = None
+    ) -> AttentionSearch:
+        """The same with other settings, None as they are; ``ValueError`` if one is out of range, or there is no
+        language model to weigh."""
+        given = {"beam": beam, "ctc": ctc, "language": language}
+        found = replace(self.weighting, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        if found.beam < 1 or not 0 <= found.ctc <= 1 or found.language < 0:
+            raise ValueError("a beam is 1 or more, the weight of CTC from 0 to 1, a language model's 0 or more")
+        if language and "lm" not in self.steps:
+            raise ValueError("has no language model; import it again with --lm FOLDER")
+        return replace(self, weighting=found)
 
     def _used(self) -> dict[str, tuple[Steps, float]]:
         weights = {"decoder": 1 - self.weighting.ctc, "lm": self.weighting.language}

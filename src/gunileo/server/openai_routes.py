@@ -31,6 +31,7 @@ _TEXTS = {
 }
 _FORMATS = ("json", *_TEXTS, "verbose_json")
 _GRANULARITIES = ("word", "segment")
+_LANGUAGES = {"en": "english", "es": "spanish", "fr": "french", "pt": "portuguese", "zh": "chinese"}
 _LEAST = 1e-4  # probability, so that each has a logarithm
 
 _FIELDS: dict[str, Any] = {
@@ -94,7 +95,7 @@ async def transcriptions(upload: AnyUpload, desk: AnyDesk) -> Response:
     wanted = _chosen(form, "response_format", _FORMATS, "json")
     granularities = _granularities(form, wanted)
     model = _model(desk, form)
-    result: Reading = await desk.worker.run(jobs.read, upload.path, upload.name, model, "grammar", desk.limits)
+    result: Reading = await desk.worker.run(jobs.read, upload.path, upload.name, model, None, desk.limits)
     if wanted in _TEXTS:
         write, kind = _TEXTS[wanted]
         return Response(write(result.transcript), media_type=kind)
@@ -147,7 +148,7 @@ def _verbose(result: Reading, granularities: list[str]) -> dict[str, Any]:
     fields = to_fields(transcript)
     said: dict[str, Any] = {
         "task": "transcribe",
-        "language": "english",
+        "language": _LANGUAGES.get(transcript.language, transcript.language),
         "duration": fields.get("duration", result.seconds),
         "text": transcript.text,
     }
@@ -156,7 +157,8 @@ def _verbose(result: Reading, granularities: list[str]) -> dict[str, Any]:
         said["words"] = [{**word, "word": word["word"].strip()} for word in words]
     if "segment" in granularities:
         said["segments"] = [_segment(segment) for segment in fields["segments"]]
-    ours = {name: fields[name] for name in ("model", "confidence", "sure")}
+    own = ("model", "confidence", "sure", "calibrated")
+    ours: dict[str, Any] = {name: fields[name] for name in own if name in fields}
     return {
         **said,
         **ours,

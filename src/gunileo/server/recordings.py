@@ -101,9 +101,9 @@ def inspect(path: Path, file: str, model: str, limits: Limits, tell: Tell) -> In
     """Inspect a recording that was sent as ``file``; a ``Worker``'s work. Raises what ``check_recording`` does."""
     with named(path, file):
         check(path, limits)
-        clip = check_recording(path)
-    known = registry.taught(model)
-    return Inspection(tiled(clip.crops), len(clip) / FPS, _read(reader_of(model), clip) if known else None)
+        reader = reader_of(model) if registry.taught(model) else None
+        clip = check_recording(path, reader.view if reader else None)
+    return Inspection(tiled(clip.crops), len(clip) / FPS, _read(reader, clip) if reader else None)
 
 
 def _read(reader: Reader, clip: MouthClip) -> str | None:

@@ -31,7 +31,7 @@ from gunileo.inference.registry import ModelError, TaughtModel
 from gunileo.inference.templates import Templates
 from gunileo.util.files import FileError, alone, write_whole
 from gunileo.vision.crop import Crops
-from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth import MouthClip, View, read_mouth
 from gunileo.vision.mouth_shape import Array
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS
@@ -70,13 +70,13 @@ def recordings_folder(name: str) -> Path:
     return registry.home() / "recordings" / checked_name(name)
 
 
-def check_recording(path: Path | str) -> MouthClip:
-    """The mouths of a recording, from the mouth's first movement to its last.
+def check_recording(path: Path | str, view: View | None = None) -> MouthClip:
+    """The mouths of a recording, from the mouth's first movement to its last; with the pictures of a ``view``, if any.
 
     Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, ``RecordingError`` if
     the mouth hardly moves, or moves for longer than ten seconds; each names the file and says what to do.
     """
-    clip = read_mouth(path)
+    clip = read_mouth(path, view)
     return clip[_said(clip, str(path))]
 
 
@@ -100,17 +100,18 @@ def teach(
 ) -> Enrolment:
     """Teach a model the commands of a folder of clips with a ``.txt`` beside each, or all that GRID's sentences say.
 
-    Each recording of a command is a template from then on (in seconds); with ``train`` the network of ``base``, a
-    shipped model or a finished run, learns from them too (in minutes; it needs the ``train`` extra). Where all texts
-    are GRID's sentences, no single one is a command: the network is trained to read that face, and GRID's grammar
-    stays.
+    Each recording of a command is a template from then on (in seconds), as frame features of ``base``: a shipped or
+    imported model, or a finished run. With ``train`` its network learns from them too (in minutes; it needs the
+    ``train`` extra); an imported one's can't. Where all texts are GRID's sentences, no single one is a command: the
+    network is trained to read that face, and GRID's grammar stays.
 
     A clip that can't be used is left out and reported. Crops that were cut out for the same name before are used
     again, so that adding a recording costs little. An earlier model of this name is replaced once the new one is whole;
     whatever ``progress`` raises stops the work, and leaves the earlier one as it was.
 
-    Raises ``RecordingError`` if no clip can be used, the name can't be a model's or GRID's sentences come without
-    ``train``; ``CorpusError`` if there are no clips, ``ModelError`` if there is no such base.
+    Raises ``RecordingError`` if no clip can be used, the name can't be a model's, GRID's sentences come without
+    ``train``, or an imported model is to be trained; ``CorpusError`` if there are no clips, ``ModelError`` if there is
+    no such base.
     """
     name, report = checked_name(name), progress or (lambda *_: None)
     if registry.imported_folder(name).exists():
@@ -118,18 +119,17 @@ def teach(
     if registry.taught(base) and not Path(base).exists():
         raise RecordingError(f"{base}: was taught itself; build on a shipped model or a finished run")
     reader = load_model(base)
-    if reader.view:
-        raise RecordingError(
-            f"{base}: takes other pictures than the mouth crops that recordings become; use another base"
-        )
+    if reader.view and train:
+        raise RecordingError(f"{base}: is imported, and its network can't be trained here; leave --train out")
     corpus = find_corpus(folder)
     place = registry.home() / "models" / name
     with alone(place.parent):
         _tidy(place.parent)
         try:
-            recordings = _Recordings(corpus, registry.home() / "crops" / name, report)
+            recordings = _Recordings(corpus, registry.home() / "crops" / name, report, reader.view)
             if recordings.practice and not train:
-                raise RecordingError(f"{folder}: sentences of GRID's, which the network has to learn; add --train")
+                how = "use another base, with --train" if reader.view else "add --train"
+                raise RecordingError(f"{folder}: sentences of GRID's, which the network has to learn; {how}")
             model = _taught(recordings, place, base, reader, train, report)
         finally:
             _tidy(place.parent)
@@ -191,9 +191,14 @@ def _tidy(models: Path) -> None:
 
 
 class _Recordings(Cache):
-    """The usable recordings of a corpus, as a cache whose clips go from the first movement to the last."""
+    """The usable recordings of a corpus, as a cache whose clips go from the first movement to the last.
 
-    def __init__(self, corpus: Corpus, cache: Path, report: Progress) -> None:
+    A clip has the pictures of the ``view``, if there is one: its video is followed again for them.
+    """
+
+    def __init__(self, corpus: Corpus, cache: Path, report: Progress, view: View | None = None) -> None:
+        self._view = view
+        self._videos = {one.id: one.video for one in corpus.utterances}
         told = {one.video for one in corpus.utterances}
         self.skipped = [
             (str(video), f"{video}: no text beside it; write what is said into a .txt of the same name")
@@ -228,6 +233,11 @@ class _Recordings(Cache):
             replace(one, speaker="", frames=span.stop - span.start, words=one.words if self.practice else ())
             for one, span in self.spans.values()
         ]
+
+    def load(self, utterance: CachedUtterance) -> MouthClip:
+        if not self._view:
+            return super().load(utterance)
+        return read_mouth(self._videos[utterance.id], self._view)[self.spans[utterance.id][1]]
 
     def crops(self, utterance: CachedUtterance) -> Crops:
         whole, span = self.spans[utterance.id]

@@ -19,7 +19,23 @@ export async function loadModels() {
     select.replaceChildren(...names.map((name) => make("option", { value: name, textContent: name, selected: name === chosen })));
   }
   find("cards").replaceChildren(...known.map((model) => card(model, model.name === told.default)));
+  for (const room of ["read", "live"]) {
+    find(`${room}-model`).onchange = () => showOrigin(room);
+    showOrigin(room);
+  }
 }
+
+/** Beside the choice of an imported model: its name, its licence, and whose figures there are. */
+function showOrigin(room) {
+  const model = modelNamed(find(`${room}-model`).value);
+  const note = find(`${room}-origin`);
+  note.hidden = !model?.imported;
+  if (model?.imported) note.textContent = `${model.name} is imported. Licence: ${model.license.replace(/\.$/, "")}. ${authors(model.imported)}`;
+  if (room === "read") find("read-usual").textContent = model?.imported && !model.imported.grammar ? "the likeliest text" : "one of the sentences it knows";
+}
+
+const authors = ({ published }) =>
+  published ? `Its authors' figure: ${published}. Nothing was measured here.` : "No figure of its authors is known, and nothing was measured here.";
 
 function card(model, chosen) {
   const title = make("h2", { textContent: model.name });
@@ -47,7 +63,7 @@ function facts(model) {
 function importedFacts(model) {
   return {
     imported: `${model.date}, from ${model.source}`,
-    expect: model.published ? `Its authors say: ${model.published}. Nothing was measured here.` : "Nothing was measured here.",
+    expect: authors(model),
     license: model.license,
   };
 }

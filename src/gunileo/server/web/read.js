@@ -125,7 +125,7 @@ function caption() {
   for (const track of shown.querySelectorAll("track")) track.remove();
   if (!current || find("reading").hidden) return;
   const vtt = new Blob([current.files.vtt], { type: "text/vtt" });
-  shown.append(make("track", { kind: "captions", label: "What was read", srclang: "en", default: true, src: URL.createObjectURL(vtt) }));
+  shown.append(make("track", { kind: "captions", label: "What was read", srclang: current.transcript.language, default: true, src: URL.createObjectURL(vtt) }));
   shown.textTracks[0].mode = "showing";
 }
 
@@ -135,7 +135,7 @@ function show(read) {
   const verdict = transcript.sure ? "Read" : "Not sure";
   say(find("read-status"), transcript.text ? "" : "No word was read.");
   find("sentence").replaceChildren(
-    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole` }),
+    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole${transcript.calibrated === false ? ", not calibrated" : ""}` }),
     transcript.segments.length > 1 ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
   showWords(find("words"), wordsOf(transcript), (word) => {

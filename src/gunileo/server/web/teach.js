@@ -114,8 +114,10 @@ function told(one, canTrain) {
 }
 
 function tryLive(name) {
-  find("live-model").value = name;
-  find("read-model").value = name;
+  for (const id of ["live-model", "read-model"]) {
+    find(id).value = name;
+    find(id).dispatchEvent(new Event("change"));
+  }
   location.hash = "live";
 }
 

@@ -31,7 +31,7 @@ export function markWord(list, words, time) {
 
 /** What "not sure" means. */
 export function doubt(model) {
-  const known = model?.taught ? "the commands and the face that it was taught" : model?.unseen_wer_grammar ? "GRID's sentences" : "one speaker's face";
+  const known = model?.taught ? "the commands and the face that it was taught" : model?.imported ? "what its authors trained it on" : model?.unseen_wer_grammar ? "GRID's sentences" : "one speaker's face";
   const text = (...parts) => make("p", {}, ...parts);
   return [
     text("This is a guess. ", make("b", { textContent: `${model?.name ?? "The model"} knows ${known}` }), ". Other videos are read wrong more often than right."),
