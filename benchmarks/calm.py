@@ -21,7 +21,8 @@ import numpy as np
 
 from gunileo.corpus.grid import code_to_text
 from gunileo.errors import GunileoError
-from gunileo.inference.reader import Reader, load_model
+from gunileo.inference.load import load_model
+from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.vision import face
 from gunileo.vision.mouth import MouthClip, mouth_stream

@@ -23,7 +23,7 @@ import av
 
 from gunileo.errors import GunileoError
 from gunileo.inference.bench import REPEATS, product
-from gunileo.inference.reader import load_model
+from gunileo.inference.load import load_model
 from gunileo.inference.registry import DEFAULT
 
 IMPORTS = "import numpy, av, onnxruntime"
