@@ -169,30 +169,34 @@ def evaluate(
     """
     if not utterances:
         raise ValueError("no utterances to evaluate")
-    clips, unread = [], []
+    clips = []
     for number, utterance in enumerate(utterances, 1):
-        if progress:
-            progress(number - 1, len(utterances))
         try:
             clip, words = _loaded(cache, utterance)
         except GunileoError as error:
             if skip is None:
                 raise
             skip(error)
-            continue
-        read = {}
-        for how in ways_of(reader, grammar):
-            try:
-                read[how] = _plain(reader.read(clip, how, grammar if how == "grammar" else None), reader)
-            except DecodeError:
-                read[how] = _UNREAD
-                unread.append(utterance.id)
-        clips.append(Clip(utterance.id, utterance.speaker, utterance.text, words, read))
+        else:
+            read = _readings(reader, clip, grammar)
+            clips.append(Clip(utterance.id, utterance.speaker, utterance.text, words, read))
+        if progress:
+            progress(number, len(utterances))
     if not clips:
         raise CorpusError(f"{cache.path}: none of {len(utterances)} clips can be read; see the reasons above")
-    if progress:
-        progress(len(utterances), len(utterances))
+    unread = [clip.id for clip in clips for read in clip.read.values() if read is _UNREAD]
     return Evaluation(reader.name, str(cache.path), clips, unread, own_grammar=bool(grammar or reader.templates))
+
+
+def _readings(reader: Reader, clip: MouthClip, grammar: Grammar | None) -> dict[str, Decoded]:
+    """What is read in a clip by each way."""
+    readings = {}
+    for how in ways_of(reader, grammar):
+        try:
+            readings[how] = _plain(reader.read(clip, how, grammar if how == "grammar" else None), reader)
+        except DecodeError:
+            readings[how] = _UNREAD
+    return readings
 
 
 def _loaded(cache: Cache | Videos, utterance: Any) -> tuple[MouthClip, tuple[WordTime, ...]]:
