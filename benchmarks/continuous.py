@@ -53,7 +53,7 @@ def main() -> None:
         for one in (OneEach(**vars(reader)), reader):
             read = list(sentences(iter(mouths), one, "talk", None, None))
             wrong = jiwer.wer(" ".join(texts), " ".join(sentence.text for sentence in read))
-            row += [str(len(read)), f"{wrong:.1%}"]
+            row += [str(len(read)), f"{100 * wrong:.1f} %"]
         print(f"| {' | '.join(row)} |", flush=True)
 
 

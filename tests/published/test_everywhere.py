@@ -112,7 +112,7 @@ def test_weights_of_the_search(clip: Path, text: str, run: Run) -> None:
     code, _, err = run("transcribe", clip, "--model", "labial", "--beam", "4")
     assert (code, "labial: is decoded by CTC alone" in err) == (1, True)
     code, _, err = run("transcribe", clip, "--model", "mine", "--beam", "4", "--decode", "greedy")
-    assert (code, "of --decode beam" in err) == (2, True)
+    assert (code, "need --decode beam, not greedy" in err) == (2, True)
 
 
 def lengthened(clip: MouthClip, frames: int) -> MouthClip:

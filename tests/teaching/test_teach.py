@@ -123,7 +123,7 @@ def test_a_mouth_at_rest_says_no_command(kitchen: Enrolment, recordings: Path) -
 
 
 def test_what_was_not_trained_has_no_weights_of_its_own(kitchen: Enrolment) -> None:
-    with pytest.raises(ModelError, match="kitchen: only templates, and labial-wide's weights; name labial-wide"):
+    with pytest.raises(ModelError, match="kitchen: only templates, and labial-shape's weights; name labial-shape"):
         registry.weights_of("kitchen")
 
 
@@ -290,7 +290,7 @@ def test_the_command_line(
     assert "3, of 3 sentences: lights off (1), lights on (1), play music (1)" in out
     code, out, err = run("transcribe", "--model", "kitchen", again["play music"])
     assert (code, out.removeprefix("not sure: "), err) == (0, "play music\n", "")
-    assert "templates for labial-wide" in run("models")[1]
+    assert "templates for labial-shape" in run("models")[1]
     grammar = tmp_path / "rules.txt"
     grammar.write_text("stop\ngo")
     assert run("transcribe", "--model", "kitchen", "--grammar", grammar, again["play music"])[1].strip()[-4:] in (

@@ -133,10 +133,10 @@ Address = Annotated[
 ]
 
 
-_SEARCH = "of an imported model's search; as published if left out."
-Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"Hypotheses {_SEARCH}")]
-CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"Weight of CTC {_SEARCH}")]
-LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"Weight of its language model {_SEARCH}")]
+_SEARCH = "in an imported model's search. By default as published."
+Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"How many hypotheses are kept {_SEARCH}")]
+CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"What CTC counts {_SEARCH}")]
+LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"What the language model counts {_SEARCH}")]
 Weights = tuple[int | None, float | None, float | None]  # as ``Reader.weighted`` takes them
 AS_PUBLISHED: Weights = (None, None, None)
 
@@ -154,7 +154,9 @@ def searched(decode: Decode | None, weights: Weights) -> Decode | None:
     if weights == AS_PUBLISHED:
         return decode
     if decode not in (None, Decode.beam):
-        raise typer.BadParameter(f"weights are of --decode beam, and it is {decode}; leave one of them out")
+        raise typer.BadParameter(
+            f"--beam, --ctc-weight and --lm-weight need --decode beam, not {decode}; leave one out"
+        )
     return Decode.beam
 
 

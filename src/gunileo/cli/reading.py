@@ -132,7 +132,7 @@ class Reading:
         from gunileo.output.transcript import joined
         from gunileo.vision.timeline import Timeline
 
-        timeline = Timeline()
+        reader, timeline = self._reader, Timeline()
         outlines: list[Array | None] = []
         segments: list[Transcript] = []
 
@@ -141,14 +141,15 @@ class Reading:
             self._say(job, name, sentence)
 
         watch = outlines.append if self.burn else None
-        stream = self._reader.mouths(self._frames(job, timeline, bar, title), face, watch)
+        stream = reader.mouths(self._frames(job, timeline, bar, title), face, watch)
         try:
-            transcript = self._reader.transcribe_stream(stream, str(job), *self._how, on_segment, timeline)
+            transcript = reader.transcribe_stream(stream, str(job), *self._how, on_segment, timeline)
         except (GunileoError, KeyboardInterrupt):
             if segments:
                 if self.writes:
                     write_whole(self._mark(job), "")
-                self._write(job, name, joined(str(job), self._reader.name, segments, timeline.duration))
+                told = joined(str(job), reader.name, segments, timeline.duration, reader.needs.language)
+                self._write(job, name, told)
             raise
         if not segments:  # before a file is written, so that a full disk loses no reading
             self._say(job, name, transcript)

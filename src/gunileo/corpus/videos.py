@@ -33,9 +33,14 @@ class Videos:
 
     @classmethod
     def of_cache(cls, cache: Cache, view: View | None = None) -> Videos:
-        """The videos that a cache's crops were cut from. Raises ``CorpusError`` if none of them is there any more."""
+        """The videos that a cache's crops were cut from.
+
+        Raises ``CorpusError`` if it has no crops, or no video is there any more.
+        """
         entries = [entry for _, entry in sorted(read_manifest(cache.path)[0].items()) if entry.utterance.has_crops]
-        if entries and not any(Path(entry.source).exists() for entry in entries):
+        if not entries:
+            raise CorpusError(f"{cache.path}: holds only mouth shapes; give a folder of clips with their texts")
+        if not any(Path(entry.source).exists() for entry in entries):
             raise CorpusError(
                 f"{cache.path}: holds mouth crops, and the videos that they were cut from are gone "
                 f"({entries[0].source}); give the folder of the videos, as this model takes other pictures"

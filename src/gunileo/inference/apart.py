@@ -47,8 +47,9 @@ class Apart:
         ahead = max(0, span.start - held.start)
         clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
         joined = Span(span.start - ahead, clip, held.first, span.last)
-        # What is too long for one sentence, and isn't told apart, is read as it was cut.
-        return [joined] if len(clip) <= LONGEST or self._boundaries(clip) else [held, span]
+        # What is too long for one sentence, also once it is told apart, is read as it was cut.
+        fits = len(clip) <= LONGEST or all(len(part.clip) <= LONGEST for part in self._parts(joined))
+        return [joined] if fits else [held, span]
 
     def _parts(self, span: Span) -> list[Span]:
         length = len(span.clip)

@@ -118,7 +118,7 @@ class Reader(Network):
                 on_segment(sentence)
         if not segments and len(first) <= LONGEST and (complaint := unreadable(len(first), found)):
             raise MouthError(f"{file}: {complaint}")
-        return joined(file, self.name, segments, timeline.duration)
+        return joined(file, self.name, segments, timeline.duration, self.needs.language)
 
     def stream(
         self,
@@ -173,7 +173,8 @@ class Reader(Network):
             length = f"{len(clip) / FPS:.0f} s long, and the grammar is of one sentence ({longest} s at most)"
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         if self.too_long(clip):
-            return in_sentences(clip, self, self.name, file, decode, grammar)
+            told = in_sentences(clip, self, self.name, file, decode, grammar)
+            return replace(told, language=self.needs.language)
         try:
             decoded = self.read(clip, decode, grammar)
         except DecodeError as error:
@@ -291,7 +292,9 @@ class Reader(Network):
         Raises ``ModelError`` if the model has no such search, or a setting is out of range.
         """
         if not self.search:
-            raise ModelError(f"{self.name}: is decoded by CTC alone; a beam and weights are those of imported models")
+            raise ModelError(
+                f"{self.name}: is decoded by CTC alone, with no search to set; leave the beam and weights out"
+            )
         try:
             return replace(self, search=self.search.weighted(beam, ctc, language))
         except ValueError as error:

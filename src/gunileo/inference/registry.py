@@ -14,7 +14,7 @@ from pathlib import Path
 from gunileo.errors import GunileoError
 
 DEFAULT = "labial-shape"  # the shipped model with the fewest errors on speakers that were never seen
-TEACHING_BASE = "labial-wide"  # what docs/teach.md's figures were measured with
+TEACHING_BASE = "labial-shape"  # what docs/teach.md's figures and the odds in templates.py were measured with
 FALLBACK = "fallback.onnx"  # in the folder of an adaptation's run: its initial model, the fallback of the new one
 WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
 

@@ -70,7 +70,9 @@ class Transcript:
     language: str = "en"  # that the model reads, ISO 639-1
 
 
-def joined(file: str, model: str, read: Sequence[Transcript], duration: float | None = None) -> Transcript:
+def joined(
+    file: str, model: str, read: Sequence[Transcript], duration: float | None = None, language: str = "en"
+) -> Transcript:
     """One transcript of a video whose sentences were ``read`` one after the other; without a word if there are none."""
     segments = tuple(Segment(one.text, one.words[0].start, one.words[-1].end, one.confidence, one.sure) for one in read)
     return Transcript(
@@ -83,7 +85,7 @@ def joined(file: str, model: str, read: Sequence[Transcript], duration: float | 
         segments,
         duration,
         all(one.calibrated for one in read),
-        language=read[0].language if read else "en",
+        language=language,
     )
 
 

@@ -82,9 +82,9 @@ def read_json(path: Path) -> Transcript:
             _typed(fields, "model", str),
             _typed(fields, "sure", bool),
             tuple(said),
-            fields.get("duration"),
-            calibrated=fields.get("calibrated", True),
-            language=fields["language"],
+            _typed(fields, "duration", float, int) if "duration" in fields else None,
+            calibrated=_typed({"calibrated": True, **fields}, "calibrated", bool),
+            language=_typed(fields, "language", str),
         )
     except OSError as error:
         raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error
@@ -95,7 +95,9 @@ def read_json(path: Path) -> Transcript:
 def _said(fields: dict[str, Any], kind: Callable[..., _Said], text: str, *others: str) -> _Said:
     """A segment or a word, of the fields that ``_segment`` writes."""
     numbers = (_typed(fields, name, float, int) for name in others)  # what is true or false is one, too
-    return kind(_typed(fields, text, str).removeprefix(" "), *numbers, fields.get("speaker", ""))
+    return kind(
+        _typed(fields, text, str).removeprefix(" "), *numbers, _typed({"speaker": "", **fields}, "speaker", str)
+    )
 
 
 def _typed(fields: dict[str, Any], name: str, *kinds: type) -> Any:
