@@ -75,3 +75,11 @@ def test_what_would_be_too_long_is_read_as_it_was_cut() -> None:
     parts = apart.push(Span(230, clip(230, 470), 240, 470))
     assert [len(part.clip) for part in parts] == [93, 240]
     assert all(len(part.clip) <= LONGEST for part in parts)
+
+
+def test_a_part_that_would_be_too_long_is_read_as_it_was_cut() -> None:
+    apart = Apart(lambda clip: [110, 208] if numbers(clip)[0] == 0 else [1])
+    first = apart.push(Span(0, clip(0, 230), 0, 220))
+    rest = apart.push(Span(210, clip(210, 459), 220, 459))
+    assert checked(first + rest)[-1][1] == 459
+    assert all(len(part.clip) <= LONGEST for part in first + rest)
