@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from gunileo.vision.video import Frame
 
-PATIENCE = 90_000  # milliseconds, on a busy machine
+PATIENCE = 300_000  # milliseconds, on a busy machine
 Open = Callable[..., Page]
 
 
