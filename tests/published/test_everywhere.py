@@ -75,7 +75,7 @@ def test_files_in_several_processes(synthetic_corpus: Path, tmp_path: Path, run:
         code, _, err = run("transcribe", synthetic_corpus / "s1", "--model", "mine", "--jobs", jobs, *out)
         assert code == 0, err
     one, two = texts_in(tmp_path / "1"), texts_in(tmp_path / "2")
-    # One process follows a face in two threads, and sums in another order: an untrained network's text may differ by it.
+    # One process follows a face in two threads: an untrained network's text may differ by what that rounds otherwise.
     assert one.keys() == two.keys()
     assert len(one) == 3
     assert all(one.values())
