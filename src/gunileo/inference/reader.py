@@ -132,7 +132,8 @@ class Reader(Network):
 
         ``source``, ``fps`` and ``times`` are as for ``transcribe``.
 
-        A sentence is what is said between two rests of the mouth of 0.4 seconds. After ten seconds without one it is
+        A sentence is what is said between two rests of the mouth of 0.4 seconds. If that is longer than three seconds,
+        the grammar tells the sentences in it apart (``boundaries``). After ten seconds without a rest it is
         cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
         Frames without a face are skipped, and so is what is too short for any sentence of the grammar. Words have
         their times in the video.
