@@ -8,19 +8,36 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
+from types import FrameType
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """A process that is started within never gets Ctrl-C; this one gets it at the end."""
-    if sys.platform == "win32":  # which knows no such thing
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """A process that is started within never gets Ctrl-C; this one gets it at the end.
+
+    The mask keeps it from the new process. It doesn't keep it from this one: another thread, such as OpenBLAS's, takes
+    the signal, and Python raises in the main thread all the same. So its handler waits as well.
+    """
+    told = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread() and callable(told)
+    held: list[FrameType | None] = []
+    masks = sys.platform != "win32"  # which knows no such thing
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if masks else set()
     try:
+        if main:
+            signal.signal(signal.SIGINT, lambda _, frame: held.append(frame))
+        if masks:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            if main:
+                signal.signal(signal.SIGINT, told)
+        finally:
+            if masks:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if held and callable(told):
+            told(signal.SIGINT, held[0])
 
 
 @contextmanager
