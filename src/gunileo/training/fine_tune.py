@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
     The architecture is that of the weights. A run is trained on with the settings of any other; one of a LabialShape
-    with those of ``second_stage``. A shipped model is adapted to a new speaker by five to twenty ``clips``, with the
-    settings of ``adapting``.
+    with those of ``second_stage``, and after that with those of ``third_stage``. A shipped model is adapted to a new
+    speaker by five to twenty ``clips``, with the settings of ``adapting``.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
@@ -24,7 +25,15 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
     if info := registry.shipped(model):
         registry.released(info, info.file)  # it becomes the fallback: checked before any training
         return adapting(settings, speakers, clips)
-    return second_stage(settings) if settings.shapes else settings
+    if not settings.shapes:
+        return settings
+    return third_stage(settings) if _is_frozen(Path(settings.init)) else second_stage(settings)
+
+
+def _is_frozen(weights: Path) -> bool:
+    """Whether the run that these weights are of kept its convolutions as they were: a second stage or a later one."""
+    settings = weights.with_name("settings.json")
+    return settings.exists() and bool(json.loads(settings.read_text())["frozen"])
 
 
 def initialised(model: Path | str) -> TrainingConfig:
@@ -53,6 +62,15 @@ def second_stage(settings: TrainingConfig) -> TrainingConfig:
         crop_repeats=8,
         shapes_alone=0.2,
     )
+
+
+def third_stage(settings: TrainingConfig) -> TrainingConfig:
+    """The same for a long run after the second stage, mostly of shapes.
+
+    After the second stage the network reads shapes that it learnt from hardly better than those of other speakers. So
+    it needs more epochs and less dropout. Crops are of few speakers: more draws of these would teach their faces.
+    """
+    return replace(second_stage(settings), epochs=30, looks=16, crop_repeats=3, dropout=0.05)
 
 
 def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:
