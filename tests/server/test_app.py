@@ -76,7 +76,7 @@ def huge(path: Path) -> Path:
 
 BAD = {
     clips.empty: (422, "empty.mp4: .*the file is empty|no video"),
-    clips.text: (422, "text.mp4: no video, or damaged"),
+    clips.text: (422, "text.mp4: not a video, or damaged"),
     scripted: (422, "scripted.mp4: no video"),
     clips.truncated: (422, "truncated.mp4: "),
     clips.audio_only: (422, "audio_only.mp4: has sound but no picture"),
@@ -123,10 +123,10 @@ def test_a_model_is_named_and_never_a_path(client: TestClient, clip: Path, model
 
 def test_a_decoder_that_breaks_or_hangs_takes_nothing_with_it(temporary: Path, clip: Path) -> None:
     with TestClient(create_app(limits=Limits(work=0.01)), base_url=HOME) as slow:
-        assert "not done after 0 s" in post(slow, clip).json()["error"]
+        assert "not finished after 0 s" in post(slow, clip).json()["error"]
         assert slow.get("/healthz").json()["status"] == "ok"
     with TestClient(create_app(limits=Limits(memory=2**20)), base_url=HOME) as broken:
-        assert "its process broke off" in post(broken, clip).json()["error"]
+        assert "its process ended early" in post(broken, clip).json()["error"]
         assert broken.get("/healthz").status_code == 200
     assert not list(temporary.glob("*/*"))
 

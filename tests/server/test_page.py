@@ -74,7 +74,7 @@ def test_what_no_browser_plays_and_what_is_no_video(visit: Open, film: Path, tmp
     expect(page.locator("#words button")).to_have_count(6, timeout=PATIENCE)
     page.click("#another")
     page.set_input_files("#file", clips.text(tmp_path / "letter.mp4"))
-    expect(page.locator("#read-status")).to_contain_text("letter.mp4: no video", timeout=PATIENCE)
+    expect(page.locator("#read-status")).to_contain_text("letter.mp4: not a video", timeout=PATIENCE)
     page.click("#record")
     page.wait_for_timeout(1500)
     page.click("#record")

@@ -63,7 +63,7 @@ class Cache:
         self.path = Path(path)
         try:
             if not is_cache(self.path):
-                raise CacheError(f"{path} is no cache; make one with 'gunileo prepare SOURCE -o {path}'")
+                raise CacheError(f"{path} is not a cache; make one with 'gunileo prepare SOURCE -o {path}'")
             entries = read_manifest(self.path)[0]
             # By name, not as processes happened to finish: training shuffles alike however a corpus was prepared.
             self.utterances = [entries[name].utterance for name in sorted(entries)]
@@ -250,7 +250,7 @@ def writing(cache: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{cache}: the disk is full; free some space and run the same command to go on"
         else:
-            message = f"{cache} can't be written: {error.strerror}; mend that and run the same command again"
+            message = f"{cache} can't be written: {error.strerror}; fix that and run the same command again"
         raise CacheError(message) from error
 
 

@@ -106,12 +106,12 @@ def find_grid(root: Path | str) -> Corpus:
     def understand(video: Path, label: Path | None) -> Utterance:
         speaker, code = _speaker(root, video), stem(video).lower()
         if not speaker:
-            raise CorpusError("is in no speaker's folder; move it into one named s1, s2, ...")
+            raise CorpusError("is not in a speaker's folder; move it into one named s1, s2, ...")
         text = _text_of(code)
         words = read_align(label) if label else ()
         said = " ".join(word.word for word in words)
         if label and said != text:
-            raise CorpusError(f"{label} says {said!r} but the name says {text!r}; mend or delete the label")
+            raise CorpusError(f"{label} says {said!r} but the name says {text!r}; correct or delete the label")
         return Utterance(f"{speaker}/{code}", speaker, video, text, words)
 
     # No two speakers of GRID share a sentence, so a name is enough for a label in the wrong folder.
@@ -277,14 +277,16 @@ def _text_of(code: str) -> str:
     try:
         return code_to_text(code)
     except ValueError as error:
-        raise CorpusError(f"the name tells no sentence: {error}") from None
+        raise CorpusError(f"the name is not a GRID sentence: {error}") from None
 
 
 def _spread(text: str, label: Path) -> tuple[WordTime, ...]:
     """The words of a text at the times that a phone file gives."""
     words, spans = text.split(), read_phones(label)
     if len(spans) != len(words):
-        raise CorpusError(f"{label} times {len(spans)} words but {text!r} has {len(words)}; mend or delete the label")
+        raise CorpusError(
+            f"{label} times {len(spans)} words but {text!r} has {len(words)}; correct or delete the label"
+        )
     return tuple(WordTime(word, start, end) for word, (start, end) in zip(words, spans, strict=True))
 
 

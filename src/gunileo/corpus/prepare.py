@@ -205,5 +205,5 @@ def _placed(utterance: Utterance, start: float, frames: int) -> tuple[WordTime, 
         if not start <= (word.start + word.end) / 2 <= start + length:
             said = f"{word.word!r} is said from {word.start:.2f} to {word.end:.2f} s"
             seen = f"a face is seen from {start:.2f} to {start + length:.2f} s"
-            raise CorpusError(f"{utterance.video}: {said}, but {seen}; cut the clip or mend its label")
+            raise CorpusError(f"{utterance.video}: {said}, but {seen}; cut the clip or correct its label")
     return tuple(WordTime(word.word, max(0.0, word.start - start), word.end - start) for word in utterance.words)

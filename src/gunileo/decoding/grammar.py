@@ -49,14 +49,14 @@ class Grammar:
         ``GrammarError`` if a slot is empty, repeats a word or has a word that the vocabulary can't spell.
         """
         if not slots or any(not slot or len(set(slot)) < len(slot) for slot in slots):
-            raise GrammarError("a grammar needs slots, and every slot different words; mend its slots")
+            raise GrammarError("a grammar needs slots, each with different words; correct its slots")
         net = _Net(vocabulary)
         place = 0
         for number, slot in enumerate(slots, 1):
             target = net.point() if number < len(slots) else 1
             for word in slot:
                 if vocabulary.spoken(word) != word or " " in word or not word:
-                    raise GrammarError(f"slot {number}: {word!r} is no single lower-case word; write it as one")
+                    raise GrammarError(f"slot {number}: {word!r} is not a single lower-case word; write it as one")
                 net.say(place, word, target, f"slot {number}")
             place = target
         self._build(net, "the grammar")
@@ -111,7 +111,7 @@ class Grammar:
         try:
             lines = read_lines(path)
         except CorpusError as error:
-            raise GrammarError(f"{error}; give a text file of sentences, one a line") from None
+            raise GrammarError(f"{error}; give a text file of sentences, one on each line") from None
         return cls.from_text("\n".join(lines), str(path), vocabulary)
 
     def spelled_in(self, vocabulary: Vocabulary) -> Grammar:
@@ -307,7 +307,7 @@ def _add_rule(net: _Net, rule: str, where: str) -> None:
         elif token in _BRACKETS:
             bracket, start, end = groups.pop()
             if bracket != _BRACKETS[token]:
-                raise GrammarError(f"{where}: {token!r} closes no {_BRACKETS[token]!r}; add that or take it away")
+                raise GrammarError(f"{where}: {token!r} has no opening {_BRACKETS[token]!r}; add that, or remove this")
             net.say(at, "", end, where)
             if token == "]":
                 net.say(start, "", end, where)
@@ -320,7 +320,7 @@ def _add_rule(net: _Net, rule: str, where: str) -> None:
         raise GrammarError(f"{where}: {groups[-1][0]!r} is never closed; add its other bracket")
     net.say(at, "", 1, where)
     if 1 in net.reach([begin]):
-        raise GrammarError(f"{where} can be said without a word; take an [option] or an empty alternative away")
+        raise GrammarError(f"{where} allows a sentence without a word; remove an [option] or an empty alternative")
 
 
 def _deterministic(net: _Net, name: str) -> tuple[list[dict[str, int]], set[int]]:

@@ -64,7 +64,7 @@ def _taught(model: registry.TaughtModel) -> Reader:
     path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:
-        raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
+        raise ModelError(f"{model.name}: {model.base} has changed since it was taught; run 'gunileo teach' again")
     return replace(reader, name=model.name, templates=taught)
 
 

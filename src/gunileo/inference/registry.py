@@ -73,7 +73,7 @@ class TaughtModel:
         """What was taught, and how well it was learnt, for a reader; a line each."""
         commands = ", ".join(f"{text} ({count})" for text, count in self.recordings.items())
         how = f"trained from {self.base}" if self.trained else f"templates for {self.base}"
-        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one recording of each"
+        tested = f"{self.right} of {self.tested}" if self.tested else "not tested: record each sentence a second time"
         return (
             f"{self.name}\n"
             f"  taught              {self.made}, {how}\n"
@@ -212,7 +212,7 @@ def weights_of(model: Path | str) -> Path:
     path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
     if not path.is_file() and (known := taught(model)):
         if not known.trained:
-            raise ModelError(f"{model}: only templates, and {known.base}'s weights; name {known.base}")
+            raise ModelError(f"{model}: has only templates, with the weights of {known.base}; give {known.base}")
         path = known.folder / "run" / "model.safetensors"
     if not path.is_file():
         raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")

@@ -60,12 +60,12 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     }
     for status, meaning in {
         400: "The form is damaged, a field of it is wrong, or the file can't be read.",
-        403: "Host or Origin are not this server's.",
+        403: "The Host or the Origin is not this server's.",
         404: "No such model.",
         408: "The file came too slowly.",
         413: "The file is too large.",
-        415: "The body is no form.",
-        503: "Too many wait; Retry-After says when to come again.",
+        415: "The body is not a form.",
+        503: "Too many files are waiting; Retry-After says when to send it again.",
         507: "No space to store the file.",
     }.items()
 }

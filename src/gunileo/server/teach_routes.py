@@ -21,7 +21,7 @@ from gunileo.teaching.teach import RecordingError, checked_name, forget
 router = APIRouter(prefix="/v1")
 _WRONG = errors(
     s400="The body can't be understood.",
-    s403="Host or Origin are not this server's.",
+    s403="The Host or the Origin is not this server's.",
     s413="The body is too large.",
     s422="The name or the content can't be used.",
 )
@@ -64,7 +64,7 @@ async def record(
     """Look at a clip that says `text`, and keep it as a recording if it can be used."""
     (said, *others) = await asyncio.to_thread(recordings.sentences, text)
     if others:
-        raise RecordingError(f"a recording says one sentence, and {text[:80]!r} is {1 + len(others)}")
+        raise RecordingError(f"a recording says one sentence, and {text[:80]!r} means {1 + len(others)}")
     seen: Inspection = await desk.worker.run(
         recordings.inspect, upload.path, upload.name, checked_name(name), desk.limits
     )
@@ -87,7 +87,7 @@ async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]
     if not recordings.listed(name):
         raise RecordingError(f"{name}: nothing was recorded for it; record something first")
     if any(going.running for going, _ in desk.enrolments.values()):
-        raise Busy("another enrolment goes on", 5)
+        raise Busy("another enrolment is running", 5)
     going = Going(name, train)
     desk.enrolments[name] = going, asyncio.create_task(_enrolment(going, desk))
     return _described(desk, name)
