@@ -32,7 +32,7 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
     with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
         assert socket.receive_json() == {"ready": "labial-wide"}
         with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as second:
-            assert "come again" in second.receive_json()["error"]
+            assert "try again" in second.receive_json()["error"]
         told = []
         for number, frame in enumerate([*frames, *still]):
             socket.send_bytes(message(frame, 100 + number / 25))

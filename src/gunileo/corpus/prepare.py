@@ -172,7 +172,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
                 enter(cache, entry)
                 entry = ""
             elif entry is None:
-                entry = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
+                entry = f"{utterance.video}: its process died, by a crash or for lack of memory; convert the clip"
             yield utterance, entry or None
 
 
