@@ -56,7 +56,7 @@ class CachedUtterance:
 class Cache:
     """A prepared corpus. Opening it reads the manifest, but no picture.
 
-    Raises ``CacheError`` if the folder is no cache, is of another version, or has a damaged manifest.
+    Raises ``CacheError`` if the folder is not a cache, is of another version, or has a damaged manifest.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -71,7 +71,8 @@ class Cache:
             raise CacheError(f"{path} can't be read ({error.strerror}); check its permissions") from error
 
     def load(self, utterance: CachedUtterance) -> MouthClip:
-        """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``."""
+        """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``
+        do."""
         return MouthClip(self.crops(utterance), self.measures(utterance))
 
     def crops(self, utterance: CachedUtterance) -> Crops:

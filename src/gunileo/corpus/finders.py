@@ -43,8 +43,8 @@ class Utterance:
 class Corpus:
     """The utterances of a corpus. ``rejected`` names each video that can't be used, with the reason.
 
-    ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to what is there already,
-    folders that can't be opened, labels beside a better one.
+    ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to a file that is in the
+    corpus already, folders that can't be opened, and labels beside a better one.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Corpus:
 
 
 def find_corpus(root: Path | str) -> Corpus:
-    """The corpus in a folder: MIRACL-VC1, Lombard GRID or GRID where names or folders say so, else a plain folder.
+    """The corpus in a folder: MIRACL-VC1, Lombard GRID or GRID, if its names or folders show that, else a plain folder.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """

@@ -55,14 +55,14 @@ def prepare(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> PrepareReport:
-    """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
+    """Cut the mouth crops of utterances into a cache, with ``workers`` processes (one for each core if None).
 
     Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
-    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies.
+    time stamp. An utterance that can't be prepared is reported and skipped, even if its worker process dies.
     ``engine`` runs the work elsewhere than in processes of this machine.
 
-    Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
-    finished clips stay, and nothing is half-written. ``FileError`` if another process prepares into it.
+    Raises ``CacheError`` if the folder is something else or can't be written, for instance if the disk is full.
+    Finished clips stay, and nothing is half-written. Raises ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
     if cache.exists() and not cache.is_dir():

@@ -69,9 +69,10 @@ class Grammar:
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[str], vocabulary: Vocabulary = GRID) -> Grammar:
-        """These sentences and no other; case and punctuation don't count, repeated ones count once.
+        """A grammar of these sentences. Case and punctuation don't count. Repeated sentences count once.
 
-        ``GrammarError`` if there are none, or one is empty or has a character that the vocabulary can't spell.
+        Raises ``GrammarError`` if there are none, or if one is empty or has a character that the vocabulary can't
+        spell.
         """
         net = _Net(vocabulary)
         for number, sentence in enumerate(sentences, 1):
@@ -92,11 +93,11 @@ class Grammar:
 
     @classmethod
     def from_text(cls, text: str, name: str = "grammar", vocabulary: Vocabulary = GRID) -> Grammar:
-        """Rules, one a line: ``turn (on|off) the [big] light``.
+        """A grammar of rules, one on each line: ``turn (on|off) the [big] light``.
 
-        ``(a|b)`` is one of several, ``[a]`` may be left out, both hold words and further brackets, and one of the
-        several may be empty. What follows a ``#`` is a comment. Case and punctuation don't count.
-        ``GrammarError``, one line with ``name`` and the line's number, for a bad rule; also if there is none.
+        ``(a|b)`` means one of several. ``[a]`` may be left out. Both hold words and further brackets, and one of the
+        several may be empty. A ``#`` begins a comment. Case and punctuation don't count. Raises ``GrammarError`` if
+        there is no rule, and for a bad rule, with ``name`` and the line's number.
         """
         net = _Net(vocabulary)
         for number, line in enumerate(text.splitlines(), 1):
@@ -107,7 +108,7 @@ class Grammar:
 
     @classmethod
     def from_file(cls, path: Path | str, vocabulary: Vocabulary = GRID) -> Grammar:
-        """The rules in a UTF-8 text file, as ``from_text`` reads them; ``GrammarError`` if it can't be read."""
+        """The rules in a UTF-8 text file, as ``from_text`` reads them. Raises ``GrammarError`` if it can't be read."""
         try:
             lines = read_lines(path)
         except CorpusError as error:

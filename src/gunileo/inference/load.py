@@ -30,8 +30,8 @@ def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "au
     as no other device was measured to be faster. Faces are found by the processor.
 
     Raises ``DeviceError``, which says what to install, if the device isn't there. Raises ``ModelError`` if there is no
-    such model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a
-    taught model's base isn't what it was.
+    such model, if a shipped file differs from its checksum, if this version can't read a file, or if a taught model's
+    base has changed.
     """
     return _found(name_or_path).on(device)
 

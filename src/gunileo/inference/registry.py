@@ -20,12 +20,12 @@ WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
 
 
 class ModelError(GunileoError):
-    """A model that can't be found, or a file that is none of ours."""
+    """A model that can't be found, or a file that is not a model of Gunileo."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A shipped model; error rates are shares (0.05 = 5 %) on the clips that ``measured_on`` names."""
+    """A shipped model. Error rates are shares (0.05 = 5 %), measured on the clips that ``measured_on`` names."""
 
     name: str
     file: str  # ONNX, in the package's weights folder
@@ -166,7 +166,7 @@ def _imported(path: Path) -> ImportedModel:
 
 
 def available_models() -> list[ModelInfo]:
-    """The models that come with the package. Raises ``ModelError`` if their list is damaged."""
+    """The models that come with the package. Raises ``ModelError`` if the list of them is damaged."""
     registry = WEIGHTS / "models.json"
     if not registry.exists():
         return []
