@@ -77,8 +77,8 @@ def test_phones_are_grouped_by_their_place_tags(tmp_path: Path) -> None:
         ([{"phone": "ey_S", "offset": "x", "duration": 1}], "phone 1"),
         ([{"phone": "ey_S", "offset": float("nan"), "duration": 1}], "times of 0 or more"),
         ([{"phone": "ey_S", "offset": -1, "duration": 1}], "times of 0 or more"),
-        ([{"phone": "ey_S", "offset": 1, "duration": 0}], "ends before"),
-        ([PHONES[4], PHONES[1], PHONES[2]], "ends before"),
+        ([{"phone": "ey_S", "offset": 1, "duration": 0}], "its word ends too early"),
+        ([PHONES[4], PHONES[1], PHONES[2]], "its word ends too early"),
         ([7], "phone 1 has no phone"),
         ([], "isn't one utterance with a list of phones"),
         ("text", "isn't one utterance with a list of phones"),
@@ -104,7 +104,7 @@ def test_text_is_lower_case_without_punctuation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xff", "no UTF-8")],
+    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xff", "not UTF-8")],
 )
 def test_a_bad_text_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)

@@ -115,8 +115,7 @@ def read_mouth(path: Path | str, view: View | None = None) -> MouthClip:
     given, its pictures are added.
 
     Raises ``VideoError`` if the file cannot be decoded. Raises ``MouthError`` if it is shorter than 0.2 s or longer
-    than ten minutes, or if the face is lost for more than half a second in between. Both name the file. At most ten
-    minutes of a file are read.
+    than ten minutes, or if the face is lost for more than half a second in between. Both name the file.
     """
     return read_stretch(path, view=view)[0]
 
