@@ -86,7 +86,7 @@ def test_push_to_talk_and_a_correction_that_teaches(
         assert socket.receive_json() == {"taught": "my face", "text": texts[1]}
         for wrong, why in (
             ({"teach": "my face"}, "send"),
-            ({"teach": "a/b", "text": "stop", **times}, "no name"),
+            ({"teach": "a/b", "text": "stop", **times}, "a model's name"),
             ({"teach": "my face", "text": "stop\ngo", **times}, "one sentence"),
             ({"teach": "my face", "text": "stop", "start": 0, "end": 1}, "half a minute"),
             ({"teach": "my face", "text": "stop", "start": float("inf"), "end": 1}, "seconds"),
