@@ -108,7 +108,7 @@ def crop_at(frame: Frame, place: Array) -> Crops:
 
 
 def contact_sheet(clips: Sequence[tuple[str, Crops]], columns: int = 8) -> Crops:
-    """One picture, uint8 [H, W]: in each row a clip with its name and ``columns`` crops spread over its length."""
+    """One picture, uint8 [H, W]. Each row has a clip's name, and ``columns`` crops spread over its length."""
     import cv2  # for its letters
 
     rows = []
