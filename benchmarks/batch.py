@@ -23,7 +23,8 @@ import typer
 from speed import CODE, keep_to_two
 
 from gunileo.cli.batch import in_processes, read_all
-from gunileo.cli.options import Device, Faces, Job, find_jobs
+from gunileo.cli.jobs import Job, find_jobs
+from gunileo.cli.options import Device, Faces
 from gunileo.cli.reading import Reading
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.inference.registry import DEFAULT

@@ -24,9 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import training_parts, validation_part
+from gunileo.corpus.split import listed, training_parts, validation_part
 from gunileo.evaluation.evaluate import evaluate
 from gunileo.evaluation.metrics import words_right
 from gunileo.inference.load import load_model

@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import split, training_parts
+from gunileo.corpus.split import listed, split, training_parts
 from gunileo.decoding.ctc import DECODERS
 from gunileo.evaluation.calibrate import calibrate
 from gunileo.evaluation.evaluate import Evaluation, evaluate

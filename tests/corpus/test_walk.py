@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from test_finders import touch
 
-from gunileo.cli.options import find_jobs
+from gunileo.cli.jobs import find_jobs
 from gunileo.corpus.finders import find_corpus, find_folder, find_grid
 from gunileo.corpus.miracl import read_pictures
 from gunileo.corpus.split import split

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import complain, listed, with_crops
+from gunileo.cli.clips import clips_in, with_crops
+from gunileo.cli.complaints import complain
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def calibrate(
     if registry.shipped(model):
         raise GunileoError(f"{model}: comes with its calibration; name an imported model, a run or an .onnx file")
     reader = load_model(model)
-    examples = _examples(reader, source, listed(split) if split else None)
+    examples = _examples(reader, source, split)
     with progress("calibrating") as bar:
         learnt = calibrate_on(reader, examples, bar, complain)
     if not learnt:
@@ -58,12 +59,12 @@ def calibrate(
         typer.echo(f"too few read well to learn: {left}")
 
 
-def _examples(reader: Reader, source: Path, names: list[str] | None) -> list[Example]:
-    """The clips of a cache or of a corpus, those of the list ``names`` if there is one, as the reader takes them."""
-    from gunileo.cli.clips import clips_in
-    from gunileo.corpus.split import split
+def _examples(reader: Reader, source: Path, chosen: str | None) -> list[Example]:
+    """The clips of a cache or of a corpus, those of the list ``chosen`` if there is one, as the reader takes them."""
+    from gunileo.corpus.split import listed, split
     from gunileo.corpus.videos import Videos
 
+    names = listed(chosen) if chosen else None
     clips = clips_in(source, reader)
     if isinstance(clips, Videos):
         videos = clips.utterances if names is None else split(clips.utterances, names)

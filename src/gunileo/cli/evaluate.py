@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gunileo.cli.options import Beam, CtcWeight, Grammar, LmWeight, Model, complain, listed, loaded, with_crops
+from gunileo.cli.clips import clips_in, with_crops
+from gunileo.cli.complaints import complain
+from gunileo.cli.options import Beam, CtcWeight, Grammar, LmWeight, Model
+from gunileo.cli.readers import loaded
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
@@ -57,7 +60,6 @@ def evaluate(
     The clips of a folder are followed anew, and so are those of a cache for an imported model. One that can't be read
     is named on standard error, the others are measured, and the exit code is 1. --report needs a cache's crops.
     """
-    from gunileo.cli.clips import clips_in
     from gunileo.corpus.videos import Videos
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.evaluation.evaluate import evaluate as run
@@ -116,6 +118,7 @@ def _with_crops(cache: Cache) -> list[CachedUtterance]:
 
 def _chosen(utterances: list[_Clip], split: str | None, path: Path) -> list[_Clip]:
     """The utterances that a list names, all if there is no list; prints how many are not there."""
+    from gunileo.corpus.split import listed
     from gunileo.corpus.split import split as chosen
 
     if not split:
