@@ -65,6 +65,16 @@ def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     assert "shut: can't be opened" in find_folder(tmp_path).summary()
 
 
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root opens all")
+def test_files_of_a_folder_that_can_only_be_listed_are_named(tmp_path: Path) -> None:
+    touch(tmp_path / "open" / "a.mp4")
+    touch(tmp_path / "listed" / "b.mp4")
+    (tmp_path / "listed").chmod(0o444)
+    summary = find_folder(tmp_path).summary()
+    (tmp_path / "listed").chmod(0o700)
+    assert "b.mp4: can't be opened (Permission denied)" in summary
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mts", "m2ts", "3gp", "flv", "wmv", "mxf", "vob", "ogv", "M2TS"])
 def test_containers_that_are_read_by_name_are_found_in_folders(tmp_path: Path, suffix: str) -> None:
     video = touch(tmp_path / f"clip.{suffix}")
