@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import av
+from processor import spent
 
 from gunileo.errors import GunileoError
-from gunileo.inference.bench import REPEATS, product
+from gunileo.inference.bench import REPEATS, product, started
 from gunileo.inference.load import load_model
 from gunileo.inference.registry import DEFAULT
 
@@ -70,25 +68,12 @@ def taken(job: Callable[[], object]) -> tuple[float, float]:
     return spent() - before, time.perf_counter() - begun
 
 
-def spent() -> float:
-    """Seconds of the processor's time of this process and of those that it started and that have ended."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in both)
-
-
 def plain(clip: Path) -> None:
     """Decode a clip to RGB."""
     with av.open(str(clip)) as container:
         container.streams.video[0].codec_context.thread_count = 1
         for frame in container.decode(video=0):
             frame.to_ndarray(format="rgb24", threads=1)
-
-
-def started(arguments: list[str]) -> None:
-    """A Python process from its start to its end."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
 
 
 if __name__ == "__main__":
