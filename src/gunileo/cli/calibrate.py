@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from gunileo.evaluation.calibrate import Example
     from gunileo.inference.reader import Reader
 
+_Model = Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")]
+_Clips = Annotated[
+    Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or what 'gunileo prepare' made.")
+]
+_Split = Annotated[
+    str | None, typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; all if left out.")
+]
 
-def calibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")],
-    source: Annotated[
-        Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or what 'gunileo prepare' made.")
-    ],
-    split: Annotated[
-        str | None, typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; all if left out.")
-    ] = None,
-) -> None:
+
+def calibrate(model: _Model, source: _Clips, split: _Split = None) -> None:
     """Learn how far a model can be trusted, from clips that it was not trained on.
 
     \b

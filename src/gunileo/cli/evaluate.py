@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     _Clip = TypeVar("_Clip", CachedUtterance, Utterance)
 
+_Clips = Annotated[
+    Path,
+    typer.Argument(metavar="CLIPS", help="What 'gunileo prepare' made, or a folder of clips with their texts."),
+]
 _Split = Annotated[
     str | None,
     typer.Option(
@@ -30,23 +34,22 @@ _Split = Annotated[
         help="List of utterances or speakers, one a line; or a list of the package, such as grid_s1_valid.",
     ),
 ]
+_Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results of each clip.")]
+_Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
+]
 
 
 def evaluate(
-    clips: Annotated[
-        Path,
-        typer.Argument(metavar="CLIPS", help="What 'gunileo prepare' made, or a folder of clips with their texts."),
-    ],
+    clips: _Clips,
     model: Model = DEFAULT,
     split: _Split = None,
     grammar: Grammar = None,
     beam: Beam = None,
     ctc_weight: CtcWeight = None,
     lm_weight: LmWeight = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results of each clip.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
-    ] = None,
+    json: _Json = None,
+    report: _Report = None,
 ) -> None:
     """Measure a model on clips whose texts are known.
 
