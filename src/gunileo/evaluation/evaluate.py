@@ -165,7 +165,8 @@ def evaluate(
     that can't be loaded, with what was raised; without it that is raised.
 
     Raises ``CacheError`` if a clip can't be loaded, ``CorpusError`` if none can, ``ModelError`` if the model is
-    broken, ``ValueError`` if there are no ``utterances``.
+    broken, ``GrammarError`` if its tokens can't spell the ``grammar``, ``ValueError`` if there are no ``utterances``.
+    ``gunileo.evaluation.metrics`` has the sources of the measures.
     """
     if not utterances:
         raise ValueError("no utterances to evaluate")

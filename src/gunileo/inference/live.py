@@ -51,6 +51,8 @@ class Live:
 
     For push to talk call ``begin`` and ``end``. What is said between them is one sentence. From then on nothing else
     is read.
+
+    Raises ``ModelError`` from any of its methods if the model is broken.
     """
 
     def __init__(

@@ -75,7 +75,8 @@ class Reader(Network):
         Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, and
         ``DecodeError`` if it is too short for a sentence, or if no command is said because the mouth hardly moves.
         These name the file. Raises ``InputError`` if ``source`` is something else, ``ModelError`` if the model is
-        broken, and ``ValueError`` if ``decode`` is something else or has no use for a ``grammar`` that is given.
+        broken, ``GrammarError`` if its tokens can't spell the ``grammar``, and ``ValueError`` if ``decode`` is
+        something else or has no use for a ``grammar`` that is given.
         """
         self.check_way(decode, grammar)  # before minutes of face tracking
         timeline = Timeline()
@@ -85,7 +86,10 @@ class Reader(Network):
     def mouths(
         self, frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None
     ) -> Iterator[Mouth | None]:
-        """The mouth in each frame as this model takes it; see ``vision.mouth.mouth_stream``."""
+        """The mouth in each frame as this model takes it, None where there is no face.
+
+        Frames are RGB, uint8 [height, width, 3], at 25 a second. ``watch`` is called with the outline of each mouth.
+        """
         return mouth_stream(frames, face, watch, view=self.view)
 
     def transcribe_stream(
@@ -100,7 +104,7 @@ class Reader(Network):
         """As ``transcribe``, from what ``mouths`` makes of the frames of ``file``.
 
         ``on_segment`` is called with each sentence of a long video as it is read. ``timeline`` is the one that
-        ``read_frames`` was given.
+        ``read_frames`` was given. Raises as ``transcribe``, and what ``stream`` raises.
         """
         timeline = timeline or Timeline()
         first = list(islice(stream, LONGEST + 1))
@@ -139,7 +143,8 @@ class Reader(Network):
         their times in the video.
 
         Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
-        read, and ``MouthError`` if there is no face in all of it.
+        read, and ``MouthError`` if there is no face in all of it. Else it raises as ``transcribe``, but for
+        ``DecodeError``.
         """
         self.check_way(decode, grammar)
         timeline = Timeline()
@@ -155,7 +160,7 @@ class Reader(Network):
     ) -> Live:
         """Read frames as a camera gives them; arguments as for ``transcribe``.
 
-        Each sentence gets up to so many ``alternatives``; see ``nbest``.
+        Each sentence gets up to so many ``alternatives``; see ``nbest``. Raises as ``check_way``.
         """
         self.check_way(decode, grammar)
         return Live(self, decode, grammar, face, self.view, alternatives)
@@ -220,7 +225,10 @@ class Reader(Network):
 
     def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
         """The frames of a clip at which one sentence ends and another begins, as far as the grammar tells; none if it
-        is one sentence, or decoded otherwise than by a grammar."""
+        is one sentence, or decoded otherwise than by a grammar.
+
+        Frames are counted from 0. Raises ``ModelError`` if the model is broken. ``decoding.continuous`` has the source.
+        """
         how = self.way(decode, grammar)
         spoken = decoders.spoken(how, grammar, self.vocabulary)
         if spoken is None or (self.templates and grammar is None):
@@ -283,7 +291,10 @@ class Reader(Network):
         return replace(decoded, words=words, calibrated=calibration is not None)
 
     def on(self, device: Device) -> Reader:
-        """The same with its networks on a device, ``load_model``'s; faces are found by the processor."""
+        """The same with its networks on a device, ``load_model``'s; faces are found by the processor.
+
+        Raises ``DeviceError`` if the device isn't there or can't be started.
+        """
         return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
 
     def weighted(self, beam: int | None = None, ctc: float | None = None, language: float | None = None) -> Reader:

@@ -119,6 +119,9 @@ class Clips(Dataset[Sample]):
     An item is a whole clip, unchanged, or, with an ``augmentation`` in its ``draws``, changed at random. A slice keeps
     the clips' spans, joins its own clips alone, and draws anew. Where only the words of a clip are known, silence is
     put around them. With ``looks`` the features of crops are given in place of crops.
+
+    An item has crops, float32 [1, T, 100, 150], the shape, float32 [T, 12], the text's classes, int64 [L], and the word
+    of each frame, int64 [T]. Reading one raises as ``Cache.load``.
     """
 
     def __init__(
@@ -257,7 +260,10 @@ def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
 
 
 def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Batch:
-    """Pad samples to one batch, its crops of ``dtype``; all have crops, or all their features, or none either."""
+    """Pad samples to one batch, its crops of ``dtype``; all have crops, or all their features, or none either.
+
+    The batch has crops [N, 1, T, 100, 150] of N clips of up to T frames, and the clips' classes one after the other.
+    """
     pad = torch.nn.utils.rnn.pad_sequence
     pixels = [s.crops[0].to(dtype) for s in samples if s.crops is not None]
     visual = [s.visual for s in samples if s.visual is not None]
