@@ -45,6 +45,7 @@ NUMBERS = [
 ]
 LABELS = ("align", "phones", "text", "split", "grammar", "manifest", "marker", "receipts")
 LABELS += ("lrs", "lab", "subtitles", "textgrid", "transcript")
+ARRAYS = ("shape", "templates")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     if names & set(LABELS):
         found |= _labels() | _records(place)
+    if names & set(ARRAYS):
+        found |= _arrays(place)
     if "model" in names:
         found["model"] = _models(place)
     if "clip" in names:
@@ -166,6 +169,29 @@ def _records(place: Path) -> dict[str, Kind]:
         "manifest": _kind("m.jsonl", (json.dumps(entry) + "\n") * 3, manifest),
         "marker": _kind("c.json", (cache / "cache.json").read_text(), marker),
         "receipts": _kind("d.json", json.dumps(receipts, indent=1), receipt),
+    }
+
+
+def _arrays(place: Path) -> dict[str, Kind]:
+    import numpy as np
+
+    from gunileo.corpus.cache import Cache, CachedUtterance, write_measures
+    from gunileo.corpus.prepare import prepare
+    from gunileo.inference import templates
+    from gunileo.vision.mouth_shape import MEASURES
+
+    cache = place / "cache"
+    prepare([], cache)
+    write_measures(cache, "good", np.ones((75, MEASURES), np.float32))
+    templates.Templates(["go", "stop"], [np.ones((9, 4), np.float16)] * 2).save(place / "good.npz")
+
+    def shape(path: Path) -> object:
+        path.rename(cache / "a.npy")
+        return Cache(cache).measures(CachedUtterance("a", "s1", 75, "bin", (), "a.png"))
+
+    return {
+        "shape": Kind([("a.npy", (cache / "good.npy").read_bytes())], shape, False),
+        "templates": Kind([("a.npz", (place / "good.npz").read_bytes())], templates.load, False),
     }
 
 
@@ -316,6 +342,7 @@ def fuzz(name: str, count: int, seed: int = 0) -> tuple[Counter[str], list[str],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=10_000, help="of labels, lists, grammars and manifests together")
+    parser.add_argument("--arrays", type=int, default=2_000, help="of mouths' shapes and templates together")
     parser.add_argument("--clips", type=int, default=2_000)
     parser.add_argument("--models", type=int, default=1_000, help="of weights, checkpoints and ONNX files together")
     parser.add_argument("--seed", type=int, default=0)
@@ -331,6 +358,7 @@ def main() -> None:
         return again(arguments.again[0], int(arguments.again[1]), arguments.seed)
     faults: list[str] = []
     counts_of = dict.fromkeys(LABELS, -(-arguments.labels // len(LABELS)))
+    counts_of |= dict.fromkeys(ARRAYS, -(-arguments.arrays // len(ARRAYS)))
     for name, count in {**counts_of, "clip": arguments.clips, "model": arguments.models}.items():
         if not count:
             continue

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What NumPy and the modules beneath it raise of a file that is damaged, beside ``ValueError``.
-_DAMAGED = (KeyError, EOFError, MemoryError, RuntimeError, SyntaxError, TokenError, TypeError, zipfile.BadZipFile)
+_DAMAGED = (
+    *(KeyError, EOFError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError),
+    *(TokenError, zlib.error, zipfile.BadZipFile),
+)
 
 
 def read_array(path: Path | str) -> NDArray[Any]:
@@ -44,5 +47,5 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
 def _damage_as_value_error() -> Iterator[None]:
     try:
         yield
-    except (*_DAMAGED, zlib.error) as error:
+    except _DAMAGED as error:
         raise ValueError(" ".join(str(error).split())) from error
