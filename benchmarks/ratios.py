@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +22,7 @@ import av
 from processor import spent
 
 from gunileo.errors import GunileoError
-from gunileo.inference.bench import REPEATS, product, started
+from gunileo.inference.bench import REPEATS, product
 from gunileo.inference.load import load_model
 from gunileo.inference.registry import DEFAULT
 
@@ -74,6 +76,14 @@ def plain(clip: Path) -> None:
         container.streams.video[0].codec_context.thread_count = 1
         for frame in container.decode(video=0):
             frame.to_ndarray(format="rgb24", threads=1)
+
+
+def started(arguments: list[str]) -> None:
+    """A Python process from its start to its end, with compiled modules, as pip installs them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
 
 
 if __name__ == "__main__":

@@ -122,14 +122,13 @@ def live(clip: Path, model: str, device: Device = "auto") -> Measurement:
 
 def cold(name: str, arguments: list[str]) -> Measurement:
     """A Python process from its start to its end; the first time, with the disk's cache empty, is counted."""
-    return Measurement(name, "s", timed(partial(started, arguments), REPEATS))
 
+    def start() -> None:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
 
-def started(arguments: list[str]) -> None:
-    """A Python process from its start to its end; ``GunileoError`` if it fails."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
+    return Measurement(name, "s", timed(start, REPEATS))
 
 
 def product() -> Measurement:

@@ -9,7 +9,8 @@ from math import cos, hypot, inf, sin
 
 import numpy as np
 
-from gunileo.vision.face import Array, Box, FaceTracker, same_place
+from gunileo.vision.box import Box, same_place
+from gunileo.vision.face import Array, FaceTracker
 from gunileo.vision.image import warped
 from gunileo.vision.mouth import MouthError
 from gunileo.vision.video import FPS, Frame, VideoError

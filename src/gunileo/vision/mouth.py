@@ -12,20 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.vision.crop import (
-    POSE,
-    RADIUS,
-    Crops,
-    crop_at,
-    is_cut,
-    is_other,
-    jumps,
-    look_of,
-    outline,
-    pose_of,
-    smoothed,
-)
+from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
 from gunileo.vision.face import Array, Face, FaceTracker, face_box
+from gunileo.vision.looks import is_other, jumps, look_of
 from gunileo.vision.mouth_shape import MEASURES, features, measure
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
