@@ -20,10 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import typer
+from processor import spent
 from speed import CODE, keep_to_two
 
 from gunileo.cli.batch import in_processes, read_all
-from gunileo.cli.options import Device, Faces, Job, find_jobs
+from gunileo.cli.jobs import Job, find_jobs
+from gunileo.cli.options import Device, Faces
 from gunileo.cli.reading import Reading
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.inference.registry import DEFAULT
@@ -98,32 +100,32 @@ def timed(clips: list[Path], model: str, jobs: int, cores: list[int]) -> tuple[f
             os.sched_setaffinity(0, cores)
 
     command = [sys.executable, "-m", "gunileo", "transcribe", *map(str, clips), "--model", model, "--jobs", str(jobs)]
-    begun, before = spent()
+    begun, before = now()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, preexec_fn=keep)
-    ended, after = spent()
+    ended, after = now()
     return ended - begun, after - before
 
 
 def shared_out(folder: Path, output: Path) -> None:
     """Print what each of a folder's clips costs besides its reading; the start of the processes is left out."""
-    before = spent()
+    before = now()
     jobs, failed = find_jobs([str(folder)])
-    found = spent()
+    found = now()
     for some in jobs[:2], jobs:
-        started = spent()
+        started = now()
         way = (None, None, None, None)
         blind = Blind(DEFAULT, Device.cpu, *way, Faces.largest, ("txt",), False, output, 25, len(some))
         with redirect_stdout(StringIO()) as said:
             failed |= read_all(blind, some, in_processes(2))
-        shared = spent()
+        shared = now()
         if failed or len(said.getvalue().splitlines()) != len(some):
             raise SystemExit("a clip is missing")
         if some is not jobs:
             start = [after - before for after, before in zip(shared, started, strict=True)]
-    done = spent()
+    done = now()
     if not all(map(blind.is_done, jobs)):
         raise SystemExit("a clip isn't done")
-    seen = spent()
+    seen = now()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     for number, clock in enumerate(("clock", "processors")):
         parts = (found[number] - before[number], shared[number] - started[number] - start[number])
@@ -132,10 +134,9 @@ def shared_out(folder: Path, output: Path) -> None:
         print(f"{row}{peak:9.0f} MB", flush=True)
 
 
-def spent() -> tuple[float, float]:
-    """Seconds until now, on the clock and of processor time, of this process and those that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
+def now() -> tuple[float, float]:
+    """Seconds until now, on the clock and of the processor's time."""
+    return time.perf_counter(), spent()
 
 
 if __name__ == "__main__":

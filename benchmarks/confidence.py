@@ -19,10 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.grid import code_to_text
-from gunileo.corpus.split import split
+from gunileo.corpus.split import listed, split
 from gunileo.corpus.synthetic import make_corpus
 from gunileo.decoding.ctc import Decoded, Floats, greedy, viterbi
 from gunileo.decoding.grammar import Grammar

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import av
+from processor import spent
 
 from gunileo.errors import GunileoError
 from gunileo.inference.bench import REPEATS, product
@@ -68,12 +68,6 @@ def taken(job: Callable[[], object]) -> tuple[float, float]:
     begun, before = time.perf_counter(), spent()
     job()
     return spent() - before, time.perf_counter() - begun
-
-
-def spent() -> float:
-    """Seconds of the processor's time of this process and of those that it started and that have ended."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in both)
 
 
 def plain(clip: Path) -> None:

@@ -74,22 +74,9 @@ def main() -> None:
         folder = Path(temporary)
         try:
             clip = arguments.clip or make_corpus(folder / "corpus", [CODE])[0]
-            large = enlarged(clip, folder / "large.mp4")
-            transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", arguments.model]
-            aims = [
-                Aim(reading(clip, arguments.model), 25, at_least=True),
-                Aim(reading(large, arguments.model, "read it in 1280x720, 30 a second"), 8, at_least=True),
-                Aim(network(clip, arguments.model), 30),
-                Aim(batches(clip, arguments.model), 60, at_least=True),
-                Aim(live(clip, arguments.model), 150),
-                Aim(cold("transcribe, cold shell", transcribe), 1),
-                Aim(cold("import gunileo, cold shell", ["-c", "import gunileo"]), 0.1),
-                Aim(preparing(clip, folder / "cache"), 500, at_least=True),
-                Aim(resuming(clip, folder / "cache-resume"), 2),
-                Aim(building(folder), 1),
-                *training(folder),
-                *([Aim(installing(folder), 350)] if arguments.install else []),
-            ]
+            aims = measured(clip, arguments.model, folder)
+            if arguments.install:
+                aims.append(Aim(installing(folder), 350))
         except GunileoError as error:
             raise SystemExit(str(error)) from None
     Console().print(table(aims, arguments.clip.name if arguments.clip else "a synthetic clip"))
@@ -101,6 +88,25 @@ def main() -> None:
         print("other work was running: a quiet machine is faster than this")
     if used < 2:
         print("the aims are for two cores")
+
+
+def measured(clip: Path, model: str, folder: Path) -> list[Aim]:
+    """All measurements of a clip and a model, with their aims; ``folder`` is an empty one to work in."""
+    large = enlarged(clip, folder / "large.mp4")
+    transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model]
+    return [
+        Aim(reading(clip, model), 25, at_least=True),
+        Aim(reading(large, model, "read it in 1280x720, 30 a second"), 8, at_least=True),
+        Aim(network(clip, model), 30),
+        Aim(batches(clip, model), 60, at_least=True),
+        Aim(live(clip, model), 150),
+        Aim(cold("transcribe, cold shell", transcribe), 1),
+        Aim(cold("import gunileo, cold shell", ["-c", "import gunileo"]), 0.1),
+        Aim(preparing(clip, folder / "cache"), 500, at_least=True),
+        Aim(resuming(clip, folder / "cache-resume"), 2),
+        Aim(building(folder), 1),
+        *training(folder),
+    ]
 
 
 def keep_to_two() -> int:

@@ -24,9 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import training_parts, validation_part
+from gunileo.corpus.split import listed, training_parts, validation_part
 from gunileo.evaluation.evaluate import evaluate
 from gunileo.evaluation.metrics import words_right
 from gunileo.inference.load import load_model
@@ -62,8 +61,8 @@ class Result:
     seconds: float
 
 
-def main() -> None:
-    """Adapt and measure, a row at a time."""
+def arguments_given() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("old", type=Path, metavar="CACHE_S1", help="prepared clips of speaker s1")
     parser.add_argument("new", type=Path, metavar="CACHE", help="clips of a speaker never trained on; may be the same")
@@ -71,8 +70,12 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT, help="shipped model's name, or a run's folder")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--teach", action="store_true", help="as gunileo teach does, instead of gunileo train --init")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    """Adapt and measure, a row at a time."""
+    arguments = arguments_given()
     old, new = Cache(arguments.old), Cache(arguments.new)
     known, held = training_parts(old.utterances, listed("grid_s1_valid"), speakers=["s1"])
     own = [one for one in new.utterances if one.speaker == arguments.speaker and one.has_crops]

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache
-from gunileo.corpus.split import training_parts, validation_part
+from gunileo.corpus.split import listed, training_parts, validation_part
 from gunileo.errors import GunileoError
 from gunileo.evaluation.evaluate import Score, evaluate
 from gunileo.inference.load import load_model

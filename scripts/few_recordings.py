@@ -25,9 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import split
+from gunileo.corpus.split import listed, split
 from gunileo.decoding.ctc import DecodeError, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.confidence import logistic

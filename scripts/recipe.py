@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import training_parts
+from gunileo.corpus.split import listed, training_parts
 from gunileo.decoding.ctc import Floats, log_likelihood
 from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError

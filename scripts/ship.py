@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from gunileo.cli.options import listed
 from gunileo.corpus.cache import Cache, CachedUtterance
-from gunileo.corpus.split import split, training_parts
+from gunileo.corpus.split import listed, split, training_parts
 from gunileo.decoding.ctc import DECODERS
 from gunileo.evaluation.calibrate import calibrate
 from gunileo.evaluation.evaluate import Evaluation, evaluate
@@ -49,8 +48,8 @@ ATTRIBUTION = (
 )
 
 
-def main() -> None:
-    """Export, measure, register; nothing is registered that is too large or can't be read back."""
+def arguments_given() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path, help="folder of a finished training run")
     parser.add_argument("cache", type=Path, help="the cache that it was trained on")
@@ -65,8 +64,12 @@ def main() -> None:
         help="shipped model that reads what it is sure of; as it was in models.json if left out, none if empty",
     )
     parser.add_argument("--name", choices=ARCHITECTURES, default="labial")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    """Export, measure, register; nothing is registered that is too large or can't be read back."""
+    arguments = arguments_given()
     cache = Cache(arguments.cache)
     names = listed(arguments.split)
     only = listed(arguments.only) if arguments.only else None

@@ -212,3 +212,9 @@ def phone_4k(path: Path, frames: int = 8) -> Path:
     """A talking clip of 2160x3840 pixels, stored on its side: 4K as a phone films it."""
     cut = talking()[0][:frames, :, 99:261]
     return turned(path, [cv2.resize(frame, (2160, 3840), interpolation=cv2.INTER_LINEAR) for frame in cut])
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """The mean difference of pixels."""
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(np.int16) - b).mean())

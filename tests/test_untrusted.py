@@ -1,11 +1,9 @@
 """Files from elsewhere that mean harm: none of them runs code, reads other files, or eats the machine."""
 
 import json
-import os
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import av
 import clips
@@ -13,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from harm import Harm
 from mouths import clip_of
 
 import gunileo
@@ -30,16 +29,6 @@ from gunileo.vision.mouth import read_mouth
 from gunileo.vision.video import MAX_STILL, VideoError, read_frames
 
 CLIP = clip_of(np.zeros((8, 100, 150), np.uint8))
-
-
-class Harm:
-    """A value that makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = str(folder)
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, (self.folder,)
 
 
 def test_a_pickle_that_runs_code_does_harm(tmp_path: Path) -> None:

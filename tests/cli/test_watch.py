@@ -12,7 +12,7 @@ import clips
 import pytest
 from waiting import PATIENCE, until
 
-from gunileo.cli.options import Job
+from gunileo.cli.jobs import Job
 from gunileo.cli.watch import Arrivals
 
 

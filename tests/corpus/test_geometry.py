@@ -101,6 +101,8 @@ FAULTS = {
     "without utterances": lambda path: changed(path, utterances=np.array([1, 2, 3])),
     "with flat words": lambda path: changed(path, word_frames=np.zeros(11, np.int8)),
     "with too few rows": lambda path: changed(path, utterances=np.array([*CODES, "lwws9n"])),
+    "one array": lambda path: (np.save(path.with_suffix(".npy"), np.zeros(3)), path.with_suffix(".npy").replace(path)),
+    "of no codes": lambda path: changed(path, utterances=np.array("bbaf2n")),
     "damaged inside": lambda path: path.write_bytes(flipped(path.read_bytes())),
 }
 
@@ -135,6 +137,16 @@ def test_a_speaker_becomes_utterances_of_which_the_shape_is_known(tmp_path: Path
             opened.crops(one)
     assert add_speaker(tmp_path / "s7.npz", cache) == (0, 3), "all are there already"
     assert Cache(cache).utterances == opened.utterances
+
+
+def test_a_line_that_a_killed_run_tore_harms_no_other(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    path = archive(tmp_path / "s7.npz", CODES)
+    add_speaker(path, cache)
+    manifest = cache / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-30])
+    assert add_speaker(path, cache) == (1, 2)
+    assert [one.id for one in Cache(cache).utterances] == [f"s7/{code}" for code in CODES]
 
 
 def test_what_is_there_with_crops_is_kept(synthetic_corpus: Path, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def label(folder: Path, name: str, content: str, encoding: str = "utf-8") -> Pat
         ("a.lab", "bin blue\n", "bin blue", ()),
         ("a.TextGrid", GRID_TEXT, "bin now", (WordTime("bin", 0.5, 1), WordTime("now", 1, 2))),
         ("a.textgrid", SHORT, "bin blue now", ()),
+        ("a.lab", "0 0.5 bin\n0.5 1 now\n", "bin now", (WordTime("bin", 0, 0.5), WordTime("now", 0.5, 1))),
     ],
 )  # fmt: skip
 def test_words_and_their_times(tmp_path: Path, name: str, content: str, text: str, words: tuple[WordTime, ...]) -> None:
@@ -142,6 +143,7 @@ def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
             f"{LRS}\nWORD START END\nBIN 0.5 0.8 1\nBLUE 0.2 0.4 1\n",
             "0.4 s, after a word that ends at 0.8 s; correct",
         ),
+        ("a.lab", "0.0 1.0 bin\n0.996 0.998 blue\n", "from 0.996 to 0.998 s, after a word that ends at 1 s; correct"),
         ("a.TextGrid", "", "is not a TextGrid"),
         ("a.TextGrid", SHORT.replace("\n1\n", "\n99999999999\n"), "is not a TextGrid"),
         ("a.TextGrid", GRID_TEXT[:-80], "is not a TextGrid"),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from test_finders import touch
 
-from gunileo.cli.options import find_jobs
+from gunileo.cli.jobs import find_jobs
 from gunileo.corpus.finders import find_corpus, find_folder, find_grid
 from gunileo.corpus.miracl import read_pictures
 from gunileo.corpus.split import split
@@ -63,6 +63,16 @@ def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     touch(tmp_path / "open" / "a.mp4")
     (tmp_path / "shut").mkdir(mode=0)
     assert "shut: can't be opened" in find_folder(tmp_path).summary()
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root opens all")
+def test_files_of_a_folder_that_can_only_be_listed_are_named(tmp_path: Path) -> None:
+    touch(tmp_path / "open" / "a.mp4")
+    touch(tmp_path / "listed" / "b.mp4")
+    (tmp_path / "listed").chmod(0o444)
+    summary = find_folder(tmp_path).summary()
+    (tmp_path / "listed").chmod(0o700)
+    assert "b.mp4: can't be opened (Permission denied)" in summary
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mts", "m2ts", "3gp", "flv", "wmv", "mxf", "vob", "ogv", "M2TS"])

@@ -26,21 +26,25 @@ PRO = (slice(41, 45), slice(25, 50), slice(60, 90))  # frames, rows and columns 
 CONTRA = (slice(45, 49), slice(75, 100), slice(0, 30))  # and where one says anything but "f"
 
 
-def looking(path: Path) -> Reader:
-    """A network that reads ``SENTENCE`` with a letter that two patches of the picture decide about."""
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    """Scores [75, C] that spell ``SENTENCE``, with a doubtful letter, and what a light adds to them."""
     logits = np.zeros((75, len(CLASSES)), np.float32)
     logits[:, 0] = 6
-    frames = {}
     for index, symbol in enumerate(encode(SENTENCE)):
         frame = 5 + 3 * index
-        logits[frame], frames[frame] = 0, symbol
+        logits[frame] = 0
         logits[frame, symbol] = 6
     letter = 5 + 3 * SENTENCE.index(" f ") + 3
-    assert frames[letter] == encode("f")[0]
     assert letter == 41
     logits[letter, encode("f")[0]] = 2
     effect = np.zeros_like(logits)
     effect[letter, encode("f")[0]] = 0.1
+    return logits, effect
+
+
+def looking(path: Path) -> Reader:
+    """A network that reads ``SENTENCE`` with a letter that two patches of the picture decide about."""
+    logits, effect = answers()
     nodes, constants = [], [("logits", logits), ("effect", effect)]
     for name, patch, sign in (("pro", PRO, 1.0), ("contra", CONTRA, -0.5)):
         constants += [(f"{name}_from", np.array([one.start for one in patch]))]

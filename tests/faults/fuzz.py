@@ -45,6 +45,7 @@ NUMBERS = [
 ]
 LABELS = ("align", "phones", "text", "split", "grammar", "manifest", "marker", "receipts")
 LABELS += ("lrs", "lab", "subtitles", "textgrid", "transcript")
+ARRAYS = ("shape", "templates")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
     """The kinds that are asked for; heavy ones are imported and made only then."""
     found: dict[str, Kind] = {}
     if names & set(LABELS):
-        found |= _labels(place)
+        found |= _labels() | _records(place)
+    if names & set(ARRAYS):
+        found |= _arrays(place)
     if "model" in names:
         found["model"] = _models(place)
     if "clip" in names:
@@ -98,11 +101,8 @@ def kinds(place: Path, names: set[str]) -> dict[str, Kind]:
     return found
 
 
-def _labels(place: Path) -> dict[str, Kind]:
-    from gunileo.corpus import download
-    from gunileo.corpus.cache import Cache
+def _labels() -> dict[str, Kind]:
     from gunileo.corpus.labels import read_align, read_phones
-    from gunileo.corpus.prepare import prepare
     from gunileo.corpus.split import read_split
     from gunileo.corpus.transcripts import read_label, read_text
     from gunileo.decoding.grammar import Grammar
@@ -113,12 +113,36 @@ def _labels(place: Path) -> dict[str, Kind]:
     spoken = "0 12000 sil\n12000 18000 bin\n18000 24000 blue\n24000 30000 at\n30000 36000 f\n36000 42000 sp\n"
     phones = [{"phone": f"x_{place}", "offset": n / 10, "duration": 0.1} for n, place in enumerate("BIESBE")]
     rules = "# commands\n[please] turn (on|off) the [big] light\nstop (now|)\n(a|b|(c [d])) [e] f\n"
-    entry = {"id": "s1/bbaf2n", "talker": "s1", "file": "s1/bbaf2n.png", "frames": 75, "text": "bin blue at f two now"}
-    entry |= {"words": [["bin", 0.5, 1.0], ["blue", 1.0, 1.25]], "source": "/x.mpg", "bytes": 1, "mtime": 1.5}
-    receipts = {"s1.zip": {"md5": "0" * 32, "talkers": ["s1"], "files": {"s1/bbaf2n.mpg": 1000}}}
     cue = "1\n00:00:00,960 --> 00:00:02,040\n<i>bin</i> blue\n\n2\n00:00:03,000 --> 00:00:04,000\nat f two now\n"
     said = Transcript("a.mp4", "bin blue", (Word("bin", 0.5, 0.8, 0.9), Word("blue", 0.8, 1.0, 0.9)), 0.9, "labial")
     grid = to_textgrid(said)
+    return {
+        "align": _kind("a.align", spoken + "42000 50000 now\n", read_align),
+        "phones": _kind("a.json", json.dumps({"s10_l_bbat9p": phones}), read_phones),
+        "lrs": _kind(
+            "a.txt", "Text:  BIN BLUE\nConf:  4\n\nWORD START END ASDSCORE\nBIN 0.5 0.8 1\nBLUE 0.8 1 2\n", read_label
+        ),
+        "lab": _kind("a.lab", "0 5000000 sil\n5000000 8000000 bin\n8000000 12000000 blue\n", read_label),
+        "subtitles": Kind(
+            [("a.srt", cue.encode()), ("a.vtt", f"WEBVTT\n\n{cue}".replace(",", ".").encode())], read_label
+        ),
+        "textgrid": Kind([("a.TextGrid", grid.encode()), ("b.TextGrid", grid.encode("utf-16"))], read_label),
+        "transcript": _kind("a.json", to_json(said), read_json),
+        "text": _kind("a.txt", "Bin blue at F two now, please!\n", read_text),
+        "split": _kind("a.txt", "# a list\ns1/bbaf2n\ns2 # a speaker\nfront/s10_p_bbat9p\n", read_split),
+        "grammar": _kind("a.txt", rules, Grammar.from_file),
+    }
+
+
+def _records(place: Path) -> dict[str, Kind]:
+    """What caches and downloads keep of themselves."""
+    from gunileo.corpus import download
+    from gunileo.corpus.cache import Cache
+    from gunileo.corpus.prepare import prepare
+
+    entry = {"id": "s1/bbaf2n", "talker": "s1", "file": "s1/bbaf2n.png", "frames": 75, "text": "bin blue at f two now"}
+    entry |= {"words": [["bin", 0.5, 1.0], ["blue", 1.0, 1.25]], "source": "/x.mpg", "bytes": 1, "mtime": 1.5}
+    receipts = {"s1.zip": {"md5": "0" * 32, "talkers": ["s1"], "files": {"s1/bbaf2n.mpg": 1000}}}
     cache = place / "cache"
     prepare([], cache)
 
@@ -141,28 +165,38 @@ def _labels(place: Path) -> dict[str, Kind]:
         path.rename(place / "downloaded.json")
         return download._receipts(place)
 
-    def kind(name: str, content: str, read: Callable[[Path], object]) -> Kind:
-        return Kind([(name, content.encode())], read)
+    return {
+        "manifest": _kind("m.jsonl", (json.dumps(entry) + "\n") * 3, manifest),
+        "marker": _kind("c.json", (cache / "cache.json").read_text(), marker),
+        "receipts": _kind("d.json", json.dumps(receipts, indent=1), receipt),
+    }
+
+
+def _arrays(place: Path) -> dict[str, Kind]:
+    import numpy as np
+
+    from gunileo.corpus.cache import Cache, CachedUtterance, write_measures
+    from gunileo.corpus.prepare import prepare
+    from gunileo.inference import templates
+    from gunileo.vision.mouth_shape import MEASURES
+
+    cache = place / "cache"
+    prepare([], cache)
+    write_measures(cache, "good", np.ones((75, MEASURES), np.float32))
+    templates.Templates(["go", "stop"], [np.ones((9, 4), np.float16)] * 2).save(place / "good.npz")
+
+    def shape(path: Path) -> object:
+        path.rename(cache / "a.npy")
+        return Cache(cache).measures(CachedUtterance("a", "s1", 75, "bin", (), "a.png"))
 
     return {
-        "align": kind("a.align", spoken + "42000 50000 now\n", read_align),
-        "phones": kind("a.json", json.dumps({"s10_l_bbat9p": phones}), read_phones),
-        "lrs": kind(
-            "a.txt", "Text:  BIN BLUE\nConf:  4\n\nWORD START END ASDSCORE\nBIN 0.5 0.8 1\nBLUE 0.8 1 2\n", read_label
-        ),
-        "lab": kind("a.lab", "0 5000000 sil\n5000000 8000000 bin\n8000000 12000000 blue\n", read_label),
-        "subtitles": Kind(
-            [("a.srt", cue.encode()), ("a.vtt", f"WEBVTT\n\n{cue}".replace(",", ".").encode())], read_label
-        ),
-        "textgrid": Kind([("a.TextGrid", grid.encode()), ("b.TextGrid", grid.encode("utf-16"))], read_label),
-        "transcript": kind("a.json", to_json(said), read_json),
-        "text": kind("a.txt", "Bin blue at F two now, please!\n", read_text),
-        "split": kind("a.txt", "# a list\ns1/bbaf2n\ns2 # a speaker\nfront/s10_p_bbat9p\n", read_split),
-        "grammar": kind("a.txt", rules, Grammar.from_file),
-        "manifest": kind("m.jsonl", (json.dumps(entry) + "\n") * 3, manifest),
-        "marker": kind("c.json", (cache / "cache.json").read_text(), marker),
-        "receipts": kind("d.json", json.dumps(receipts, indent=1), receipt),
+        "shape": Kind([("a.npy", (cache / "good.npy").read_bytes())], shape, False),
+        "templates": Kind([("a.npz", (place / "good.npz").read_bytes())], templates.load, False),
     }
+
+
+def _kind(name: str, content: str, read: Callable[[Path], object]) -> Kind:
+    return Kind([(name, content.encode())], read)
 
 
 def _models(place: Path) -> Kind:
@@ -308,6 +342,7 @@ def fuzz(name: str, count: int, seed: int = 0) -> tuple[Counter[str], list[str],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=10_000, help="of labels, lists, grammars and manifests together")
+    parser.add_argument("--arrays", type=int, default=2_000, help="of mouths' shapes and templates together")
     parser.add_argument("--clips", type=int, default=2_000)
     parser.add_argument("--models", type=int, default=1_000, help="of weights, checkpoints and ONNX files together")
     parser.add_argument("--seed", type=int, default=0)
@@ -323,6 +358,7 @@ def main() -> None:
         return again(arguments.again[0], int(arguments.again[1]), arguments.seed)
     faults: list[str] = []
     counts_of = dict.fromkeys(LABELS, -(-arguments.labels // len(LABELS)))
+    counts_of |= dict.fromkeys(ARRAYS, -(-arguments.arrays // len(ARRAYS)))
     for name, count in {**counts_of, "clip": arguments.clips, "model": arguments.models}.items():
         if not count:
             continue

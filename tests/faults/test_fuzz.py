@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fuzz import LABELS, fuzz
+from fuzz import ARRAYS, LABELS, fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from gunileo.decoding.grammar import Grammar
 from gunileo.errors import GunileoError
 from gunileo.inference import confidence, timing
 
-COUNTS = {**dict.fromkeys(LABELS, 100), "model": 60, "clip": 30}
+COUNTS = {**dict.fromkeys((*LABELS, *ARRAYS), 100), "model": 60, "clip": 30}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets limits as Linux knows them")

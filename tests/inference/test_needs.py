@@ -41,12 +41,6 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def stored(home: Path) -> Path:
     """An imported model called ``tiny``."""
     folder = registry.imported_folder("tiny")

@@ -289,6 +289,23 @@ def test_foreign_onnx(model_file: Path, tmp_path: Path) -> None:
         load_model(tmp_path / "foreign.onnx")
 
 
+@pytest.mark.parametrize("config", [None, "", "{}", '{"words": 1}'])
+def test_a_word_head_without_its_words_is_refused(tmp_path: Path, config: str | None) -> None:
+    path = tmp_path / "named.onnx"
+    export_onnx(
+        LabialCNN(ModelConfig(channels=(2, 3, 4), hidden=4, words=("bin", "blue"), self_conditioning=True)), path
+    )
+    network = onnx.load(path)
+    (entry,) = (one for one in network.metadata_props if one.key == "config")
+    if config is None:
+        network.metadata_props.remove(entry)
+    else:
+        entry.value = config
+    onnx.save(network, path)
+    with pytest.raises(ModelError, match=r"named\.onnx: doesn't tell which words it names .*; export it again"):
+        load_model(path)
+
+
 def test_shipped_weights_are_whole_and_small() -> None:
     if not available_models():
         pytest.skip("no weights are shipped with this version")

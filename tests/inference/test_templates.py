@@ -113,7 +113,7 @@ class Trap:
         return (Path.touch, (Path("trapped"),))
 
 
-@pytest.mark.parametrize("fault", ["pickle", "text", "cut", "lengths", "missing"])
+@pytest.mark.parametrize("fault", ["pickle", "text", "cut", "lengths", "missing", "one array"])
 def test_a_file_of_something_else_is_one_clear_error_and_runs_nothing(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +127,9 @@ def test_a_file_of_something_else_is_one_clear_error_and_runs_nothing(
         path.write_text("not an archive")
     elif fault == "cut":
         path.write_bytes(path.read_bytes()[:200])
+    elif fault == "one array":
+        np.save(tmp_path / "one.npy", np.zeros(3))
+        (tmp_path / "one.npy").replace(path)
     elif fault == "lengths":
         np.savez(path, **{**content, "lengths": content["lengths"] + 1})
     else:
@@ -134,6 +137,20 @@ def test_a_file_of_something_else_is_one_clear_error_and_runs_nothing(
     with pytest.raises(ModelError, match=r"templates\.npz: no templates, or damaged .* run 'gunileo teach' again"):
         templates.load(path)
     assert not (tmp_path / "trapped").exists()
+
+
+def test_damage_anywhere_in_a_file_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "templates.npz"
+    taught().save(path)
+    whole, told = path.read_bytes(), list[str]()
+    for at in range(0, len(whole), 13):
+        path.write_bytes(whole[:at] + bytes(255 - byte for byte in whole[at : at + 4]) + whole[at + 4 :])
+        try:
+            templates.load(path)
+        except ModelError as error:
+            told.append(str(error))
+    assert len(told) > len(whole) / 13 / 2
+    assert not any("\n" in line for line in told)
 
 
 def test_nothing_to_compare_and_nothing_to_add() -> None:

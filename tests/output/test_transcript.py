@@ -120,6 +120,12 @@ def test_writes_beside_each_other_and_keeps_dots_in_names(tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["take.1.json", "take.1.txt"]
 
 
+def test_a_format_that_is_none_is_told_before_any_file_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'doc' is no format; use one or more of txt, srt"):
+        write_transcript(READ, tmp_path / "a", ["txt", "doc"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()  # a folder where the file should go
     with pytest.raises(FileError, match=r"a\.txt: can't be written"):

@@ -21,10 +21,9 @@ FILES = ("model.pth", "model.json")
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setattr(download, "_WAITS", (0.01, 0.01, 0.01))
     monkeypatch.setattr(download, "_STEP", 100_000)
-    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ from gunileo.vision.mouth import MouthClip
 AUTO_AVSR, VISPER = 5049, 21460
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def imported(folder: Path, name: str) -> ImportedModel:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from harm import Harm
 from published_models import LANGUAGE_TOLD, made_up, reference, told, write_checkpoint
 
 import gunileo
@@ -25,10 +26,7 @@ from gunileo.published.search import Weighting
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GUNILEO_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def yes(_: str) -> bool:
@@ -158,18 +156,10 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("its model.json has no head", good, lm=write_checkpoint(tmp_path / "headless", "lm", {}))
 
 
-class _Harm:
-    def __init__(self, folder: Path) -> None:
-        self.folder = str(folder)
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, (self.folder,)
-
-
 def test_a_pickle_that_wants_to_run_code_is_told_and_runs_none(tmp_path: Path) -> None:
-    torch.save({"a": _Harm(tmp_path / "done")}, tmp_path / "harm.pth")
+    torch.save({"a": Harm(tmp_path / "done")}, tmp_path / "harm.pth")
     refused("wants to run 'posix.mkdir'" if os.name == "posix" else "wants to run", tmp_path / "harm.pth")
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Harm(tmp_path / "done")))
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Harm(tmp_path / "done")))
     refused("older than 1.6, or not by it", tmp_path / "plain.pth")
     assert not (tmp_path / "done").exists()
 

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import nn
+from networks import as_trained
 
 from gunileo.corpus.grid import CLASSES
 from gunileo.errors import GunileoError
@@ -31,16 +31,8 @@ WIDE = replace(TRAINED, shrink=2, self_conditioning=True)
 
 
 def trained_looking(config: ModelConfig) -> LabialCNN:
-    """Random weights, and batch statistics as if it had seen data, so that folding has something to fold."""
     torch.manual_seed(0)
-    model = LabialCNN(config).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            nn.init.uniform_(module.weight, 0.5, 2.0)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return model
+    return as_trained(LabialCNN(config))
 
 
 @pytest.fixture(scope="module", params=[TRAINED, WIDE], ids=["published", "wide"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from geometry import archive
+from short_runs import rows, trained
 
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.geometry import add_speaker
@@ -65,30 +65,9 @@ def parts(cache: Cache) -> tuple[list[CachedUtterance], list[CachedUtterance]]:
     )
 
 
-def trained(
-    cache: Cache,
-    training: list[CachedUtterance],
-    validation: list[CachedUtterance],
-    run: Path,
-    settings: TrainingConfig = SMALL,
-) -> Path:
-    """The folder of a run."""
-    try:
-        train(cache, training, validation, run, settings)
-    except GunileoError as error:
-        if "still blank" not in str(error):  # which so short a run may well be
-            raise
-    return run
-
-
-def rows(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
 @pytest.fixture(scope="module")
 def finished(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(Cache(mixed), *parts(Cache(mixed)), tmp_path_factory.mktemp("runs") / "small")
+    return trained(Cache(mixed), *parts(Cache(mixed)), tmp_path_factory.mktemp("runs") / "small", SMALL)
 
 
 def test_a_mixed_cache_is_learnt_from(finished: Path, mixed: Path) -> None:
@@ -117,7 +96,7 @@ def test_the_run_is_read_with_and_equals_its_weights(finished: Path, mixed: Path
 
 def test_a_seed_gives_the_same_curve_and_another_another(finished: Path, mixed: Path, tmp_path: Path) -> None:
     cache = Cache(mixed)
-    assert rows(trained(cache, *parts(cache), tmp_path / "again")) == rows(finished)
+    assert rows(trained(cache, *parts(cache), tmp_path / "again", SMALL)) == rows(finished)
     trained(cache, *parts(cache), tmp_path / "other", replace(SMALL, epochs=1, seed=1))
     assert rows(tmp_path / "other")[0]["train_loss"] != rows(finished)[0]["train_loss"]
 
@@ -178,7 +157,7 @@ def test_silence_is_learnt_from_clips_that_are_known_to_their_ends(mixed: Path) 
 
 def test_what_is_read_or_shown_is_what_has_crops(run: Run, mixed: Path, model: str, tmp_path: Path) -> None:
     code, out, err = run("evaluate", mixed, "--model", model, "--json", tmp_path / "e.json")
-    assert (code, out.splitlines()[0]) == (0, "4 clips are left out: they have only the mouth's shape"), err
+    assert (code, out.splitlines()[0]) == (0, "4 clips are left out, as they have only the mouth's shape"), err
     assert {one["speaker"] for one in json.loads((tmp_path / "e.json").read_text())["clips"]} == {"s1", "s2"}
     code, out, _ = run("sheet", mixed, "-o", tmp_path / "sheet.png")
     assert (code, out) == (0, f"{tmp_path / 'sheet.png'}: 6 of 6 clips\n")
@@ -207,7 +186,7 @@ def test_the_command_line_says_of_how_many_clips_only_the_shape_is_known(run: Ru
     assert 0 < shapes < len(training)
     lines = out.splitlines()
     assert lines[0].startswith(f"{len(training)} clips to train on, ")
-    assert lines[1] == f"{shapes} clips to train on have only the mouth's shape"
+    assert lines[1] == f"{shapes} of the clips to train on have only the mouth's shape"
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["shapes"] is True
 
 

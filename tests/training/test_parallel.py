@@ -1,6 +1,5 @@
 """Training by two processes: the figures of one with the same batches, and each thing written once."""
 
-import csv
 import json
 import os
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from short_runs import rows
 
 from gunileo.training.parallel import own_batches
 from gunileo.training.weights import load_weights
@@ -44,11 +44,6 @@ def trained(cache: Path, run: Path, processes: int) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 1/2  loss") == 1, "told once"
-
-
-def rows(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def test_two_processes_train_as_one_does(synthetic_cache: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from mouths import noise
+from networks import as_trained
 from torch import Tensor, nn
 
 from gunileo.corpus.grid import CLASSES
@@ -34,15 +35,8 @@ SMALL = ShapeConfig(
 
 
 def trained_looking(config: ShapeConfig = SMALL) -> LabialShape:
-    """Random weights, and statistics as if it had seen data, so that folding has something to fold."""
     torch.manual_seed(0)
-    model = LabialShape(config).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm3d | nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.3, 0.3)
-            nn.init.uniform_(module.running_mean, -0.3, 0.3)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    model = as_trained(LabialShape(config))
     nn.init.normal_(model.missing)
     return model
 

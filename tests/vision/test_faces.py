@@ -7,6 +7,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
+from clips import difference
 from numpy.typing import NDArray
 
 from gunileo.corpus.synthetic import speak
@@ -36,10 +37,6 @@ def both(speakers: tuple[Pixels, Pixels], tmp_path_factory: pytest.TempPathFacto
 
 def crops(frames: Iterable[Pixels], face: Face = "largest") -> Pixels:
     return MouthClip.of([mouth for mouth in mouth_stream(iter(frames), face) if mouth is not None]).crops
-
-
-def difference(a: Pixels, b: Pixels) -> float:
-    return float(np.abs(a.astype(np.int16) - b).mean())
 
 
 @pytest.mark.parametrize(("face", "whose"), [("largest", 0), ("right", 0), ("left", 1)])

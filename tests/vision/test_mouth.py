@@ -13,6 +13,7 @@ import clips
 import cv2
 import numpy as np
 import pytest
+from clips import difference
 from numpy.typing import NDArray
 
 from gunileo.util.quiet import quiet
@@ -45,11 +46,6 @@ def crops(talk: Pixels) -> Pixels:
 def likeness(a: Pixels, b: Pixels) -> float:
     """The least correlation of two crops at the same place in time."""
     return min(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]) for one, other in zip(a, b, strict=True))
-
-
-def difference(a: Pixels, b: Pixels) -> float:
-    assert a.shape == b.shape
-    return float(np.abs(a.astype(np.int16) - b).mean())
 
 
 def shift(a: Pixels, b: Pixels) -> float:

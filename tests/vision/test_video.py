@@ -9,6 +9,7 @@ import av
 import clips
 import numpy as np
 import pytest
+from clips import difference
 from numpy.typing import NDArray
 
 from gunileo.corpus.finders import VIDEO_SUFFIXES
@@ -16,12 +17,6 @@ from gunileo.vision import video
 from gunileo.vision.video import VideoError, ahead, read_frames, write_video
 
 FORMATS = [".mpg", ".mp4", ".mov", ".webm", ".avi", ".mkv"]
-
-
-def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Mean of the pixels' differences."""
-    assert a.shape == b.shape
-    return float(np.abs(a.astype(np.int16) - b).mean())
 
 
 def assert_on_screen(path: Path, times: NDArray[np.float64]) -> None:

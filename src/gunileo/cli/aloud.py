@@ -10,7 +10,7 @@ from shutil import which
 from subprocess import DEVNULL, run
 from threading import Thread
 
-from gunileo.cli.options import complain
+from gunileo.cli.complaints import complain
 from gunileo.errors import GunileoError
 
 _TEXT = "GUNILEO_TEXT"  # in the program's environment: what PowerShell is given as an argument it would take for code

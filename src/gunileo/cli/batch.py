@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gunileo.cli import options
-from gunileo.cli.options import Job, complain
+from gunileo.cli import complaints
+from gunileo.cli.complaints import complain
+from gunileo.cli.jobs import Job
 from gunileo.cli.reading import Reading
 from gunileo.errors import GunileoError, Stopped
 from gunileo.util.cores import usable_cores
@@ -137,7 +138,7 @@ def in_processes(count: int) -> Engine:
         def late(job: Numbered, outcome: Outcome) -> None:
             report.add(job[0], outcome)
 
-        work = partial(_read, replace(reading), verbose=options.verbose)  # without its model
+        work = partial(_read, replace(reading), verbose=complaints.verbose)  # without its model
         outcomes = spread(work, jobs, min(count, len(jobs)), late)
         with closing(outcomes):
             _gather(reading, outcomes, report)
@@ -154,7 +155,7 @@ def on_ray(address: str | None, count: int | None) -> Engine:
     def engine(reading: Reading, jobs: Sequence[Numbered], report: Report) -> None:
         from gunileo.util import cluster
 
-        work = partial(_read, replace(reading), verbose=options.verbose, folder=Path.cwd())
+        work = partial(_read, replace(reading), verbose=complaints.verbose, folder=Path.cwd())
         outcomes = cluster.spread(work, jobs, address, count)
         with closing(outcomes):
             _gather(reading, outcomes, report)
@@ -185,7 +186,7 @@ def _read(reading: Reading, job: Numbered, verbose: bool, folder: Path | None = 
     from gunileo.util.cores import keep_to_one_core
 
     keep_to_one_core()
-    options.verbose = verbose
+    complaints.verbose = verbose
     if folder:
         os.chdir(folder)
     with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:

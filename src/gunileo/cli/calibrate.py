@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import complain, listed, with_crops
+from gunileo.cli.clips import clips_in, with_crops
+from gunileo.cli.complaints import complain
 from gunileo.errors import GunileoError
 
 if TYPE_CHECKING:
     from gunileo.evaluation.calibrate import Example
     from gunileo.inference.reader import Reader
 
+_Model = Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")]
+_Clips = Annotated[Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or a prepared cache.")]
+_Split = Annotated[
+    str | None, typer.Option(metavar="FILE", help="List of utterances or speakers, one on each line. By default all.")
+]
 
-def calibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")],
-    source: Annotated[
-        Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or a prepared cache.")
-    ],
-    split: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="List of utterances or speakers, one on each line. By default all."),
-    ] = None,
-) -> None:
+
+def calibrate(model: _Model, source: _Clips, split: _Split = None) -> None:
     """Learn how far a model can be trusted, from clips that it was not trained on.
 
     \b
@@ -45,7 +43,7 @@ def calibrate(
     if registry.shipped(model):
         raise GunileoError(f"{model}: comes with its calibration; give an imported model, a run or an .onnx file")
     reader = load_model(model)
-    examples = _examples(reader, source, listed(split) if split else None)
+    examples = _examples(reader, source, split)
     with progress("calibrating") as bar:
         learnt = calibrate_on(reader, examples, bar, complain)
     if not learnt:
@@ -59,12 +57,12 @@ def calibrate(
         typer.echo(f"not learnt for {left}: too few clips were read well")
 
 
-def _examples(reader: Reader, source: Path, names: list[str] | None) -> list[Example]:
-    """The clips of a cache or of a corpus, those of the list ``names`` if there is one, as the reader takes them."""
-    from gunileo.cli.clips import clips_in
-    from gunileo.corpus.split import split
+def _examples(reader: Reader, source: Path, chosen: str | None) -> list[Example]:
+    """The clips of a cache or of a corpus, those of the list ``chosen`` if there is one, as the reader takes them."""
+    from gunileo.corpus.split import listed, split
     from gunileo.corpus.videos import Videos
 
+    names = listed(chosen) if chosen else None
     clips = clips_in(source, reader)
     if isinstance(clips, Videos):
         videos = clips.utterances if names is None else split(clips.utterances, names)

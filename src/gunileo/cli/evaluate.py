@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gunileo.cli.options import Beam, CtcWeight, Grammar, LmWeight, Model, complain, listed, loaded, with_crops
+from gunileo.cli.clips import clips_in, with_crops
+from gunileo.cli.complaints import complain
+from gunileo.cli.options import Beam, CtcWeight, Grammar, LmWeight, Model
+from gunileo.cli.readers import loaded
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 
     _Clip = TypeVar("_Clip", CachedUtterance, Utterance)
 
+_Clips = Annotated[
+    Path,
+    typer.Argument(metavar="CLIPS", help="Prepared cache, or a folder of clips with their texts."),
+]
 _Split = Annotated[
     str | None,
     typer.Option(
@@ -27,23 +34,22 @@ _Split = Annotated[
         help="List of utterances or speakers, one on each line, or a list of the package, such as grid_s1_valid.",
     ),
 ]
+_Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results of each clip.")]
+_Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
+]
 
 
 def evaluate(
-    clips: Annotated[
-        Path,
-        typer.Argument(metavar="CLIPS", help="Prepared cache, or a folder of clips with their texts."),
-    ],
+    clips: _Clips,
     model: Model = DEFAULT,
     split: _Split = None,
     grammar: Grammar = None,
     beam: Beam = None,
     ctc_weight: CtcWeight = None,
     lm_weight: LmWeight = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results of each clip.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page with charts, the worst clips and more.")
-    ] = None,
+    json: _Json = None,
+    report: _Report = None,
 ) -> None:
     """Measure a model on clips whose texts are known.
 
@@ -58,7 +64,6 @@ def evaluate(
     the videos that it was made of. A clip that can't be read is named on standard error. The others are measured, and
     the exit code is 1. --report needs the crops of a cache.
     """
-    from gunileo.cli.clips import clips_in
     from gunileo.corpus.videos import Videos
     from gunileo.decoding.grammar import Grammar as Rules
     from gunileo.evaluation.evaluate import evaluate as run
@@ -117,6 +122,7 @@ def _with_crops(cache: Cache) -> list[CachedUtterance]:
 
 def _chosen(utterances: list[_Clip], split: str | None, path: Path) -> list[_Clip]:
     """The utterances that a list names, all if there is no list; prints how many are not there."""
+    from gunileo.corpus.split import listed
     from gunileo.corpus.split import split as chosen
 
     if not split:

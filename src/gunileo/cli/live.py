@@ -14,6 +14,7 @@ import typer
 
 from gunileo.cli.aloud import InTurn, speech, typing
 from gunileo.cli.choice import CHOICES, Choice, Hand, talk_key
+from gunileo.cli.complaints import complain
 from gunileo.cli.keyboard import Keyboard
 from gunileo.cli.options import (
     Beam,
@@ -27,12 +28,9 @@ from gunileo.cli.options import (
     Model,
     RunsOn,
     Way,
-    complain,
-    loaded,
-    searched,
-    way,
 )
 from gunileo.cli.programs import Programs
+from gunileo.cli.readers import loaded, searched, way
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 

@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from gunileo import __version__
-from gunileo.cli import options
+from gunileo.cli import complaints
 from gunileo.cli.bench import bench
 from gunileo.cli.calibrate import calibrate
+from gunileo.cli.complaints import complain
 from gunileo.cli.demo import demo
 from gunileo.cli.download import download
 from gunileo.cli.evaluate import evaluate
@@ -22,7 +23,6 @@ from gunileo.cli.forget import forget
 from gunileo.cli.import_model import import_model
 from gunileo.cli.live import live
 from gunileo.cli.models import models
-from gunileo.cli.options import complain
 from gunileo.cli.prepare import prepare
 from gunileo.cli.serve import serve
 from gunileo.cli.sheet import sheet
@@ -85,7 +85,7 @@ def _gunileo(
     The shipped models read the sentences of the GRID corpus. On faces that they don't know, they make more errors. A
     guess is marked "not sure:". To read your own commands, film each of them once and use "teach".
     """
-    options.verbose = verbose
+    complaints.verbose = verbose
 
 
 def _app(subcommands: Iterable[Callable[..., None]]) -> typer.Typer:

@@ -1,28 +1,12 @@
-"""What a command's arguments mean: videos, clips, caches, lists, ways to decode. Heavy imports wait until used."""
+"""Options that several subcommands take. Heavy imports wait until used."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from glob import glob, has_magic
 from pathlib import Path
-from traceback import print_exception
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from gunileo.errors import GunileoError
-
-if TYPE_CHECKING:
-    from gunileo.corpus.cache import Cache, CachedUtterance
-    from gunileo.decoding.ctc import How
-    from gunileo.decoding.grammar import Grammar as Rules
-    from gunileo.inference.reader import Reader
-    from gunileo.vision.crop import Crops
-
-verbose = False  # whether errors come with their trace; the command line's --verbose sets it
 
 
 def _model_names(incomplete: str) -> list[str]:
@@ -139,172 +123,12 @@ _SEARCH = "in an imported model's search. By default as published."
 Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"Number of hypotheses that are kept {_SEARCH}")]
 CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"Weight of CTC {_SEARCH}")]
 LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"Weight of the language model {_SEARCH}")]
-Weights = tuple[int | None, float | None, float | None]  # as ``Reader.weighted`` takes them
-AS_PUBLISHED: Weights = (None, None, None)
-
-
-def loaded(model: str, device: Device = Device.auto, weights: Weights = AS_PUBLISHED) -> Reader:
-    """The reader of a model, with the weights that are given."""
-    from gunileo.inference.load import load_model
-
-    reader = load_model(model, device.value)
-    return reader if weights == AS_PUBLISHED else reader.weighted(*weights)
-
-
-def searched(decode: Decode | None, weights: Weights) -> Decode | None:
-    """How to decode if weights of a search are given: by it. Another way has no use for them."""
-    if weights == AS_PUBLISHED:
-        return decode
-    if decode not in (None, Decode.beam):
-        raise typer.BadParameter(
-            f"--beam, --ctc-weight and --lm-weight need --decode beam, not {decode}; leave one out"
-        )
-    return Decode.beam
 
 
 def check_address(address: str | None, engine: Engine) -> None:
     """An address is a Ray cluster's."""
     if address and engine != Engine.ray:
         raise typer.BadParameter("this is the address of a Ray cluster; add --engine ray", param_hint="--address")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A video to read."""
-
-    path: Path
-    stem: Path  # of the files to write, below the output folder
-    name: str = ""  # of the file in messages and transcripts; its path if left out
-
-    def __str__(self) -> str:
-        return self.name or str(self.path)
-
-
-def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Job], bool]:
-    """The videos that files, folders and patterns name, each once; and whether an argument named none.
-
-    With ``numbered``, a folder counts as one video, made of the numbered pictures in it.
-    """
-    from gunileo.corpus.finders import VIDEO_SUFFIXES
-    from gunileo.vision.film import local
-    from gunileo.vision.numbered import is_pattern, stem_of
-    from gunileo.vision.video import VideoError
-
-    jobs: dict[Path, Job] = {}
-    failed = False
-    for given in arguments:
-        try:
-            argument = local(given)
-        except VideoError as error:
-            complain(error)
-            failed = True
-            continue
-        if argument == "-":
-            jobs.setdefault(Path("-"), Job(Path("-"), Path("stdin")))
-            continue
-        if is_pattern(argument) or (numbered and os.path.isdir(argument)):
-            jobs.setdefault(Path(argument), Job(Path(argument), Path(stem_of(argument))))
-            continue
-        found, lost = _found(argument)
-        failed |= lost
-        if not found:
-            failed = True
-            kinds = " ".join(sorted(VIDEO_SUFFIXES))
-            complain(f"{argument}: no videos there; give video files ({kinds}), or --fps for a folder of pictures")
-        for job in found:
-            jobs.setdefault(job.path, job)
-    return list(jobs.values()), failed
-
-
-def _found(argument: str) -> tuple[list[Job], bool]:
-    """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there
-    is one too, to be told when it is read."""
-    from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
-
-    is_pattern = has_magic(argument) and not os.path.exists(argument)
-    jobs, lost = list[Job](), False
-    for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
-        if os.path.isdir(path):
-            inside = walk(path, VIDEO_SUFFIXES)
-            jobs += [Job(file, file.relative_to(path).with_suffix("")) for file in inside.files]
-            for place, reason in inside.lost:
-                complain(f"{place}: {reason}")
-                lost = True
-        else:
-            jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
-    return jobs, lost
-
-
-def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
-    """Name and loader of each clip of a cache or a folder."""
-    from functools import partial
-
-    from gunileo.vision.mouth import read_mouth
-
-    def crops_of(path: Path) -> Crops:
-        return read_mouth(path).crops
-
-    if (source / "cache.json").is_file():
-        cache = filled(source)
-        return [(utterance.id, partial(cache.crops, utterance)) for utterance in with_crops(cache)]
-    return [(job.stem.as_posix(), partial(crops_of, job.path)) for job in find_jobs([str(source)])[0]]
-
-
-def filled(path: Path) -> Cache:
-    """Open a cache. Raises ``GunileoError`` if it is empty."""
-    from gunileo.corpus.cache import Cache
-
-    cache = Cache(path)
-    if not cache.utterances:
-        raise GunileoError(f"{path}: nothing was prepared here; run 'gunileo prepare SOURCE -o {path}'")
-    return cache
-
-
-def with_crops(cache: Cache) -> list[CachedUtterance]:
-    """The utterances that have crops. Raises ``GunileoError`` if there are none."""
-    found = [utterance for utterance in cache.utterances if utterance.has_crops]
-    if not found:
-        raise GunileoError(f"{cache.path}: holds only mouth shapes and no crops; prepare videos into it")
-    return found
-
-
-def listed(name: str) -> list[str]:
-    """The utterances or speakers in a list: a file, or a list that comes with the package, by its name."""
-    from importlib.resources import as_file, files
-
-    from gunileo.corpus.split import read_split
-
-    shipped = files("gunileo.corpus") / "splits" / f"{name}.txt"
-    if shipped.is_file() and not Path(name).exists():
-        with as_file(shipped) as path:
-            return read_split(path)
-    return read_split(name)
-
-
-def way(
-    decode: Decode | None, grammar: Path | None, lexicon: Path | None, lm: Path | None, model: str
-) -> tuple[How | None, Rules | None]:
-    """The options of decoding as the arguments ``decode`` and ``grammar`` of a reader's methods.
-
-    Words are spelled in the tokens of the ``model``, which is loaded if there are any.
-    """
-    from gunileo.decoding.grammar import Grammar
-    from gunileo.decoding.lexicon import Lexicon
-    from gunileo.inference.load import load_model
-
-    how = decode or (Decode.lexicon if lexicon else Decode.grammar if grammar else None)
-    if (lexicon is None) == (how == Decode.lexicon):
-        raise typer.BadParameter(
-            "--lexicon FILE and --decode lexicon need each other; add one, or leave the other out",
-            param_hint="--lexicon",
-        )
-    if grammar and how != Decode.grammar:
-        raise typer.BadParameter(f"--decode {decode} takes no grammar; leave one of them out", param_hint="--grammar")
-    if lm and not lexicon:
-        raise typer.BadParameter("a language model needs its words; add --lexicon FILE", param_hint="--lm")
-    if lexicon:
-        return Lexicon.from_file(lexicon, lm, load_model(model).vocabulary).decode, None
-    return how and how.value, Grammar.from_file(grammar, load_model(model).vocabulary) if grammar else None
 
 
 def formats_of(given: str | None) -> list[str]:
@@ -320,10 +144,3 @@ def formats_of(given: str | None) -> list[str]:
             choices = ",".join([*WRITERS, "all"])
             raise typer.BadParameter(f"{name!r} is not a format; use one or more of {choices}", param_hint="-f")
     return [known[name] for name in names]
-
-
-def complain(message: object, line: str = "") -> None:
-    """One line on standard error, ``line`` or the message itself; with --verbose an error's trace before it."""
-    if verbose and isinstance(message, BaseException):
-        print_exception(message)
-    typer.echo(" ".join((line or str(message)).splitlines()), err=True)

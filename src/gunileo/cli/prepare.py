@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gunileo.cli.options import Address, By, Engine, check_address, complain
+from gunileo.cli.complaints import complain
+from gunileo.cli.options import Address, By, Engine, check_address
 from gunileo.errors import Stopped
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from threading import Thread
 
 import typer
 
-from gunileo.cli.options import complain
+from gunileo.cli.complaints import complain
 
 
 class Programs:

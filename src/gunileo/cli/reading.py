@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from gunileo.cli import options
-from gunileo.cli.options import AS_PUBLISHED, Decode, Device, Faces, Job, Weights, complain
+from gunileo.cli.complaints import complain
+from gunileo.cli.jobs import Job
+from gunileo.cli.options import Decode, Device, Faces
+from gunileo.cli.readers import AS_PUBLISHED, Weights, loaded, way
 from gunileo.errors import GunileoError
 from gunileo.util.files import fitting, write_whole
 
@@ -48,11 +50,11 @@ class Reading:
 
     @cached_property
     def _reader(self) -> Reader:
-        return options.loaded(self.model, self.device, self.weights)
+        return loaded(self.model, self.device, self.weights)
 
     @cached_property
     def _how(self) -> tuple[How | None, Rules | None]:
-        return options.way(self.decode, self.grammar, self.lexicon, self.lm, self.model)
+        return way(self.decode, self.grammar, self.lexicon, self.lm, self.model)
 
     def check(self) -> None:
         """Raise what is wrong with the request before the first file is read."""

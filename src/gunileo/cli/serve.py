@@ -13,17 +13,18 @@ from gunileo.cli.options import Model
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
+_Host = Annotated[str, typer.Option(help="Address to listen on. Other addresses than this machine's own need a token.")]
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+_Token = Annotated[bool, typer.Option("--token", help="Ask for a token on every address.")]
+_RootPath = Annotated[str, typer.Option(metavar="PATH", help="Path at which a proxy serves it, such as /lips.")]
+
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on. Other addresses than this machine's own need a token.")
-    ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
     model: Model = DEFAULT,
-    token: Annotated[bool, typer.Option("--token", help="Ask for a token on every address.")] = False,
-    root_path: Annotated[
-        str, typer.Option(metavar="PATH", help="Path at which a proxy serves it, such as /lips.")
-    ] = "",
+    token: _Token = False,
+    root_path: _RootPath = "",
 ) -> None:
     """Serve a page that reads lips, and an HTTP API, until Ctrl-C.
 
@@ -50,13 +51,18 @@ def serve(
     load_model(model)  # a wrong name is told now
     bound = _bind(host, port)
     key = None if host in LOOPBACK and not token else secrets.token_urlsafe(16)
-    everywhere = host in ("0.0.0.0", "::")
-    shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
-    link = f"http://{shown}:{bound.getsockname()[1]}{root}/"
+    link = f"http://{_shown(host)}:{bound.getsockname()[1]}{root}/"
     typer.echo(f"{link}{f'?token={key}' if key else ''}  (Ctrl-C ends it)")
     app = create_app(model, token=key, root_path=root)
     config = uvicorn.Config(app, log_level="warning", ws_max_size=2**21)
     uvicorn.Server(config).run(sockets=[bound])
+
+
+def _shown(host: str) -> str:
+    """The address in a link to it."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import complain, find_clips
+from gunileo.cli.clips import find_clips
+from gunileo.cli.complaints import complain
 from gunileo.errors import GunileoError
 
 _SHEET_ROWS = 50  # clips on a contact sheet: what a screen can still show

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gunileo.cli.options import complain
+from gunileo.cli.complaints import complain
 from gunileo.inference.registry import TEACHING_BASE
 
 

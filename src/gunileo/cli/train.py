@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gunileo.cli.options import CacheFolder, filled, listed
+from gunileo.cli.clips import filled
+from gunileo.cli.options import CacheFolder
 from gunileo.errors import Stopped
 from gunileo.inference.registry import FALLBACK
 
@@ -93,7 +94,7 @@ def train(
     from gunileo.util.cores import sleep_while_waiting
 
     sleep_while_waiting()
-    from gunileo.corpus.split import training_parts
+    from gunileo.corpus.split import listed, training_parts
     from gunileo.training.train import train as run
 
     _check(device, architecture, init)

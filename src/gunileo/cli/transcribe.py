@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gunileo.cli.jobs import find_jobs
 from gunileo.cli.options import (
     Address,
     Beam,
@@ -26,10 +27,9 @@ from gunileo.cli.options import (
     RunsOn,
     Way,
     check_address,
-    find_jobs,
     formats_of,
-    searched,
 )
+from gunileo.cli.readers import searched
 from gunileo.inference.registry import DEFAULT
 
 _Files = Annotated[

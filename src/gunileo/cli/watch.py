@@ -15,19 +15,19 @@ from typing import Annotated
 
 import typer
 
+from gunileo.cli.complaints import complain
+from gunileo.cli.jobs import Job
 from gunileo.cli.options import (
     Device,
     Faces,
     Formats,
     Grammar,
-    Job,
     LanguageModel,
     Lexicon,
     Model,
     OfSeveral,
     RunsOn,
     Way,
-    complain,
     formats_of,
 )
 from gunileo.errors import GunileoError, Stopped

@@ -10,7 +10,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from gunileo.corpus.grid import encode
 from gunileo.corpus.labels import WordTime
 from gunileo.errors import GunileoError
+from gunileo.util.arrays import read_array
 from gunileo.util.files import replacing
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.image import PictureError, from_png, to_png
@@ -97,12 +98,12 @@ class Cache:
         """
         path = shape_file(self.path, utterance.id)
         try:
-            found = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            found = read_array(path)
+        except (OSError, ValueError) as error:
             raise _damaged(path) from error
         if found.dtype != np.float32 or found.shape != (utterance.frames, MEASURES):
             raise _damaged(path)
-        return np.asarray(found)
+        return found
 
 
 def _damaged(path: Path) -> CacheError:
@@ -170,6 +171,12 @@ def read_manifest(cache: Path) -> tuple[dict[str, Entry], bool]:
             raise CacheError(message) from None
         entries[entry.utterance.id] = entry
     return entries, bool(torn)
+
+
+def write_manifest(cache: Path, entries: Mapping[str, Entry]) -> None:
+    """Writes the manifest anew, with these entries alone."""
+    with replacing(cache / MANIFEST) as part:
+        part.write_bytes("".join(entry.line() for entry in entries.values()).encode())
 
 
 def is_cache(path: Path) -> bool:

@@ -30,7 +30,11 @@ _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip. ``id`` is as in published split lists; ``words`` is empty if no word times are known."""
+    """One clip. ``id`` is as in published split lists, such as "s1/bbaf2n", and names the clip's files in a cache.
+
+    ``video`` is a file, or MIRACL's folder of pictures. ``text`` is in lower case, in a-z, 1-9 and spaces. ``words``
+    have their times in seconds of the video, as a player counts them; there are none if no times are known.
+    """
 
     id: str
     speaker: str

@@ -6,8 +6,6 @@ times, words alone. The archives' arrays are told in ``speaker_shapes``.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.corpus.cache import CachedUtterance, Entry, enter, read_manifest, write_measures, writing
+from gunileo.corpus.cache import CachedUtterance, Entry, enter, read_manifest, write_manifest, write_measures, writing
 from gunileo.corpus.grid import SLOTS, code_to_text
 from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import open_cache
 from gunileo.errors import GunileoError
+from gunileo.util.arrays import read_arrays
+from gunileo.util.files import alone
 from gunileo.vision.mouth_shape import MEASURES, POINTS
 from gunileo.vision.video import FPS
 
@@ -50,11 +50,10 @@ def speaker_shapes(path: Path | str) -> Iterator[Shape]:
     Raises ``GunileoError``, naming the file, if it is damaged or is something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in _ARRAYS}
+        arrays = read_arrays(path, _ARRAYS)
         if not _fit(arrays):
             raise ValueError("its arrays don't fit each other")
-    except (OSError, KeyError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise GunileoError(f"{path}: no mouth geometry, or damaged ({reason}); get it again") from error
     for number, code in enumerate(arrays["utterances"].tolist()):
@@ -64,7 +63,7 @@ def speaker_shapes(path: Path | str) -> Iterator[Shape]:
 
 def _fit(arrays: dict[str, NDArray[Any]]) -> bool:
     """Whether the arrays are of the sizes and types that they are told to have, and of as many frames as the words."""
-    first, count = arrays["first"], len(arrays["utterances"])
+    first, count = arrays["first"], arrays["utterances"].size
     if first.shape != (count + 1,) or any(arrays[name].dtype.kind not in "iu" for name in _ARRAYS[1:]):
         return False
     frames = int(first[-1])
@@ -111,21 +110,25 @@ def add_speaker(path: Path, cache: Path) -> tuple[int, int]:
     """Add the utterances of one archive, named by its speaker, to a cache as shapes alone.
 
     Returns how many were added, and how many were in the cache already. Raises ``GunileoError`` as ``speaker_shapes``
-    does, ``CacheError`` if the cache is something else or can't be written.
+    does, ``CacheError`` if the cache is something else or can't be written, ``FileError`` if another process prepares
+    into it.
     """
     open_cache(cache)
-    present = read_manifest(cache)[0]
-    speaker, added, kept = path.stem, 0, 0
-    source = path.stat()
-    for shape in speaker_shapes(path):
-        name = f"{speaker}/{shape.code}"
-        if name in present:
-            kept += 1
-            continue
-        (cache / speaker).mkdir(parents=True, exist_ok=True)
-        with writing(cache):
-            write_measures(cache, name, shape.measures)
-        said = CachedUtterance(name, speaker, _FRAMES, code_to_text(shape.code), shape.words, "")
-        enter(cache, Entry(said, str(path.absolute()), source.st_size, source.st_mtime))
-        added += 1
+    with alone(cache):
+        present, torn = read_manifest(cache)
+        if torn:  # what is appended would become a part of the last line
+            with writing(cache):
+                write_manifest(cache, present)
+        speaker, added, kept = path.stem, 0, 0
+        source = path.stat()
+        for shape in speaker_shapes(path):
+            name = f"{speaker}/{shape.code}"
+            if name in present:
+                kept += 1
+                continue
+            with writing(cache):
+                write_measures(cache, name, shape.measures)
+            said = CachedUtterance(name, speaker, _FRAMES, code_to_text(shape.code), shape.words, "")
+            enter(cache, Entry(said, str(path.absolute()), source.st_size, source.st_mtime))
+            added += 1
     return added, kept

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gunileo.corpus.cache import (
     FORMAT,
-    MANIFEST,
     CachedUtterance,
     CacheError,
     Entry,
@@ -21,10 +20,12 @@ from gunileo.corpus.cache import (
     read_manifest,
     remove,
     shape_file,
+    write_manifest,
     write_mouth,
     writing,
 )
 from gunileo.corpus.finders import Utterance
+from gunileo.corpus.grid import encode
 from gunileo.corpus.labels import CorpusError, WordTime
 from gunileo.corpus.miracl import read_pictures
 from gunileo.errors import GunileoError
@@ -58,7 +59,10 @@ def prepare(
     """Cut the mouth crops of utterances into a cache, with ``workers`` processes (one for each core if None).
 
     Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
-    time stamp. An utterance that can't be prepared is reported and skipped, even if its worker process dies.
+    time stamp. An utterance that can't be prepared is reported and skipped, even if its worker process dies. So is one
+    whose id is there twice or isn't a path within the cache, and one whose text has other characters than a-z, 1-9
+    and spaces.
+    ``progress(settled, total)`` is called with how many are done, kept or skipped, and of how many.
     ``engine`` runs the work elsewhere than in processes of this machine.
 
     Raises ``CacheError`` if the folder is something else or can't be written, for instance if the disk is full.
@@ -71,8 +75,10 @@ def prepare(
     with alone(cache):
         with writing(cache):
             open_cache(cache)
-            present = _present(cache, utterances)
-        pending = _pending(utterances, present, report)
+            usable = _usable(utterances, report)
+            present = _present(cache, usable)
+        report.kept = len(present)
+        pending = [utterance for utterance in usable if utterance.id not in present]
         total = len(utterances)
         if progress:
             progress(total - len(pending), total)
@@ -87,20 +93,21 @@ def prepare(
     return report
 
 
-def _pending(utterances: Sequence[Utterance], present: set[str], report: PrepareReport) -> list[Utterance]:
-    """The utterances to cut out; the others are counted."""
-    pending = []
-    seen: set[str] = set()
+def _usable(utterances: Sequence[Utterance], report: PrepareReport) -> list[Utterance]:
+    """The utterances that the cache can hold; the others are reported."""
+    usable: dict[str, Utterance] = {}
     for utterance in utterances:
-        if utterance.id in seen or not is_safe(utterance.id):
-            fault = "is there twice" if utterance.id in seen else "would lie outside of the cache"
+        if utterance.id in usable or not is_safe(utterance.id):
+            fault = "is there twice" if utterance.id in usable else "would lie outside of the cache"
             report.skipped.append((utterance.id, f"{utterance.video}: id {utterance.id!r} {fault}; rename the clip"))
-        elif utterance.id in present:
-            report.kept += 1
+            continue
+        try:
+            encode(utterance.text)
+        except ValueError as error:
+            report.skipped.append((utterance.id, f"{utterance.video}: {error}"))
         else:
-            pending.append(utterance)
-        seen.add(utterance.id)
-    return pending
+            usable[utterance.id] = utterance
+    return list(usable.values())
 
 
 def open_cache(cache: Path) -> None:
@@ -142,8 +149,7 @@ def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:
             changed = True
             entries[utterance.id] = replace(entry, utterance=labelled)
     if changed:
-        with replacing(cache / MANIFEST) as part:
-            part.write_bytes("".join(entry.line() for entry in entries.values()).encode())
+        write_manifest(cache, entries)
     return present
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import as_file, files
 from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -27,6 +28,15 @@ def read_split(path: Path | str) -> list[str]:
     return names
 
 
+def listed(name: str) -> list[str]:
+    """The utterances or speakers in a list: a file, or a list that comes with the package, by its name."""
+    shipped = files("gunileo.corpus") / "splits" / f"{name}.txt"
+    if shipped.is_file() and not Path(name).exists():
+        with as_file(shipped) as path:
+            return read_split(path)
+    return read_split(name)
+
+
 class _Named(Protocol):
     @property
     def id(self) -> str: ...
@@ -47,8 +57,8 @@ def split(utterances: Sequence[_Clip], names: Iterable[str]) -> list[_Clip]:
     chosen = [utterance for utterance in utterances if wanted & {plain(utterance.id), plain(utterance.speaker)}]
     if not chosen:
         here = utterances[0].id if utterances else "nothing"
-        listed = f"none of the {len(wanted)} listed utterances or speakers is here"
-        raise CorpusError(f"{listed}; check the list, ids here look like {here}")
+        missing = f"none of the {len(wanted)} listed utterances or speakers is here"
+        raise CorpusError(f"{missing}; check the list, ids here look like {here}")
     return chosen
 
 

@@ -80,7 +80,7 @@ def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 
 
     ``sentences`` are six-character GRID codes that each speaker says, or the number of random ones that each speaker
     says. Speakers are ``s1`` up to ``speakers``: the same face, mirrored and in other light.
-    Raises ``ValueError`` if a code is no GRID sentence or comes twice.
+    Raises ``ValueError`` if a code is no GRID sentence or comes twice. Needs the extra "train".
     """
     if not isinstance(sentences, int) and len(set(sentences)) < len(sentences):
         raise ValueError("a sentence comes twice; a speaker's clips are named by sentence")
@@ -101,7 +101,10 @@ def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 
 
 
 def draw_codes(count: int, seed: int = 0, speaker: int = 1, slots: Sequence[Sequence[str]] = SLOTS) -> list[str]:
-    """``count`` different random sentence codes, of the words in ``slots`` (all of GRID's by default)."""
+    """``count`` different random sentence codes, of the words in ``slots`` (all of GRID's by default).
+
+    The same arguments give the same codes. Raises ``ValueError`` if there are fewer than ``count``.
+    """
     rng = np.random.default_rng([seed, speaker])
     sentences = int(np.prod([len(words) for words in slots]))
     if count > sentences:

@@ -127,7 +127,7 @@ def _words(path: Path | str, timed: Iterable[Timed]) -> tuple[WordTime, ...]:
         if text.strip().lower() in _SILENT:
             continue
         parts = spoken(_NOISE.sub(" ", text)).split()
-        if not (math.isfinite(end) and last - 0.005 <= start < end):  # rounded times may overlap by that
+        if not (math.isfinite(end) and last - 0.005 <= start < end > last):  # rounded times may overlap by that
             before = f", after a word that ends at {last:g} s" if start < last else ""
             raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s{before}; correct the times")
         start = max(last, start)
@@ -183,10 +183,9 @@ def _lab(path: Path | str) -> Label:
     """HTK's ``start end word`` a line, in 100 ns, or in seconds where there is a point; or a plain text, as the
     Montreal Forced Aligner takes it."""
     lines = [line for line in read_lines(path) if line.strip()]
-    first = re.match(r"\s*(\d+(\.\d+)?)\s+\d+(\.\d+)?\s+\S", lines[0]) if lines else None
-    if not first:
+    if not lines or not re.match(r"\s*\d+(\.\d+)?\s+\d+(\.\d+)?\s+\S", lines[0]):
         return _text(path)
-    unit = 1 if first[2] else _HTK_UNITS
+    unit = 1 if any("." in time for line in lines for time in line.split()[:2]) else _HTK_UNITS
     timed = []
     for number, line in enumerate(lines, 1):
         fields = line.split()

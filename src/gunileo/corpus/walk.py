@@ -95,13 +95,24 @@ def _descend(top: Path, wanted: frozenset[str], found: Found, seen: dict[tuple[i
             path = Path(folder, name)
             if _left_out(name):
                 continue
-            if not path.exists():
-                found.lose(path, "is a link that leads nowhere; correct or delete it")
+            if fault := _fault(path):
+                found.lose(path, fault)
             elif suffix(name) in wanted:
                 found.files.append(path)
             else:
                 found.others[suffix(name) or "no suffix"] += 1
     return links
+
+
+def _fault(path: Path) -> str:
+    """Why a file that its folder lists can't be reached; "" if it can."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        return f"can't be opened ({error.strerror})"
+    except OSError:
+        return "is a link that leads nowhere; correct or delete it"
+    return ""
 
 
 def _left_out(name: str) -> bool:

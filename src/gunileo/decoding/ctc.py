@@ -35,7 +35,9 @@ class DecodeError(GunileoError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words that were read, and the confidence of the whole text, 0-1. If it is not ``sure``, it is a guess.
+    """The words read, with times in seconds of the clip, and the confidence of the whole, 0-1.
+
+    If it is not ``sure``, it is a guess.
 
     ``classes`` are those of each word, if the decoder chose them and not the grammar.
     """

@@ -29,7 +29,11 @@ class LexiconError(GunileoError):
 
 
 class Lexicon:
-    """Words that may be said in any number and order, with a language model if one is given."""
+    """Words that may be said in any number and order, with a language model if one is given.
+
+    Flashlight's beam search decodes them (J. Kahn et al., "Flashlight: Enabling innovation in tools for machine
+    learning", ICML 2022).
+    """
 
     def __init__(
         self,
@@ -92,7 +96,10 @@ class Lexicon:
         return Decoded(text, align(logp, text, self.vocabulary), confidence) if text else Decoded("", (), 0.0)
 
     def sentences(self, logp: Floats) -> dict[str, float]:
-        """The sentences that the beam holds at the end, likeliest first, and their shares of the probability."""
+        """The sentences that the beam holds at the end, likeliest first, and their shares of the probability, 0-1.
+
+        ``logp`` are log-probabilities [T, C]. Raises ``DecodeError`` if they are not numbers.
+        """
         if np.isnan(logp).any():
             raise DecodeError("the model's output is not a number (NaN); its weights are broken, use another model")
         scores = np.full((len(logp) + 1, len(self.vocabulary)), 10 * _LEAST, np.float32)

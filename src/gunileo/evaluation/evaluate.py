@@ -167,7 +167,8 @@ def evaluate(
     loaded, ``skip`` is called with the error. Without ``skip`` the error is raised.
 
     Raises ``CacheError`` if a clip can't be loaded, ``CorpusError`` if none can, ``ModelError`` if the model is
-    broken, ``ValueError`` if there are no ``utterances``.
+    broken, ``GrammarError`` if its tokens can't spell the ``grammar``, ``ValueError`` if there are no ``utterances``.
+    ``gunileo.evaluation.metrics`` has the sources of the measures.
     """
     if not utterances:
         raise ValueError("no utterances to evaluate")

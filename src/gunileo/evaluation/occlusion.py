@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,30 +56,24 @@ def saliency(
         logp = reader.log_probabilities(covered)
         return log_likelihood(logp, read) - log_likelihood(logp, others)
 
-    whole = odds(clip)
-    crops = clip.crops
-    windows = _windows(start, end, len(clip))
-    average = crops.mean(axis=0).round().astype(np.uint8)
-    rows = np.linspace(0, crops.shape[1], ROWS + 1).astype(int)
-    columns = np.linspace(0, crops.shape[2], COLUMNS + 1).astype(int)
+    whole, average = odds(clip), clip.crops.mean(axis=0).round().astype(np.uint8)
+    rows, columns = _parts(clip.crops.shape[1], ROWS), _parts(clip.crops.shape[2], COLUMNS)
 
     def drop(frames: tuple[int, int], row: slice, column: slice) -> float:
-        covered = crops.copy()
+        covered = clip.crops.copy()
         covered[slice(*frames), row, column] = average[row, column]
         return whole - odds(MouthClip(covered, clip.measures))
 
-    return Saliency(
-        whole,
-        windows,
-        [drop(frames, slice(None), slice(None)) for frames in windows],
-        [
-            [
-                [drop(frames, slice(*rows[y : y + 2]), slice(*columns[x : x + 2])) for x in range(COLUMNS)]
-                for y in range(ROWS)
-            ]
-            for frames in windows
-        ],
-    )
+    windows = _windows(start, end, len(clip))
+    of_frames = [drop(frames, slice(None), slice(None)) for frames in windows]
+    patches = [[[drop(frames, row, column) for column in columns] for row in rows] for frames in windows]
+    return Saliency(whole, windows, of_frames, patches)
+
+
+def _parts(length: int, count: int) -> list[slice]:
+    """So many parts of a side, of the same length but for rounding."""
+    bounds = np.linspace(0, length, count + 1).astype(int).tolist()
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 def _windows(start: float, end: float, length: int) -> list[tuple[int, int]]:

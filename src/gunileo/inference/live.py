@@ -51,6 +51,8 @@ class Live:
 
     For push to talk call ``begin`` before a sentence and ``end`` after it. After the first ``end``, nothing is read
     outside of these.
+
+    Raises ``ModelError`` from any of its methods if the model is broken.
     """
 
     def __init__(

@@ -79,11 +79,14 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
-    words = json.loads(metadata["config"])["words"] if "words" in session.outputs() else ()
+    try:
+        words = tuple(json.loads(metadata["config"])["words"]) if "words" in session.outputs() else ()
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path}: doesn't tell which words it names ({error}); export it again") from error
     return Reader(
         name,
         session,
-        tuple(words),
+        words,
         shapes="shape" in session.inputs(),
         checksum=session.checksum,
         needs=needs,

@@ -39,12 +39,14 @@ class Network:
     def predict(self, clip: MouthClip) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
 
-        The second is None of a model that names no words, such as the published architecture.
+        Both are natural logarithms, float32. The second is None of a model that names no words, such as the published
+        architecture. Raises as ``log_probabilities``.
         """
         answers = self.answers(clip)
         return answers.log_probabilities, answers.named
 
     def answers(self, clip: MouthClip) -> Answers:
+        """All that the network says of a clip. Raises as ``log_probabilities``."""
         names = ["log_probabilities", *["words"][: len(self.words)], *(["features"] if self.search else [])]
         found = dict(zip(names, self._outputs(names, clip), strict=True))
         return Answers(found["log_probabilities"], found.get("words"), found.get("features"))
@@ -70,6 +72,7 @@ class Network:
     def inputs(self, clip: MouthClip) -> dict[str, NDArray[np.float32]]:
         """What the network takes of a clip, by its inputs' names, each with a batch of one.
 
+        Crops are float32 [1, 1, T, 100, 150], the mouth's shape is float32 [1, T, 12].
         Raises ``ModelError`` if it takes the pictures of a ``view``, and the clip was followed without.
         """
         if self.view:

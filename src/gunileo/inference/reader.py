@@ -76,7 +76,8 @@ class Reader(Network):
         Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, and
         ``DecodeError`` if it is too short for a sentence, or if the mouth hardly moves, so that no command is said.
         These name the file. Raises ``InputError`` if ``source`` is something else, ``ModelError`` if the model is
-        broken, and ``ValueError`` if ``decode`` is something else, or if it takes no ``grammar`` and one is given.
+        broken, ``GrammarError`` if its tokens can't spell the ``grammar``, and ``ValueError`` if ``decode`` is
+        something else, or if it takes no ``grammar`` and one is given.
         """
         self.check_way(decode, grammar)  # before minutes of face tracking
         timeline = Timeline()
@@ -86,7 +87,10 @@ class Reader(Network):
     def mouths(
         self, frames: Iterable[Frame], face: Face = "largest", watch: Watch | None = None
     ) -> Iterator[Mouth | None]:
-        """The mouth in each frame as this model takes it; see ``vision.mouth.mouth_stream``."""
+        """The mouth in each frame as this model takes it, None where there is no face.
+
+        Frames are RGB, uint8 [height, width, 3], at 25 a second. ``watch`` is called with the outline of each mouth.
+        """
         return mouth_stream(frames, face, watch, view=self.view)
 
     def transcribe_stream(
@@ -101,7 +105,7 @@ class Reader(Network):
         """As ``transcribe``, from what ``mouths`` makes of the frames of ``file``.
 
         ``on_segment`` is called with each sentence of a long video as it is read. ``timeline`` is the one that
-        ``read_frames`` was given.
+        ``read_frames`` was given. Raises as ``transcribe``, and what ``stream`` raises.
         """
         timeline = timeline or Timeline()
         first = list(islice(stream, LONGEST + 1))
@@ -140,7 +144,8 @@ class Reader(Network):
         times are those of the video.
 
         Raises ``VideoError`` if the file can't be decoded, after the sentences that could be read. Raises
-        ``MouthError`` if there is no face in the whole video.
+        ``MouthError`` if there is no face in the whole video. Otherwise it
+        raises as ``transcribe``, without ``DecodeError``.
         """
         self.check_way(decode, grammar)
         timeline = Timeline()
@@ -156,7 +161,7 @@ class Reader(Network):
     ) -> Live:
         """A ``Live`` that reads frames as a camera gives them. Arguments are as for ``transcribe``.
 
-        Each sentence gets up to this number of ``alternatives``; see ``nbest``.
+        Each sentence gets up to this number of ``alternatives``; see ``nbest``. Raises as ``check_way``.
         """
         self.check_way(decode, grammar)
         return Live(self, decode, grammar, face, self.view, alternatives)
@@ -221,7 +226,10 @@ class Reader(Network):
 
     def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
         """The frames of a clip at which one sentence ends and another begins, by the grammar. There are none if the
-        clip is one sentence, or if it isn't decoded by a grammar."""
+        clip is one sentence, or if it isn't decoded by a grammar.
+
+        Frames are counted from 0. Raises ``ModelError`` if the model is broken. ``decoding.continuous`` has the source.
+        """
         how = self.way(decode, grammar)
         spoken = decoders.spoken(how, grammar, self.vocabulary)
         if spoken is None or (self.templates and grammar is None):
@@ -286,8 +294,10 @@ class Reader(Network):
         return replace(decoded, words=words, calibrated=calibration is not None)
 
     def on(self, device: Device) -> Reader:
-        """The same reader with its networks on a device, as ``load_model`` takes it. Faces are found by the
-        processor."""
+        """The same reader with its networks on a device, as ``load_model`` takes it. Faces are found by the processor.
+
+        Raises ``DeviceError`` if the device isn't there or can't be started.
+        """
         return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
 
     def weighted(self, beam: int | None = None, ctc: float | None = None, language: float | None = None) -> Reader:

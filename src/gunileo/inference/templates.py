@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.inference.registry import ModelError
+from gunileo.util.arrays import read_arrays
 from gunileo.util.files import whole
 
 # Constant and weights, of the distance and of its ratio to the nearest other command's, in the log-odds that a
@@ -22,12 +22,17 @@ from gunileo.util.files import whole
 _ODDS = (7.70, -2.78, -8.23)
 _APART = 0.38  # what ``apart`` is where there is one command alone: its mean over the same recordings
 
+_ARRAYS = ("texts", "lengths", "features", "network", "between")  # of a file of templates
+
 Features = NDArray[np.floating]  # [T, F]
 
 
 @dataclass(frozen=True)
 class Match:
-    """A command that may have been said, with the distance of its nearest template, 0-1, and its probability, 0-1."""
+    """A command that may have been said: the distance of its nearest template, and its probability, 0-1.
+
+    The distance is a mean of one minus the cosine, 0 where two recordings are the same (``distances``).
+    """
 
     text: str
     distance: float
@@ -105,16 +110,14 @@ class Templates:
 def load(path: Path) -> Templates:
     """What ``Templates.save`` wrote; ``ModelError`` if it is anything else. Nothing in the file is ever run."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            texts, lengths = [str(text) for text in file["texts"]], file["lengths"]
-            features = np.split(file["features"], np.cumsum(lengths)[:-1])
-            network, between = str(file["network"]), file["between"]
+        texts, lengths, joined, network, between = read_arrays(path, _ARRAYS).values()
+        features = np.split(joined, np.cumsum(lengths)[:-1])
         sizes = [len(one) for one in features] == lengths.tolist() and between.shape == (len(texts),) * 2
         if not sizes or len(texts) != len(features) or not lengths.all():
             raise ValueError("recordings and texts don't go together")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: no templates, or damaged ({error}); run 'gunileo teach' again") from error
-    return Templates(texts, features, network, between)
+    return Templates([str(text) for text in texts], features, str(network), between)
 
 
 def apart(texts: Sequence[str], between: NDArray[np.float64]) -> float:

@@ -141,9 +141,12 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
 def write_transcript(transcript: Transcript, stem: Path, formats: Sequence[str]) -> list[Path]:
     """Write ``stem.txt``, ``stem.json``, ... and return their paths. Missing folders are made.
 
-    A file appears whole or not at all: it is written under another name and then renamed.
-    Raises ``FileError`` if a file can't be written.
+    ``formats`` are of txt, srt, vtt, json, tsv, ctm, trn and TextGrid. A file appears whole or not at all: it is
+    written beside its place and renamed into it. Raises ``FileError`` when the place can't be written to, and
+    ``ValueError``, before any file is written, for another format.
     """
+    if unknown := [name for name in formats if name not in WRITERS]:
+        raise ValueError(f"{unknown[0]!r} is no format; use one or more of {', '.join(WRITERS)}")
     paths = [fitting(stem.with_name(f"{stem.name}.{name}")) for name in formats]
     for name, path in zip(formats, paths, strict=True):
         write_whole(path, WRITERS[name](transcript))

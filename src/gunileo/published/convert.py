@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.inference.registry import content_of
-from gunileo.inference.session import Session
 from gunileo.published.conformer import SIDE, Settings, encoder_graph, source_graph
 from gunileo.published.decoder import LanguageSettings, decoder_graph, language_graph
 from gunileo.published.errors import ImportFault
 from gunileo.published.lipnet import HEIGHT, TOKENS, WIDTH, lipnet_graph
-from gunileo.published.search import DECODER, LANGUAGE, SOURCE, Steps
+from gunileo.published.search import DECODER, LANGUAGE, SOURCE, Steps, session_of
 from gunileo.published.weights import Tensors
 
 MODEL = "model.onnx"
@@ -34,8 +32,8 @@ def write_model(folder: Path, w: Tensors, settings: Settings, metadata: Mapping[
     video = np.random.default_rng(0).standard_normal((1, 1, _FRAMES, SIDE, SIDE)).astype(np.float32)
     features = _tried(folder / MODEL, w.source, video)
     keys = ["source_keys", "source_values"]
-    source = dict(zip(keys, _session(folder / SOURCE).run(keys, {"features": features}), strict=True))
-    _try_steps(Steps(_session(folder / DECODER)), w.source, source, len(settings.tokens))
+    source = dict(zip(keys, session_of(folder / SOURCE).run(keys, {"features": features}), strict=True))
+    _try_steps(Steps(session_of(folder / DECODER)), w.source, source, len(settings.tokens))
 
 
 def write_language_model(folder: Path, w: Tensors, settings: LanguageSettings) -> None:
@@ -43,7 +41,7 @@ def write_language_model(folder: Path, w: Tensors, settings: LanguageSettings) -
     graph = language_graph(w, settings)
     w.done()
     graph.write(folder / LANGUAGE, _state(settings.layers, settings.heads, settings.width))
-    _try_steps(Steps(_session(folder / LANGUAGE)), w.source, {}, settings.tokens)
+    _try_steps(Steps(session_of(folder / LANGUAGE)), w.source, {}, settings.tokens)
 
 
 def write_lipnet(folder: Path, w: Tensors, metadata: Mapping[str, str]) -> None:
@@ -60,13 +58,9 @@ def _state(layers: int, heads: int, width: int) -> dict[str, str]:
     return {"state": json.dumps({"layers": layers, "heads": heads, "each": width // heads})}
 
 
-def _session(path: Path) -> Session:
-    return Session(content_of(path, "import the model again"), path)
-
-
 def _tried(path: Path, source: str, video: np.ndarray) -> np.ndarray:
     """The features of a clip, whose probabilities were checked."""
-    logp, features = _session(path).run(["log_probabilities", "features"], {"regions": video})
+    logp, features = session_of(path).run(["log_probabilities", "features"], {"regions": video})
     _check(logp[0], source)
     return np.asarray(features[0], np.float32)
 

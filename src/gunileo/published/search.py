@@ -240,17 +240,18 @@ def _hopeless(ended: Sequence[Hypothesis], step: int) -> bool:
 
 def load(folder: Path, vocabulary: Vocabulary) -> AttentionSearch:
     """The search of the model in a folder. Raises ``ModelError`` if a part of it is missing or damaged."""
-    steps = {"decoder": Steps(_session(folder / DECODER))}
+    steps = {"decoder": Steps(session_of(folder / DECODER))}
     if (folder / LANGUAGE).is_file():
-        steps["lm"] = Steps(_session(folder / LANGUAGE))
+        steps["lm"] = Steps(session_of(folder / LANGUAGE))
     for one in steps.values():
         if "state" not in one.session.metadata():
             raise ModelError(f"{one.session.path}: no part of an imported model; import the model again")
     weighting = Weighting.read(folder / WEIGHTS)
     if any(not 0 <= token < len(vocabulary) for token in weighting.start):
         raise ModelError(f"{folder / WEIGHTS}: starts with no token of the model's {len(vocabulary)}; import it again")
-    return AttentionSearch(_session(folder / SOURCE), steps, weighting)
+    return AttentionSearch(session_of(folder / SOURCE), steps, weighting)
 
 
-def _session(path: Path) -> Session:
+def session_of(path: Path) -> Session:
+    """A part of an imported model; ``ModelError`` if it is missing or damaged."""
     return Session(content_of(path, "import the model again"), path)

@@ -116,11 +116,7 @@ def teach(
     name, report = checked_name(name), progress or (lambda *_: None)
     if registry.imported_folder(name).exists():
         raise RecordingError(f"{name} is a model that you imported; use another name, or run 'gunileo forget {name}'")
-    if registry.taught(base) and not Path(base).exists():
-        raise RecordingError(f"{base}: is a taught model; build on a shipped model or a finished run")
-    reader = load_model(base)
-    if reader.view and train:
-        raise RecordingError(f"{base}: is imported, and its network can't be trained here; leave --train out")
+    reader = _loaded(base, train)
     corpus = find_corpus(folder)
     place = registry.home() / "models" / name
     with alone(place.parent):
@@ -134,6 +130,16 @@ def teach(
         finally:
             _tidy(place.parent)
     return Enrolment(model, recordings.skipped)
+
+
+def _loaded(base: str, train: bool) -> Reader:
+    """The model to build on; ``RecordingError`` if it is none to build on, or to ``train``."""
+    if registry.taught(base) and not Path(base).exists():
+        raise RecordingError(f"{base}: is a taught model; build on a shipped model or a finished run")
+    reader = load_model(base)
+    if reader.view and train:
+        raise RecordingError(f"{base}: is imported, and its network can't be trained here; leave --train out")
+    return reader
 
 
 def _taught(

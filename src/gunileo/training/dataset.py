@@ -119,6 +119,9 @@ class Clips(Dataset[Sample]):
     An item is a whole clip, unchanged. With an ``augmentation`` in its ``draws`` it is changed at random. A slice keeps
     the clips' spans, concatenates only its own clips, and draws anew. If only the words of a clip are known, silence is
     put around them. With ``looks``, items have the features of crops instead of crops.
+
+    An item has crops, float32 [1, T, 100, 150], the shape, float32 [T, 12], the text's classes, int64 [L], and the word
+    of each frame, int64 [T]. Reading one raises as ``Cache.load``.
     """
 
     def __init__(
@@ -258,7 +261,10 @@ def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
 
 def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Batch:
     """Pad samples to one batch, with crops of ``dtype``. All samples have crops, or all have features, or none has
-    either."""
+    either.
+
+    The batch has crops [N, 1, T, 100, 150] of N clips of up to T frames, and the clips' classes one after the other.
+    """
     pad = torch.nn.utils.rnn.pad_sequence
     pixels = [s.crops[0].to(dtype) for s in samples if s.crops is not None]
     visual = [s.visual for s in samples if s.visual is not None]

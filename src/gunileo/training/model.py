@@ -61,6 +61,7 @@ class LabialCNN(Visual):
         )
 
     def forward(self, crops: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Natural logarithms of the class probabilities: [T, 37] of one clip, [N, T, 37] of a batch."""
         if crops.dim() == 4:
             return self.heads(crops[None])[0][0]
         return self.heads(crops, lengths)[0]

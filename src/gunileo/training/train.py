@@ -43,7 +43,8 @@ def train(
     with the number of finished epochs and of all epochs, and nothing is printed. An error that it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, if there are no clips to train or validate on, if the loss
-    becomes infinite or NaN, or if every answer is still blank at the end; ``Stopped`` on Ctrl-C.
+    becomes infinite or NaN, if every answer is still blank at the end, or if ``run`` can't be written to; ``Stopped``
+    on Ctrl-C.
     """
     settings = settings or TrainingConfig()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware that is not there, and advertising

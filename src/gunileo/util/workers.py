@@ -48,12 +48,7 @@ def spread(
         except StopIteration:
             pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
         else:
-            with undisturbed():
-                try:
-                    future = pool.submit(work, item)
-                except BrokenProcessPool:  # it died with nothing to do
-                    pool = _pool(ending)
-                    future = pool.submit(work, item)
+            future, pool = _submitted(pool, ending, work, item)
             running[future] = pool, item
 
     try:
@@ -83,6 +78,18 @@ def unwanted() -> bool:
 
 def _pool(ending: Any) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=_context, initializer=_begin, initargs=(ending,))
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, ending: Any, work: Callable[[Item], Result], item: Item
+) -> tuple[Future[Result], ProcessPoolExecutor]:
+    """An item given to a pool, or to a new one if its process died with nothing to do; and which pool has it."""
+    with undisturbed():
+        try:
+            return pool.submit(work, item), pool
+        except BrokenProcessPool:
+            pool = _pool(ending)
+            return pool.submit(work, item), pool
 
 
 def _pools(count: int, ending: Any) -> list[ProcessPoolExecutor]:

@@ -108,7 +108,10 @@ def crop_at(frame: Frame, place: Array) -> Crops:
 
 
 def contact_sheet(clips: Sequence[tuple[str, Crops]], columns: int = 8) -> Crops:
-    """One picture, uint8 [H, W]. Each row has a clip's name, and ``columns`` crops spread over its length."""
+    """One picture, uint8 [H, W]: in each row a clip with its name and ``columns`` crops spread over its length.
+
+    ``clips`` are names with crops, uint8 [T, 100, 150], one or more. Needs OpenCV, of the extra "train" or "live".
+    """
     import cv2  # for its letters
 
     rows = []

@@ -41,7 +41,9 @@ def find_faces(frames: Iterable[Frame], file: str) -> dict[str, Box]:
     Faces are followed as they move. If people pass in front of each other, they are recognised by their looks. Two
     faces are named "left" and "right", three "left", "middle" and "right", more "face1", "face2", ... The name of a
     single face is empty. Give a place to ``Reader.transcribe`` to read that face. Raises ``MouthError``, naming
-    ``file``, if there is no face. If a video is damaged, the frames that can be decoded are used.
+    ``file``, if there is no face. If a video is damaged, the frames that can be decoded are used;
+    ``VideoError`` if there is no face in these. Frames are RGB, uint8 [height, width, 3], at 25 a second. Places are in
+    their pixels.
     """
     tracks: list[_Track] = []
     faces = FaceTracker()

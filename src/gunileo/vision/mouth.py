@@ -69,8 +69,9 @@ class Mouth(NamedTuple):
 
 @dataclass(frozen=True)
 class MouthClip:
-    """The frames of a clip: crops, uint8 [T, 100, 150], and measures of the mouth's shape, float32 [T, 23].
+    """The frames of a clip, 25 a second: crops, uint8 [T, 100, 150], and measures of the shape, float32 [T, 23].
 
+    Measures are in pixels and square pixels, as ``gunileo.vision.mouth_shape.measure`` gives them.
     ``views`` are the pictures of a ``View``, uint8 [T, ...], if one was given.
     """
 
@@ -90,7 +91,7 @@ class MouthClip:
 
     @classmethod
     def joined(cls, clips: Sequence[MouthClip]) -> MouthClip:
-        """Several clips, one after the other, as one clip."""
+        """Several clips, one after the other, as one clip; all with the pictures of a ``View`` or none."""
         views = [clip.views for clip in clips if clip.views is not None]
         return cls(
             np.concatenate([clip.crops for clip in clips]),
