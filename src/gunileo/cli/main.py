@@ -32,6 +32,7 @@ from gunileo.cli.train import train
 from gunileo.cli.transcribe import transcribe
 from gunileo.cli.watch import watch
 from gunileo.errors import GunileoError, Stopped
+from gunileo.util.interrupt import ctrl_c_stops
 
 _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -108,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Of those that it has, typer makes all before it runs one, which takes longer than to load a network.
     one = [subcommand for subcommand in _ALL if rest and rest[0] == _called(subcommand)]
     try:
-        (_app(one) if one else app)(args=given, prog_name="gunileo")
+        with ctrl_c_stops():
+            (_app(one) if one else app)(args=given, prog_name="gunileo")
     except SystemExit as ending:
         if ending.code == _CTRL_C:  # typer's word for it
             complain("stopped")
