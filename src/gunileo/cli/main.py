@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -126,5 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         extra = {"ray": "ray", "PIL": "burn"}.get(error.name or "", "train")
         complain(f'{error.name} is needed and not installed; run: pip install "gunileo[{extra}]"')
     except Exception as error:
-        complain(error, f"{type(error).__name__}: {error}; a bug in gunileo: report it with what --verbose shows")
+        complain(error, _fault(error))
     sys.exit(1)
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # as of standard output
+        place = error.filename or "the output"
+        return f"{place}: can't be written ({error.strerror}); free some space or choose another place"
+    return f"{type(error).__name__}: {error}; a bug in gunileo: report it with what --verbose shows"
