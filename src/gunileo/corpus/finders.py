@@ -152,8 +152,9 @@ def find_folder(root: Path | str) -> Corpus:
 
     A label is a ``.TextGrid``, ``.txt``, ``.lab``, ``.vtt`` or ``.srt`` (``read_label``); of several beside one clip
     the first of these is taken. Names may differ in case, in how letters are composed and in spaces around them; those
-    of subtitles may end with their language, as ``talk.en.vtt``, if there is one language. The speaker is the first folder of a clip's path, or "" where clips lie in ``root`` itself; of TCD-TIMIT the folder of
-    the volunteer or lipspeaker, whose labels may lie in another folder than the clips.
+    of subtitles may end with their language, as ``talk.en.vtt``, if they are in one alone. The speaker is the first
+    folder of a clip's path, or "" where clips lie in ``root`` itself; of TCD-TIMIT the folder of the volunteer or
+    lipspeaker, whose labels may lie in another folder than the clips.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """

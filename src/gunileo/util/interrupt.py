@@ -72,8 +72,10 @@ def ctrl_c_sets(ended: Event) -> Iterator[None]:
 
 @contextmanager
 def ctrl_c_stops() -> Iterator[None]:
-    """``Stopped`` for whatever error Ctrl-C leads to: a native module that is just being loaded makes an ``ImportError``
-    of it."""
+    """``Stopped`` for whatever error Ctrl-C leads to.
+
+    A native module that is just being loaded makes an ``ImportError`` of it.
+    """
     pressed = Event()
     try:
         with ctrl_c_sets(pressed):
