@@ -159,6 +159,9 @@ def test_transcribe_counts_what_it_passes_over_in_a_folder(tmp_path: Path, capsy
     jobs, failed = find_jobs([str(tmp_path / "in")])
     assert ([job.path.name for job in jobs], failed) == (["a.mp4"], False)
     assert capsys.readouterr().err == f"{tmp_path / 'in'}: files of other kinds passed over: 2 .part, 1 no suffix\n"
+    (tmp_path / "in" / "a.mp4").unlink()
+    assert find_jobs([str(tmp_path / "in")]) == ([], True)
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_pattern_in_a_folder_with_brackets(tmp_path: Path) -> None:

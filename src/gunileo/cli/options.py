@@ -236,7 +236,7 @@ def _found(argument: str) -> tuple[list[Job], bool]:
             for place, reason in inside.lost:
                 complain(f"{place}: {reason}")
                 lost = True
-            if passed := inside.others - Counter(dict.fromkeys(_BESIDE, inside.others.total())):
+            if inside.files and (passed := inside.others - Counter(dict.fromkeys(_BESIDE, inside.others.total()))):
                 kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common())
                 complain(f"{path}: files of other kinds passed over: {kinds}")
         else:
