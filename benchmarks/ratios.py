@@ -85,8 +85,9 @@ def plain(clip: Path) -> None:
 
 
 def started(arguments: list[str]) -> None:
-    """A Python process from its start to its end."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    """A Python process from its start to its end, with compiled modules, as pip installs them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise GunileoError(f"{' '.join(arguments)}: failed: {done.stderr.strip()}")
 

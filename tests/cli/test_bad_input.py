@@ -144,10 +144,10 @@ def test_bad_labels_of_grid(run: Run, good_clip: Path, tmp_path: Path) -> None:
         "bbaf2x": align(*SPOKEN, "14000 17000 now"),
     }
     said = {
-        "bbaf2a": r"bbaf2a\.align: line 7 is '14000 again', not 'start end word'; mend or delete the label",
-        "bbaf2p": r"bbaf2p\.align says '.* pleas' but the name says '.* please'; mend or delete the label",
-        "bbaf2s": r"bbaf2s\.align: line 7: 'soon' starts at 14000 and ends at 13000; mend the times",
-        "bbaf2x": r"'x' is no adverb; use one of anps",
+        "bbaf2a": r"bbaf2a\.align: line 7 is '14000 again', not 'start end word'; correct or delete the label",
+        "bbaf2p": r"bbaf2p\.align says '.* pleas' but the name says '.* please'; correct or delete the label",
+        "bbaf2s": r"bbaf2s\.align: line 7: 'soon' starts at 14000 and ends at 13000; correct the times",
+        "bbaf2x": r"'x' is not a GRID adverb; use one of anps",
     }
     for name, text in labels.items():
         put(good_clip, tmp_path / "corpus" / "s1" / f"{name}.mp4")
@@ -165,9 +165,9 @@ def test_bad_labels_of_lombard_grid(run: Run, good_clip: Path, tmp_path: Path) -
         "s10_l_bbaf2s": json.dumps({"s10_l_bbaf2s": phones[:-2]}),
     }
     said = {
-        "s10_l_bbaf2a": r"s10_l_bbaf2a\.json is no JSON \(.*\); mend or delete the label",
-        "s10_l_bbaf2p": r"s10_l_bbaf2p\.json: the last word has no end; mend or delete the label",
-        "s10_l_bbaf2s": r"s10_l_bbaf2s\.json times 5 words but '.*' has 6; mend or delete the label",
+        "s10_l_bbaf2a": r"s10_l_bbaf2a\.json is not JSON \(.*\); correct or delete the label",
+        "s10_l_bbaf2p": r"s10_l_bbaf2p\.json: the last word has no end; correct or delete the label",
+        "s10_l_bbaf2s": r"s10_l_bbaf2s\.json times 5 words but '.*' has 6; correct or delete the label",
     }
     for name, text in labels.items():
         put(good_clip, tmp_path / "corpus" / "front" / f"{name}.mp4")
@@ -180,7 +180,7 @@ def test_bad_labels_of_a_folder(run: Run, good_clip: Path, tmp_path: Path) -> No
     said = {
         "b": r"b\.txt: .*'\u00fc' has no class; spell it out in a-z, 1-9 and spaces",
         "c": r"c\.txt is empty; write what the clip says",
-        "d": r"d\.txt is no UTF-8 text; save it as UTF-8",
+        "d": r"d\.txt is not UTF-8 text; save it as UTF-8",
     }
     for name, text in labels.items():
         put(good_clip, tmp_path / "corpus" / f"{name}.mp4")

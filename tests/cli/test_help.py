@@ -85,7 +85,7 @@ def test_a_fault_of_ours_is_a_line_too(run, model: str, tmp_path: Path, monkeypa
     line = ("transcribe", clips.good(tmp_path / "a.mp4", 20), "--model", model)
     code, _, err = run(*line)
     assert (code, len(err.splitlines())) == (1, 1)
-    assert err.startswith("ZeroDivisionError: division by zero; a bug in gunileo: report it with what --verbose shows")
+    assert err.startswith("ZeroDivisionError: division by zero; this is a bug in gunileo; report it with the output")
     assert "in broken" in run("--verbose", *line)[2]
 
 

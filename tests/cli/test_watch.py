@@ -95,7 +95,10 @@ def test_a_folder_that_is_away_and_a_name_that_is_taken_are_told_once(
     inbox.with_name("away").rename(inbox)
     assert [arrivals.settled(now) for now in (8, 13)] == [[], []]
     taken, away = capsys.readouterr().err.splitlines()
-    assert taken == f"{inbox / 'a.mp4'}: its results would be named as {inbox / 'a.mov'}'s; rename one of them"
+    assert (
+        taken
+        == f"{inbox / 'a.mp4'}: its results would have the same names as those of {inbox / 'a.mov'}; rename one of them"
+    )
     assert away == f"{inbox}: can't be reached; waiting until it is back"
 
 

@@ -254,7 +254,7 @@ def link(name: str) -> zipfile.ZipInfo:
         ({"c:evil.mpg": b"bad"}, 0, "would be unpacked outside of its folder"),
         ({link("s1/bbaf2n.mpg"): b"/etc/passwd"}, 0, "is a link"),
         ({"s1/bbaf2n.mpg": b"x"}, zipfile.ZIP_BZIP2, "packed in an unusual way"),
-        ({"s1/bbaf2n.mpg": bytes(50_000_000)}, zipfile.ZIP_DEFLATED, "bytes that unpack to 50000000; no corpus packs"),
+        ({"s1/bbaf2n.mpg": bytes(50_000_000)}, zipfile.ZIP_DEFLATED, "bytes that unpack to 50000000; no corpus"),
         ({f"s1/clip{n}.mpg": bytes(500_000) for n in range(100)}, zipfile.ZIP_DEFLATED, "that unpack to 50000000"),
     ],
 )
@@ -316,7 +316,7 @@ def test_receipts_that_are_damaged(zenodo: Zenodo, tmp_path: Path) -> None:
     receipts = json.loads((tmp_path / "downloaded.json").read_text())
     for content in ("{", "[]", '{"s1.zip": 1}', json.dumps(receipts).replace("s1/bbaf2n.mpg", "../x")):
         (tmp_path / "downloaded.json").write_text(content)
-        with pytest.raises(DownloadError, match=r"downloaded\.json is damaged; delete it and run the same again"):
+        with pytest.raises(DownloadError, match=r"downloaded\.json is damaged; delete it and run the same command"):
             get(zenodo, tmp_path, "s1")
 
 

@@ -101,11 +101,11 @@ def test_grid_rejects_what_it_cannot_understand_and_goes_on(tmp_path: Path) -> N
     corpus = find_grid(tmp_path)
     assert len(corpus.utterances) == 1
     reasons = {path.name: reason for path, reason in corpus.rejected}
-    assert "'w' is no letter" in reasons["bbaw2n.mpg"]
+    assert "'w' is not a GRID letter" in reasons["bbaw2n.mpg"]
     assert "line 2 is '23750 29500'" in reasons["bbaf3n.mpg"]
     assert "says 'bin blu at f four now'" in reasons["bbaf4n.mpg"]
     assert "s1/bbaf2n again" in reasons[good.name]
-    assert "no speaker's folder" in reasons["bbaf5n.mpg"]
+    assert "not in a speaker's folder" in reasons["bbaf5n.mpg"]
     assert all("\n" not in reason for reason in reasons.values())
 
 
@@ -171,7 +171,7 @@ def test_a_take_gone_wrong_does_not_borrow_the_good_takes_label(tmp_path: Path) 
         ("s10_l_bbat9p_WRONG_bbat", "'bbat' has 4 characters"),
         ("s10_l_bbat9p_WRONG_", "'' has 0 characters"),
         ("s10_l_bbat9p_WRONG", "'' has 0 characters"),
-        ("s10_l_bbaw9p", "'w' is no letter"),
+        ("s10_l_bbaw9p", "'w' is not a GRID letter"),
         ("interview", "isn't like s10_l_bbat9p"),
     ],
 )
@@ -190,7 +190,7 @@ def test_phones_that_do_not_fit_the_text_are_rejected(tmp_path: Path) -> None:
     corpus = find_lombard(tmp_path)
     reasons = {path.stem: reason for path, reason in corpus.rejected}
     assert "times 5 words but 'bin blue at t nine please' has 6" in reasons["s10_l_bbat9p"]
-    assert "is no JSON" in reasons["s10_l_bbat9a"]
+    assert "is not JSON" in reasons["s10_l_bbat9a"]
     assert corpus.pairs == 2
 
 
@@ -233,7 +233,7 @@ def test_a_folder_without_video_is_an_error(tmp_path: Path, find: Callable[[Path
     touch(tmp_path / "notes.txt", "hello")
     with pytest.raises(CorpusError, match="holds no video"):
         find(tmp_path)
-    with pytest.raises(CorpusError, match="is no folder"):
+    with pytest.raises(CorpusError, match="is not a folder"):
         find(tmp_path / "notes.txt")
     with pytest.raises(CorpusError, match="gone is not there; check the path"):
         find(tmp_path / "gone")
@@ -249,7 +249,7 @@ def test_the_summary_counts_and_lists(tmp_path: Path) -> None:
     assert summary.startswith("19 videos, 1 labels, 1 pairs, 18 usable\n18 videos without label:\n")
     assert "bbaf1p.mpg" in summary
     assert "... and 8 more" in summary
-    assert "nonsense.mpg: the name tells no sentence" in summary
+    assert "nonsense.mpg: the name is not a GRID sentence" in summary
 
 
 def clips(*names: str) -> list[Utterance]:

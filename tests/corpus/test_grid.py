@@ -25,7 +25,12 @@ def test_a_code_is_spelled_out(code: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "complaint"),
-    [("xbaf2n", "'x' is no command"), ("bbaw2n", "'w' is no letter"), ("bbaf0n", "'0' is no digit"), ("bbaf2", "5")],
+    [
+        ("xbaf2n", "'x' is not a GRID command"),
+        ("bbaw2n", "'w' is not a GRID letter"),
+        ("bbaf0n", "'0' is not a GRID digit"),
+        ("bbaf2", "5"),
+    ],
 )
 def test_a_bad_code_is_named(code: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
@@ -45,7 +50,7 @@ def test_there_are_64000_sentences_of_51_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"), [("bin blue at w two now", "'w' is no letter"), ("bin blue", "has 2 words")]
+    ("text", "complaint"), [("bin blue at w two now", "'w' is not a GRID letter"), ("bin blue", "has 2 words")]
 )
 def test_other_sentences_have_no_code(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):

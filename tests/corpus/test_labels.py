@@ -49,8 +49,8 @@ def test_align_times_become_seconds_without_silences(tmp_path: Path) -> None:
         ("2000 1000 bin\n", "starts at 2000 and ends at 1000"),
         ("-5 1000 bin\n", "starts at -5"),
         ("0 2000 bin\n1000 3000 blue\n", "line 2: 'blue' starts at 1000"),
-        ("0 74500 sil\n", "names no word"),
-        ("", "names no word"),
+        ("0 74500 sil\n", "has no word"),
+        ("", "has no word"),
     ],
 )
 def test_a_bad_align_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -69,16 +69,16 @@ def test_phones_are_grouped_by_their_place_tags(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (PHONES[:2], "the last word has no end"),
-        ([PHONES[1], PHONES[1]], "phone 2, 'l_B', stands where no B may stand"),
-        ([PHONES[2]], "phone 1, 'ey_E', stands where no E may stand"),
-        ([PHONES[1], PHONES[4]], "stands where no S may stand"),
+        ([PHONES[1], PHONES[1]], "phone 2, 'l_B', has the tag _B in a wrong place"),
+        ([PHONES[2]], "phone 1, 'ey_E', has the tag _E in a wrong place"),
+        ([PHONES[1], PHONES[4]], "has the tag _S in a wrong place"),
         ([{"phone": "ey", "offset": 0, "duration": 1}], "has no place tag"),
         ([{"phone": "ey_S", "offset": 0}], "phone 1 has no phone, offset or duration"),
         ([{"phone": "ey_S", "offset": "x", "duration": 1}], "phone 1"),
         ([{"phone": "ey_S", "offset": float("nan"), "duration": 1}], "times of 0 or more"),
         ([{"phone": "ey_S", "offset": -1, "duration": 1}], "times of 0 or more"),
-        ([{"phone": "ey_S", "offset": 1, "duration": 0}], "ends before"),
-        ([PHONES[4], PHONES[1], PHONES[2]], "ends before"),
+        ([{"phone": "ey_S", "offset": 1, "duration": 0}], "its word ends too early"),
+        ([PHONES[4], PHONES[1], PHONES[2]], "its word ends too early"),
         ([7], "phone 1 has no phone"),
         ([], "isn't one utterance with a list of phones"),
         ("text", "isn't one utterance with a list of phones"),
@@ -104,7 +104,7 @@ def test_text_is_lower_case_without_punctuation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xff", "no UTF-8")],
+    [(b" \n", "is empty"), ("caf\u00e9".encode(), "has no class"), (b"10", "has no class"), (b"\xff\xff", "not UTF-8")],
 )
 def test_a_bad_text_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)

@@ -318,7 +318,7 @@ def test_a_cache_of_another_version_is_refused(cache: Path, utterances: list[Utt
 def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path, utterances: list[Utterance]) -> None:
     (tmp_path / "diary.txt").write_text("private")
     for folder in (tmp_path, tmp_path / "gone", tmp_path / "diary.txt"):
-        with pytest.raises(CacheError, match="is no cache; make one with 'gunileo prepare"):
+        with pytest.raises(CacheError, match="is not a cache; make one with 'gunileo prepare"):
             Cache(folder)
     with pytest.raises(CacheError, match="is a folder with other things in it"):
         prepare(utterances, tmp_path)

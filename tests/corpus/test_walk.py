@@ -146,7 +146,8 @@ def test_transcribe_names_what_a_folder_lacks_and_tells_it_by_its_exit_code(
     jobs, failed = find_jobs([str(tmp_path / "corpus")])
     assert [job.path.name for job in jobs] == ["a.mp4"]
     assert failed
-    assert capsys.readouterr().err == f"{tmp_path / 'corpus' / 's2'}: is a link that leads nowhere; mend or delete it\n"
+    link = tmp_path / "corpus" / "s2"
+    assert capsys.readouterr().err == f"{link}: is a link that leads nowhere; correct or delete it\n"
     (tmp_path / "corpus" / "s2").unlink()
     (tmp_path / "corpus" / "again").symlink_to(tmp_path / "corpus")  # nothing is lost
     assert not find_jobs([str(tmp_path / "corpus")])[1]

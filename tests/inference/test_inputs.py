@@ -103,8 +103,8 @@ FRAME = np.zeros((4, 5, 3), np.uint8)
 @pytest.mark.parametrize(
     ("frame", "complaint"),
     [
-        (None, "None is no frame"),
-        ("a.png", "a str is no frame"),
+        (None, "None is not a frame"),
+        ("a.png", "a str is not a frame"),
         (FRAME.astype(np.float32), "a frame of float32"),
         (FRAME.astype(np.int64), "a frame of int64"),
         (FRAME.transpose(2, 0, 1), "with the channels last"),
@@ -131,11 +131,11 @@ def test_what_is_no_video_is_told_in_a_line_that_says_what_is(reader: Reader, so
 @pytest.mark.parametrize(
     ("clock", "complaint"),
     [
-        ({"fps": 0}, "no number of frames"),
-        ({"fps": float("nan")}, "no number of frames"),
+        ({"fps": 0}, "can't be a frame rate"),
+        ({"fps": float("nan")}, "can't be a frame rate"),
         ({"fps": 25, "times": [0]}, "both"),
         ({"times": [0, 0.04]}, "as many times as frames"),
-        ({"times": [0, 0.04, 0.02]}, "times go on"),
+        ({"times": [0, 0.04, 0.02]}, "times have to increase"),
         ({"times": [0, 0.04, float("inf")]}, "no time in seconds"),
     ],
 )

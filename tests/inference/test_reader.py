@@ -109,7 +109,7 @@ def test_the_grammar_makes_no_one_sentence_of_a_long_video(model_file: Path) -> 
 
 
 def test_an_unknown_way_to_decode_is_told_before_the_video_is_read(model_file: Path) -> None:
-    with pytest.raises(ValueError, match="'magic' is no way to decode; use one of greedy, beam, grammar"):
+    with pytest.raises(ValueError, match="'magic' is not a way to decode; use one of greedy, beam, grammar"):
         load_model(model_file).transcribe("none.mp4", "magic")
 
 

@@ -129,7 +129,7 @@ def test_a_cut_to_another_person_in_the_same_place_begins_another_sentence(tmp_p
     assert [words.words[0].start < 3 <= words.words[-1].end for words in spans].count(True) == 0
     assert len(spans) == 2
     write_video(tmp_path / "a.mp4", [*talk, *another(talk)])
-    with pytest.raises(MouthError, match=r"a\.mp4: is cut from one person to another"):
+    with pytest.raises(MouthError, match=r"a\.mp4: cuts from one person to another"):
         read_mouth(tmp_path / "a.mp4")
 
 

@@ -74,7 +74,7 @@ def test_it_goes_on_where_it_broke_off(server: Zenodo) -> None:
 
 def test_what_breaks_off_again_and_again_goes_on_with_the_next_call(server: Zenodo) -> None:
     server.break_off = [300_000, 0, 0, 0, 0]
-    with pytest.raises(DownloadError, match="check the connection and run the same again to go on") as error:
+    with pytest.raises(DownloadError, match="check the connection and run the same command again to go on") as error:
         get()
     assert "\n" not in str(error.value)
     assert not registry.imported_models()
@@ -141,7 +141,7 @@ def test_two_addresses_that_end_alike_are_two_files(tmp_path: Path) -> None:
 def test_no_room_for_a_download(server: Zenodo, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUNILEO_HOME", str(disk))
     assert len(server.files["model.pth"]) > 400_000
-    with pytest.raises(FileError, match="free some space and run the same again to go on") as error:
+    with pytest.raises(FileError, match="free some space and run the same command again to go on") as error:
         get()
     assert "\n" not in str(error.value)
     assert not registry.imported_models()

@@ -187,7 +187,7 @@ def test_what_can_not_be_evaluated_is_told(synthetic_corpus: Path, tmp_path: Pat
     prepare(find_corpus(clips).utterances[:2], tmp_path / "cache", workers=1)
     assert len(Cache(tmp_path / "cache").utterances) == 2
     code, _, err = run("evaluate", clips, "--model", "mine", "--report", tmp_path / "report")
-    assert (code, "--report draws the crops of a cache" in err) == (1, True)
+    assert (code, "--report needs the crops of a cache" in err) == (1, True)
     first, second, third = (one.video for one in find_corpus(clips).utterances)
     first.write_bytes(b"no video")
     third.unlink()

@@ -137,7 +137,7 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("has no encoder.after_norm.bias", with_state({"encoder.after_norm.bias": None}))
     refused("extra.weight belongs to no part", with_state({"extra.weight": torch.zeros(2)}))
     refused("has the shape", with_state({"encoder.after_norm.bias": torch.zeros(3)}))
-    refused("holds what is no number", with_state({"encoder.after_norm.bias": torch.full((32,), torch.nan)}))
+    refused("holds a value that is not a number", with_state({"encoder.after_norm.bias": torch.full((32,), torch.nan)}))
     refused("has no CTC layer", with_state({"ctc.ctc_lo.weight": None}))
     refused("has no decoder", with_state({"decoder.output_layer.weight": None}))
     refused("41 classes, but 3 tokens", with_state({}, char_list=["<blank>", "a", "<eos>"]))

@@ -76,8 +76,8 @@ def huge(path: Path) -> Path:
 
 BAD = {
     clips.empty: (422, "empty.mp4: the file is empty"),
-    clips.text: (422, "text.mp4: no video, or damaged"),
-    scripted: (422, "scripted.mp4: no video"),
+    clips.text: (422, "text.mp4: not a video, or damaged"),
+    scripted: (422, "scripted.mp4: not a video"),
     clips.truncated: (422, "truncated.mp4: "),
     clips.audio_only: (422, "audio_only.mp4: has sound but no picture"),
     clips.no_face: (422, "no_face.mp4: no face found"),
@@ -112,7 +112,7 @@ def test_what_is_no_form_is_refused(client: TestClient, clip: Path) -> None:
     short = client.post("/v1/transcribe", content=head + clip.read_bytes(), headers=boundary)
     assert short.json()["error"].startswith("the form ends before its file does")
     whole = client.post("/v1/transcribe", content=head + b"x\r\n--x--\r\n", headers=boundary)
-    assert whole.json()["error"].startswith("a.mp4: no video")
+    assert whole.json()["error"].startswith("a.mp4: not a video")
     assert client.post("/v1/transcribe", content=b"--y\r\n", headers=boundary).status_code == 400
 
 
@@ -125,10 +125,10 @@ def test_a_model_is_named_and_never_a_path(client: TestClient, clip: Path, model
 
 def test_a_decoder_that_breaks_or_hangs_takes_nothing_with_it(temporary: Path, clip: Path) -> None:
     with TestClient(create_app(limits=Limits(work=0.01)), base_url=HOME) as slow:
-        assert "not done after 0 s" in post(slow, clip).json()["error"]
+        assert "not finished after 0 s" in post(slow, clip).json()["error"]
         assert slow.get("/healthz").json()["status"] == "ok"
     with TestClient(create_app(limits=Limits(memory=2**20)), base_url=HOME) as broken:
-        assert "its process broke off" in post(broken, clip).json()["error"]
+        assert "its process ended early" in post(broken, clip).json()["error"]
         assert broken.get("/healthz").status_code == 200
     assert not list(temporary.glob("*/*"))
 

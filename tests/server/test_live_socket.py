@@ -32,7 +32,7 @@ def test_a_camera_is_read_live(client: TestClient) -> None:
     with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
         assert socket.receive_json() == {"ready": "labial-wide"}
         with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as second:
-            assert "come again" in second.receive_json()["error"]
+            assert "try again" in second.receive_json()["error"]
         told = []
         for number, frame in enumerate([*frames, *still]):
             socket.send_bytes(message(frame, 100 + number / 25))
@@ -86,7 +86,7 @@ def test_push_to_talk_and_a_correction_that_teaches(
         assert socket.receive_json() == {"taught": "my face", "text": texts[1]}
         for wrong, why in (
             ({"teach": "my face"}, "send"),
-            ({"teach": "a/b", "text": "stop", **times}, "no name"),
+            ({"teach": "a/b", "text": "stop", **times}, "a model's name"),
             ({"teach": "my face", "text": "stop\ngo", **times}, "one sentence"),
             ({"teach": "my face", "text": "stop", "start": 0, "end": 1}, "half a minute"),
             ({"teach": "my face", "text": "stop", "start": float("inf"), "end": 1}, "seconds"),

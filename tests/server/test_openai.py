@@ -84,7 +84,7 @@ def test_a_program_that_knows_only_whisper_gets_the_servers_model(client: Any, a
 
 
 def test_errors_are_as_openais(ask: Any, tmp_path: Path) -> None:
-    with pytest.raises(openai.BadRequestError, match=r"text\.mp4: no video") as refused:
+    with pytest.raises(openai.BadRequestError, match=r"text\.mp4: not a video") as refused:
         ask(clips.text(tmp_path / "text.mp4"))
     body = refused.value.body
     assert set(body) == {"message", "type", "param", "code"}

@@ -74,7 +74,7 @@ def test_what_no_browser_plays_and_what_is_no_video(visit: Open, film: Path, tmp
     expect(page.locator("#words button")).to_have_count(6, timeout=PATIENCE)
     page.click("#another")
     page.set_input_files("#file", clips.text(tmp_path / "letter.mp4"))
-    expect(page.locator("#read-status")).to_contain_text("letter.mp4: no video", timeout=PATIENCE)
+    expect(page.locator("#read-status")).to_contain_text("letter.mp4: not a video", timeout=PATIENCE)
     page.click("#record")
     page.wait_for_timeout(1500)
     page.click("#record")
@@ -135,7 +135,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     record(door, "open the door")
     door.click("#studio-done")
     expect(door.locator("#taught article")).to_contain_text(
-        "Knows each recording as an example: 2 of 2", timeout=PATIENCE
+        "Uses each recording as an example: 2 of 2", timeout=PATIENCE
     )
     assert read(door, "mine", tmp_path / "open the door.mp4") == "open the door"
 
@@ -149,7 +149,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     record(stop, "stop")
     stop.click("#studio-done")
     card = stop.locator("#taught article")
-    expect(card).to_contain_text("Knows each recording as an example: 4 of 4", timeout=PATIENCE)
+    expect(card).to_contain_text("Uses each recording as an example: 4 of 4", timeout=PATIENCE)
 
     stop.click("text=Train")
     expect(card).to_contain_text(re.compile(r"Training: [1-9]+ of 10"), timeout=PATIENCE)
@@ -181,7 +181,7 @@ def test_a_real_speaker_is_read_taught_and_read_live(visit: Open, shared: Path, 
     page.press("#teach-name", "Enter")
     record(page, "lights on")
     page.click("#studio-done")
-    expect(page.locator("#taught article")).to_contain_text("Knows each recording as an example", timeout=PATIENCE)
+    expect(page.locator("#taught article")).to_contain_text("Uses each recording as an example", timeout=PATIENCE)
     assert read(page, "real", clip) == "lights on"
     page.click("nav a[href='#live']")
     page.select_option("#live-model", "labial-wide")

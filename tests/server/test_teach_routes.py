@@ -71,7 +71,7 @@ def test_what_can_not_be_taught(client: TestClient) -> None:
         "sentences": ["b", "turn on", "turn on now", "turn off", "turn off now"]
     }
     assert said("stop\nturn (on")["error"].startswith("your sentences: line 2: '(' is never closed")
-    assert said("# nothing")["error"].startswith("no sentence there")
+    assert said("# nothing")["error"].startswith("no sentence was given")
     assert said("now [a] [b] [c] [d] [e] [f] [g] [h]")["error"].startswith("over 200 sentences")
     assert client.post("/v1/sentences", json={}).status_code == 422
     for name in ("labial", "..", "a%2Fb", ".hidden", "x" * 99):

@@ -102,7 +102,7 @@ def test_a_camera_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
             if len(found) == 10:
                 time.sleep(0.3)  # busy with a sentence; the next ones keep their times
 
-    with Camera(0) as camera, pytest.raises(CameraError, match="camera 0: gives no more pictures; check its plug"):
+    with Camera(0) as camera, pytest.raises(CameraError, match="camera 0: gives no more pictures; check its cable"):
         watch(camera)
     assert [clips.read_clock(one.frame) for one in found] == list(range(1, 46))
     assert np.diff([one.time for one in found]).max() < 0.2
@@ -146,4 +146,4 @@ def test_live_from_a_camera_reads_what_was_begun_when_it_is_unplugged(
     code, out, err = run("live", "--model", model)
     assert code == 1
     assert len(out.split()) == 6
-    assert err.splitlines() == ["camera 0: gives no more pictures; check its plug"]
+    assert err.splitlines() == ["camera 0: gives no more pictures; check its cable"]

@@ -62,16 +62,34 @@ def test_a_larger_poster_is_not_read(speakers: tuple[Pixels, Pixels], still: int
     np.testing.assert_array_equal(found, np.stack([one.crop for one in clip_mouths(iter(both))]))
 
 
-def test_two_people_who_cross_are_two(speakers: tuple[Pixels, Pixels]) -> None:
+@pytest.fixture(scope="module")
+def crossing(speakers: tuple[Pixels, Pixels]) -> Pixels:
     """One passes before the other, who is hidden for a while and comes out on the other side."""
     first, second = (face[:, 30:270, 95:265] for face in speakers)
     scene = np.full((50, 288, 640, 3), 170, np.uint8)
     for number, step in enumerate(np.linspace(0, 420, 50).round().astype(int)):
         scene[number, 20:260, 450 - step : 620 - step] = second[number]
         scene[number, 20:260, 30 + step : 200 + step] = first[number]
-    found = find_faces(scene, "cross.mp4")
+    return scene
+
+
+def test_two_people_who_cross_are_two(crossing: Pixels) -> None:
+    found = find_faces(crossing, "cross.mp4")
     assert list(found) == ["left", "right"]
     assert found["left"].x < 200 < 400 < found["right"].x
+
+
+@pytest.mark.parametrize("by", ["side", "place"])
+@pytest.mark.parametrize(("face", "goes_right"), [("left", True), ("right", False)])
+def test_each_is_followed_through_the_crossing(crossing: Pixels, face: Face, goes_right: bool, by: str) -> None:
+    """Neither is ever taken for the other: both go on as they went."""
+    outlines: list[NDArray[np.float32] | None] = []
+    wanted = face if by == "side" else find_faces(crossing, "cross.mp4")[str(face)]
+    list(mouth_stream(crossing, wanted, outlines.append))
+    places = [one[:, 0].mean() if goes_right else 640 - one[:, 0].mean() for one in outlines if one is not None]
+    assert places[0] < 200 < 400 < places[-1]
+    assert np.diff(places).min() > 0, "it goes on and on"
+    assert len(places) > (48 if goes_right else 20)
 
 
 def test_the_outermost_face_is_one_that_stays(speakers: tuple[Pixels, Pixels]) -> None:

@@ -34,7 +34,7 @@ def speech() -> Command:
         commands = [("say", "{text}")]
     else:
         commands = [("spd-say", "--wait", "{text}"), ("espeak-ng", "{text}"), ("espeak", "{text}")]
-    return _first(commands, "--say: no program here speaks; install speech-dispatcher or espeak-ng")
+    return _first(commands, "--say: no program to speak was found; install speech-dispatcher or espeak-ng")
 
 
 def typing(environment: Mapping[str, str] = os.environ) -> Command:
@@ -45,11 +45,11 @@ def typing(environment: Mapping[str, str] = os.environ) -> Command:
         return _first([("osascript", "-e", _KEYSTROKE, "{text} ")], "--type: osascript is missing")
     if environment.get("WAYLAND_DISPLAY"):
         commands = [("wtype", "{text} "), ("ydotool", "type", "{text} ")]
-        return _first(commands, "--type: nothing here types under Wayland; install wtype or ydotool")
+        return _first(commands, "--type: no program to type under Wayland was found; install wtype or ydotool")
     if environment.get("DISPLAY"):
         return _first(
             [("xdotool", "type", "--clearmodifiers", "{text} ")],
-            "--type: nothing here types under X11; install xdotool",
+            "--type: no program to type under X11 was found; install xdotool",
         )
     raise NoProgramError("--type: there is no window to type into; start it in a graphical session")
 

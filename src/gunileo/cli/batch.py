@@ -94,7 +94,7 @@ def read_all(
     report, taken, pending, before = Report(len(jobs), table), dict[Path, Path](), list[Numbered](), 0
     for number, job in enumerate(jobs, 1):
         if reading.writes and (first := taken.setdefault(job.stem, job.path)) != job.path:
-            clash = f"{job.path}: its results would be named as {first}'s; rename one of them, or give their folder"
+            clash = f"{job.path}: its results would have the same names as those of {first}; rename one of them"
             report.add(number, Outcome(err=clash + "\n", failed=True, file=str(job), why=clash))
         elif skip_done and reading.is_done(job):
             report.add(number, Outcome(said=reading.earlier(job) if table else None))
@@ -163,7 +163,7 @@ def on_ray(address: str | None, count: int | None) -> Engine:
 
 
 def _gather(reading: Reading, outcomes: Generator[tuple[Numbered, Outcome | None]], report: Report) -> None:
-    died = "its process died, by a crash or for want of memory; convert the clip"
+    died = "its process died, by a crash or for lack of memory; convert the clip"
     with progress("reading") as bar:
         try:
             for (number, job), outcome in outcomes:

@@ -24,7 +24,7 @@ def bench(
     \b
       gunileo bench --clip talk.mp4
 
-    Measures the machine's matrix product, reading, the network, a camera and a cold start. Prints the median and the
+    Measures matrix products, reading a clip, the network alone, a camera and a cold start. Prints the median and the
     range of nine runs of each. Without --clip it needs the extra "train".
     """
     from tempfile import TemporaryDirectory

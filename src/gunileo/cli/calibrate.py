@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Imported model, a run's folder, or an .onnx file.")],
     source: Annotated[
-        Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or what 'gunileo prepare' made.")
+        Path, typer.Argument(metavar="CLIPS", help="Folder of clips with their texts, or a prepared cache.")
     ],
     split: Annotated[
-        str | None, typer.Option(metavar="FILE", help="List of utterances or speakers, one a line; all if left out.")
+        str | None,
+        typer.Option(metavar="FILE", help="List of utterances or speakers, one on each line. By default all."),
     ] = None,
 ) -> None:
     """Learn how far a model can be trusted, from clips that it was not trained on.
@@ -30,9 +31,9 @@ def calibrate(
     \b
       gunileo calibrate lrs3 clips/
 
-    Afterwards, on such clips, about four in five of the words with a confidence of 0.8 are right, and a guess is
-    marked "not sure:". What was learnt is kept in a file beside the model's. The clips need their texts, and the model
-    has to read twenty of them well. More than a hundred are not used.
+    Afterwards about four in five of the words with a confidence of 0.8 are right, on clips like these. A guess is
+    marked "not sure:". The calibration is kept in a file beside the model's. The clips need their texts. The model has
+    to read twenty of them well. At most a hundred are used.
     """
     from gunileo.decoding.ctc import DECODERS
     from gunileo.evaluation.calibrate import calibrate_on
@@ -42,7 +43,7 @@ def calibrate(
     from gunileo.util.progress import progress
 
     if registry.shipped(model):
-        raise GunileoError(f"{model}: comes with its calibration; name an imported model, a run or an .onnx file")
+        raise GunileoError(f"{model}: comes with its calibration; give an imported model, a run or an .onnx file")
     reader = load_model(model)
     examples = _examples(reader, source, listed(split) if split else None)
     with progress("calibrating") as bar:
@@ -55,7 +56,7 @@ def calibrate(
     left = ", ".join(how for how in DECODERS if how not in learnt)
     typer.echo(f"{calibration_file(reader.session.path)}: learnt for {', '.join(learnt)}")
     if left:
-        typer.echo(f"too few read well to learn: {left}")
+        typer.echo(f"not learnt for {left}: too few clips were read well")
 
 
 def _examples(reader: Reader, source: Path, names: list[str] | None) -> list[Example]:

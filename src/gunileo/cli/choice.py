@@ -103,7 +103,7 @@ def talk_key(given: str | None, choose: bool) -> str | None:
     if key is not None and (len(key) != 1 or not key.isprintable()):
         raise typer.BadParameter(f"{given}: give one character, or space", param_hint="--key")
     if key is not None and choose and key in "0123":
-        raise typer.BadParameter(f"{given}: is a key of --choose; take another", param_hint="--key")
+        raise typer.BadParameter(f"{given}: --choose uses this key; take another", param_hint="--key")
     return key
 
 

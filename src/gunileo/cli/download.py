@@ -26,12 +26,12 @@ def download(
     \b
       gunileo download grid -o GRID --speakers s1
 
-    If it was stopped, run it again to go on. Archives are checked by size and checksum. Files that are there are kept.
+    If it was stopped, run it again to go on. Archives are checked by size and checksum. Existing files are kept.
     """
     from gunileo.corpus.download import download as run
 
     try:
         run(corpus.value, output, [name.strip() for name in speakers.split(",")] if speakers else None, typer.echo)
     except KeyboardInterrupt:
-        raise Stopped(f"{output}: stopped; what is there stays, and the same command goes on") from None
+        raise Stopped(f"{output}: stopped; what was downloaded is kept, run the same command to go on") from None
     typer.echo(f"{output}: next, run 'gunileo prepare {output} -o CACHE'")

@@ -24,7 +24,7 @@ _Split = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="List of utterances or speakers, one a line; or a list of the package, such as grid_s1_valid.",
+        help="List of utterances or speakers, one on each line, or a list of the package, such as grid_s1_valid.",
     ),
 ]
 
@@ -32,7 +32,7 @@ _Split = Annotated[
 def evaluate(
     clips: Annotated[
         Path,
-        typer.Argument(metavar="CLIPS", help="What 'gunileo prepare' made, or a folder of clips with their texts."),
+        typer.Argument(metavar="CLIPS", help="Prepared cache, or a folder of clips with their texts."),
     ],
     model: Model = DEFAULT,
     split: _Split = None,
@@ -54,8 +54,9 @@ def evaluate(
     Prints word and character error rates with their 95 % intervals, per-slot accuracy, each speaker's error rates
     and the commonest confusions. --report writes the page DIR/index.html, and its results as DIR/report.json.
 
-    The clips of a folder are followed anew, and so are those of a cache for an imported model. One that can't be read
-    is named on standard error, the others are measured, and the exit code is 1. --report needs a cache's crops.
+    In a folder, the face in each clip is followed first. For an imported model that is also done with a cache, from
+    the videos that it was made of. A clip that can't be read is named on standard error. The others are measured, and
+    the exit code is 1. --report needs the crops of a cache.
     """
     from gunileo.cli.clips import clips_in
     from gunileo.corpus.videos import Videos
@@ -67,7 +68,7 @@ def evaluate(
     reader = loaded(model, weights=(beam, ctc_weight, lm_weight))
     opened, failed = clips_in(clips, reader), list[GunileoError]()
     if report and isinstance(opened, Videos):
-        raise GunileoError(f"{clips}: --report draws the crops of a cache, and these are videos; use --json")
+        raise GunileoError(f"{clips}: --report needs the crops of a cache, and these are videos; use --json")
     rules = Rules.from_file(grammar, reader.vocabulary) if grammar else None
 
     def skip(error: GunileoError) -> None:
@@ -110,7 +111,7 @@ def _with_crops(cache: Cache) -> list[CachedUtterance]:
     """The utterances of a cache that have crops; prints how many have none."""
     utterances = with_crops(cache)
     if shapes := len(cache.utterances) - len(utterances):
-        typer.echo(f"{shapes} clips are left out: they have only the mouth's shape")
+        typer.echo(f"{shapes} clips are left out, as they have only the mouth's shape")
     return utterances
 
 

@@ -17,8 +17,8 @@ def export(
     \b
       gunileo export runs/mine -o mine.onnx
 
-    The file is checked against PyTorch. Its metadata hold classes, frame rate, crop size, normalisation and what is
-    known of the model.
+    The file's output is compared with PyTorch's. Its metadata hold classes, frame rate, crop size, normalisation, and
+    facts about the model.
     """
     from gunileo.training.export import export_model
 

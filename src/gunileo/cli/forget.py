@@ -15,7 +15,7 @@ def forget(
     \b
       gunileo forget mine
 
-    This also deletes the recordings for them that were made in 'gunileo serve'.
+    This also deletes the recordings that you made for them on the page of 'gunileo serve'.
     """
     from gunileo.teaching.teach import forget as remove
 

@@ -13,7 +13,7 @@ from gunileo.errors import GunileoError, Stopped
 def import_model(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="File, folder, zip, address, or a known name.")],
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for it. By default its file's name.")] = None,
-    lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The language model that belongs to it.")] = None,
+    lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Its language model.")] = None,
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept its licence without being asked.")
     ] = False,
@@ -25,8 +25,8 @@ def import_model(
       gunileo import GRID_V_WER4.8.zip --name grid
       gunileo transcribe talk.mp4 --model grid
 
-    A known name is downloaded first; 'gunileo models --known' lists them.
-    The licence is shown, and you are asked to accept it. Nothing in a file is run.
+    'gunileo models --known' lists the known names. A model with a known name may be downloaded first. The licence is
+    shown, and you are asked to accept it. No code in a file is run.
     """
     from gunileo.published.importing import import_model as run
 
@@ -42,5 +42,5 @@ def import_model(
     try:
         card = run(source, accept, name, lm, typer.echo)
     except KeyboardInterrupt:
-        raise Stopped(f"{source}: stopped; nothing is installed, and the same command goes on") from None
+        raise Stopped(f"{source}: stopped; nothing is installed, run the same command to go on") from None
     typer.echo(f"{card.name}: imported; go on with 'gunileo transcribe VIDEO --model {card.name}'")

@@ -25,7 +25,9 @@ class Keyboard:
 
     def __init__(self) -> None:
         if not sys.stdin.isatty():
-            raise KeyboardError("--choose and --key need a terminal, and standard input is none; start it in one")
+            raise KeyboardError(
+                "--choose and --key need a terminal, and standard input is not one; start it in a terminal"
+            )
         self._before: list[Any] = []
 
     def __enter__(self) -> Keyboard:

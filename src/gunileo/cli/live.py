@@ -52,12 +52,12 @@ _Command = Annotated[
     typer.Option(
         "--exec",
         metavar="COMMAND",
-        help="Program to run for each sentence that is sure, with the sentence in place of {text}.",
+        help="Program to run for each sentence that the model is sure of. The sentence replaces {text}.",
     ),
 ]
 _Confidence = Annotated[float, typer.Option(min=0, max=1, help="Sentences with a lower confidence count as not sure.")]
 _Choose = Annotated[
-    bool, typer.Option("--choose", help="Choose among the three likeliest sentences by the keys 1 2 3.")
+    bool, typer.Option("--choose", help="Show the three likeliest sentences, and choose one with the keys 1, 2, 3.")
 ]
 _Say = Annotated[bool, typer.Option("--say", help="Say each sentence aloud, with the system's speech.")]
 _Type = Annotated[bool, typer.Option("--type", help="Type each sentence into the window that has the focus.")]
@@ -98,14 +98,14 @@ def live(
       gunileo live --choose --say --key space
       gunileo live talk.mp4
 
-    Prints each sentence on a line of its own, soon after the mouth has rested for 0.4 seconds. A guess is marked "not
-    sure:". Ctrl-C ends it; the sentence that you have begun is still read. A camera needs OpenCV: pip install
+    Prints each sentence on a line of its own, when the mouth has rested for 0.4 seconds. A guess is marked "not sure:".
+    Press Ctrl-C to end. A sentence that you have begun is still read. A camera needs OpenCV: pip install
     "gunileo[live]".
 
-    --exec, --say and --type take what is sure; with --choose, what you choose.
+    --exec, --say and --type get the sentences that the model is sure of. With --choose, they get what you choose.
 
-    COMMAND is a program and its arguments, all in one pair of quotes. No shell sees it. Reading goes on while it
-    runs. If it fails, a line on standard error says so.
+    COMMAND is a program and its arguments, all in one pair of quotes. It is not run by a shell. Reading goes on while
+    it runs. If it fails, a line on standard error says so.
     """
     talk, outlets = talk_key(key, choose), _outlets(run, aloud, typed)
     keyboard = Keyboard() if choose or talk else None

@@ -68,7 +68,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def _gunileo(
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show an error's trace, to report it.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the trace of an error, for a bug report.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -84,8 +84,8 @@ def _gunileo(
       gunileo serve                            do all that in your browser
       gunileo demo                             see it work on a made-up face
 
-    The shipped models read the sentences of the GRID corpus: one speaker's well, others' with more errors. A guess is
-    marked "not sure:". To have your own commands read, film each once or twice and use "teach".
+    The shipped models read the sentences of the GRID corpus. On faces that they don't know, they make more errors. A
+    guess is marked "not sure:". To read your own commands, film each of them once and use "teach".
     """
     options.verbose = verbose
 
@@ -135,4 +135,4 @@ def _fault(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # as of standard output
         place = error.filename or "the output"
         return f"{place}: can't be written ({error.strerror}); free some space or choose another place"
-    return f"{type(error).__name__}: {error}; a bug in gunileo: report it with what --verbose shows"
+    return f"{type(error).__name__}: {error}; this is a bug in gunileo; report it with the output of --verbose"

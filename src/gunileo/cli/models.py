@@ -41,7 +41,7 @@ def models(
             f"  character error     {info.cer_greedy:.1%} greedy, {info.cer_grammar:.1%} with the grammar\n"
             f"  measured on         {info.measured_on}\n"
             + unseen(info)
-            + f"  time for a clip     {info.milliseconds:.0f} ms of three seconds, mouth crops given\n"
+            + f"  time for a clip     {info.milliseconds:.0f} ms for three seconds, from mouth crops to words\n"
             f"  trained on          {info.trained_on}\n"
             f"  size                {info.bytes[info.file] / 1e6:.1f} MB\n"
             f"  license             {info.license}\n"
@@ -57,7 +57,7 @@ def _list_known() -> None:
     """The published models, with their authors' figures."""
     from gunileo.published.catalogue import KNOWN
 
-    typer.echo("Figures are their authors'; none was measured by Gunileo, which had none of these files.")
+    typer.echo("All figures are the authors'. None was measured with Gunileo.")
     for one in KNOWN:
         get = f"gunileo import {one.name}" if one.files else f"by hand, then gunileo import FILE --name {one.name}"
         typer.echo(

@@ -51,11 +51,13 @@ CacheFolder = Annotated[Path, typer.Argument(metavar="CACHE", help="Folder that 
 Grammar = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="File of sentences, one a line: turn (on|off) the [big] light. GRID's by default."
+        metavar="FILE", help="File of sentences, one on each line: turn (on|off) the [big] light. By default GRID's."
     ),
 ]
 Lexicon = Annotated[Path | None, typer.Option(metavar="FILE", help="Text file of all words that may be said.")]
-LanguageModel = Annotated[Path | None, typer.Option(metavar="FILE", help="KenLM language model of these words.")]
+LanguageModel = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="KenLM language model for the words of --lexicon.")
+]
 Formats = Annotated[
     str | None,
     typer.Option(
@@ -85,7 +87,7 @@ class Faces(StrEnum):
 
 
 OfSeveral = Annotated[
-    Faces, typer.Option(help="Which face to read, if there are several; all: each of them, with files of its own.")
+    Faces, typer.Option(help="Which face to read, if there are several. all: every face, each with its own files.")
 ]
 
 
@@ -120,8 +122,8 @@ Way = Annotated[
     Decode | None,
     typer.Option(
         "--decode",
-        help="grammar (default): always one of the grammar's sentences; greedy: what the likeliest path spells; "
-        "beam (default of a model that reads any text): the likeliest text; lexicon: words of a list.",
+        help="grammar (default): always one of the grammar's sentences; greedy: what the network spells; "
+        "beam (default of a model that reads any text): the likeliest text; lexicon: words of the list in --lexicon.",
     ),
 ]
 
@@ -135,9 +137,9 @@ Address = Annotated[
 
 
 _SEARCH = "in an imported model's search. By default as published."
-Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"How many hypotheses are kept {_SEARCH}")]
-CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"What CTC counts {_SEARCH}")]
-LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"What the language model counts {_SEARCH}")]
+Beam = Annotated[int | None, typer.Option("--beam", min=1, help=f"Number of hypotheses that are kept {_SEARCH}")]
+CtcWeight = Annotated[float | None, typer.Option("--ctc-weight", min=0, max=1, help=f"Weight of CTC {_SEARCH}")]
+LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"Weight of the language model {_SEARCH}")]
 Weights = tuple[int | None, float | None, float | None]  # as ``Reader.weighted`` takes them
 AS_PUBLISHED: Weights = (None, None, None)
 
@@ -164,7 +166,7 @@ def searched(decode: Decode | None, weights: Weights) -> Decode | None:
 def check_address(address: str | None, engine: Engine) -> None:
     """An address is a Ray cluster's."""
     if address and engine != Engine.ray:
-        raise typer.BadParameter("it is the address of a Ray cluster; add --engine ray", param_hint="--address")
+        raise typer.BadParameter("this is the address of a Ray cluster; add --engine ray", param_hint="--address")
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,10 @@ def way(
 
     how = decode or (Decode.lexicon if lexicon else Decode.grammar if grammar else None)
     if (lexicon is None) == (how == Decode.lexicon):
-        raise typer.BadParameter("--lexicon FILE and --decode lexicon belong together", param_hint="--lexicon")
+        raise typer.BadParameter(
+            "--lexicon FILE and --decode lexicon need each other; add one, or leave the other out",
+            param_hint="--lexicon",
+        )
     if grammar and how != Decode.grammar:
         raise typer.BadParameter(f"--decode {decode} takes no grammar; leave one of them out", param_hint="--grammar")
     if lm and not lexicon:
@@ -324,7 +329,7 @@ def formats_of(given: str | None) -> list[str]:
     for name in names:
         if name not in known:
             choices = ",".join([*WRITERS, "all"])
-            raise typer.BadParameter(f"there is no format {name!r}; use one or more of {choices}", param_hint="-f")
+            raise typer.BadParameter(f"{name!r} is not a format; use one or more of {choices}", param_hint="-f")
     return [known[name] for name in names]
 
 

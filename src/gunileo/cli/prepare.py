@@ -23,11 +23,13 @@ _Source = Annotated[
 def prepare(
     source: _Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="CACHE", help="Folder for the mouth crops.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. By default one for each core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes. By default one for each core.")
+    ] = None,
     engine: By = Engine.local,
     address: Address = None,
 ) -> None:
-    """Crop the mouths of a corpus into a cache.
+    """Cut the mouth crops of a corpus into a cache.
 
     \b
       gunileo prepare clips -o caches/mine

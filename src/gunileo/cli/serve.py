@@ -15,12 +15,12 @@ from gunileo.inference.registry import DEFAULT
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on. Any but this machine's own needs a token.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Other addresses than this machine's own need a token.")
+    ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     model: Model = DEFAULT,
-    token: Annotated[bool, typer.Option("--token", help="Ask for a token on any address.")] = False,
+    token: Annotated[bool, typer.Option("--token", help="Ask for a token on every address.")] = False,
     root_path: Annotated[
         str, typer.Option(metavar="PATH", help="Path at which a proxy serves it, such as /lips.")
     ] = "",
@@ -30,8 +30,9 @@ def serve(
     \b
       gunileo serve
 
-    On any address but this machine's own it makes a token and prints it. The page and the API then ask for the token.
-    Browsers allow a camera only on localhost or over https. docs/proxy.md says how to put it behind a proxy.
+    By default only this machine can use it. With another --host it makes a token and prints it. The page and the API
+    then ask for the token. Browsers allow a camera only on localhost or over https. docs/proxy.md says how to put it
+    behind a proxy.
     """
     try:
         import fastapi  # noqa: F401

@@ -21,6 +21,8 @@ def sheet(
 
     \b
       gunileo sheet clips -o sheet.png
+
+    If there are more than 50 clips, 50 of them are drawn.
     """
     from gunileo.util.files import write_whole
     from gunileo.util.progress import progress
@@ -28,7 +30,7 @@ def sheet(
     from gunileo.vision.image import to_png
 
     if not source.is_dir():
-        raise GunileoError(f"{source}: no such folder; name one with clips, or a cache")
+        raise GunileoError(f"{source}: no such folder; give one with clips, or a cache")
     clips = find_clips(source)
     if not clips:
         raise typer.Exit(1)
@@ -45,7 +47,7 @@ def sheet(
                 complain(error)
             bar(number, len(chosen))
     if not rows:
-        raise GunileoError(f"{source}: no clip there shows a mouth; see the messages above")
+        raise GunileoError(f"{source}: no mouth was found in any clip; see the messages above")
     write_whole(output, to_png(contact_sheet(rows)))
     typer.echo(f"{output}: {len(rows)} of {len(clips)} clips")
     raise typer.Exit(1 if failed else 0)

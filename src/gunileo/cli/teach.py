@@ -18,7 +18,7 @@ def teach(
         str, typer.Option(metavar="MODEL|RUN", help="Shipped or imported model, or finished run, to build on.")
     ] = TEACHING_BASE,
     train: Annotated[
-        bool, typer.Option("--train", help="Also train the network, in minutes. It then recognises more.")
+        bool, typer.Option("--train", help="Also train the network, in minutes. It then recognises a little more.")
     ] = False,
 ) -> None:
     """Teach a model your own commands, on your own face.
@@ -26,9 +26,10 @@ def teach(
     \b
       gunileo teach recordings -o mine
 
-    One recording of each command is enough. Afterwards use --model NAME with any subcommand that takes --model. Run it
-    again when you have added or changed recordings. With --train, clips of GRID's sentences teach the network to read
-    your face. A clip that can't be used is named on standard error. The others are taught, and the exit code is 1.
+    One recording of each command is enough. Afterwards use --model NAME with any subcommand that takes --model. After
+    you add or change recordings, run it again. If all recordings are GRID's sentences, add --train: the network then
+    learns to read your face. A clip that can't be used is named on standard error. The others are taught, and the exit
+    code is 1.
     """
     from gunileo.teaching.teach import teach as run
     from gunileo.util.progress import progress

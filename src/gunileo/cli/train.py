@@ -37,11 +37,11 @@ _Split = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="List of utterances to validate on, as for evaluate. By default a tenth of each speaker's, by hash.",
+        help="List of utterances to validate on, as for evaluate. By default a tenth of each speaker's clips.",
     ),
 ]
 _Only = Annotated[
-    str | None, typer.Option(metavar="FILE", help="List of utterances to train on. All others by default.")
+    str | None, typer.Option(metavar="FILE", help="List of utterances to train on. By default all others.")
 ]
 _LeaveOut = Annotated[
     str | None, typer.Option(metavar="FILE", help="List of utterances to leave out, such as test clips.")
@@ -49,12 +49,12 @@ _LeaveOut = Annotated[
 _Speakers = Annotated[str | None, typer.Option(metavar="s1,s2", help="Speakers to train on. By default all.")]
 _Kind = Annotated[
     _Architecture | None,
-    typer.Option(help="The shipped model whose network to train. By default labial, the published one."),
+    typer.Option(help="Architecture, named as the shipped model that has it. By default labial, the published one."),
 ]
 _Epochs = Annotated[int | None, typer.Option(min=1, help="Number of epochs; 60 by default.")]
 _BatchSize = Annotated[int | None, typer.Option(min=1, help="Clips in a batch; 16 by default.")]
-_LearningRate = Annotated[float | None, typer.Option(min=0, help="Peak of the one cycle; 0.001 by default.")]
-_Dropout = Annotated[float | None, typer.Option(min=0, max=1, help="Between the GRUs; 0.5 by default.")]
+_LearningRate = Annotated[float | None, typer.Option(min=0, help="Peak of the learning rate; 0.001 by default.")]
+_Dropout = Annotated[float | None, typer.Option(min=0, max=1, help="Dropout between the GRUs; 0.5 by default.")]
 _Init = Annotated[
     str | None,
     typer.Option(
@@ -76,8 +76,8 @@ def train(
     batch_size: _BatchSize = None,
     learning_rate: _LearningRate = None,
     dropout: _Dropout = None,
-    device: Annotated[_Device, typer.Option(help="auto: CUDA if there is one.")] = _Device.auto,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
+    device: Annotated[_Device, typer.Option(help="Where to train. auto: CUDA if there is any.")] = _Device.auto,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     init: _Init = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
@@ -87,8 +87,8 @@ def train(
       gunileo train caches/mine -o runs/mine
       gunileo train caches/me -o runs/me --init labial-shape
 
-    With --init labial-shape that model learns a new face from five to twenty clips, in minutes. --init and
-    --architecture labial-shape have other defaults than those below.
+    With --init labial-shape, that model learns a new face from five to twenty clips, in minutes. With --init or with
+    --architecture labial-shape, the defaults differ from those below.
     """
     from gunileo.util.cores import sleep_while_waiting
 
@@ -150,7 +150,7 @@ def _announce(
     _say(f"{len(training)} clips to train on, {len(validation)} to validate on")
     if shapes := sum(not clip.has_crops for clip in training):
         if settings.shapes:
-            _say(f"{shapes} clips to train on have only the mouth's shape")
+            _say(f"{shapes} of the clips to train on have only the mouth's shape")
         else:
             _say(f"{shapes} clips are left out: they have no crops, and this architecture needs them")
     of_each = Counter(clip.speaker for clip in training)

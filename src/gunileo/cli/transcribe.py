@@ -32,7 +32,9 @@ from gunileo.cli.options import (
 )
 from gunileo.inference.registry import DEFAULT
 
-_Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, patterns, or -.")]
+_Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Videos, folders of videos, patterns, or - for a pipe.")
+]
 _Burn = Annotated[bool, typer.Option("--burn", help="Write DIR/NAME.mp4 with the words drawn in.")]
 _Fps = Annotated[
     float | None,
@@ -41,10 +43,12 @@ _Fps = Annotated[
 _Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="DIR", help="Folder for the files. By default this one, if -f or --burn is given."
+        "-o", "--output", metavar="DIR", help="Folder for the files. With -f or --burn, by default the current one."
     ),
 ]
-_SkipDone = Annotated[bool, typer.Option("--skip-done", help="Skip files whose results are there and no older.")]
+_SkipDone = Annotated[
+    bool, typer.Option("--skip-done", help="Skip files that have results, unless they changed since.")
+]
 _Jobs = Annotated[
     int | None, typer.Option(min=1, help="Files to read at once, each on one core. By default one for each core.")
 ]
@@ -88,17 +92,18 @@ def transcribe(
       gunileo transcribe pictures/ --fps 30
       ffmpeg -i rtsp://camera/ -f matroska - | gunileo transcribe -
 
-    Prints the text of each file on a line of its own. If there are several files, the file's name stands before it.
-    A guess is marked "not sure:", such as the reading of a face that the model doesn't know. The exit code stays 0.
+    Prints the text of each file on a line of its own. If there are several files, the file's name comes first. A guess
+    is marked "not sure:", such as the reading of a face that the model doesn't know. The exit code stays 0.
 
-    -o and -f write files, too: DIR/NAME.json, .srt, ... Clips in folders keep their folders. With --face all, each
-    face has files of its own: NAME.left.json, NAME.right.json, ... NAME.json then has what all of them say, in order
-    of time. A file that can't be read is named on standard error. The others are read, and the exit code is 1.
+    -o and -f also write files: DIR/NAME.json, .srt, ... Results of clips in a folder keep the folders within it. With
+    --face all, each face has its own files: NAME.left.json, NAME.right.json, ... NAME.json then has the sentences of
+    all faces, in order of time. A file that can't be read is named on standard error. The others are read, and the
+    exit code is 1.
 
-    Several files are read at once, and printed in order. A single file has all cores, and so has each file with
-    --jobs 1. Then each sentence of a long video is printed as it is read. If a video is damaged, or if you press
-    Ctrl-C, what was read by then is written. --skip-done goes on afterwards. It reads files again that failed or were
-    interrupted.
+    Several files are read at once, each on one core. Their texts are printed in order. A single file uses all cores.
+    With --jobs 1, files are read one after the other, each with all cores. Then each sentence of a long video is
+    printed as it is read. If a video is damaged, or if you press Ctrl-C, what was read by then is written. Run the
+    command again with --skip-done to go on. Files that failed or were interrupted are read again.
     """
     from gunileo.cli.batch import on_cores, on_ray, read_all
     from gunileo.cli.reading import Reading
@@ -127,11 +132,11 @@ def _check(formats: list[str], burn: bool, skip_done: bool, table: Path | None) 
 
     if skip_done and not (formats or burn):
         raise typer.BadParameter(
-            "it needs files that show what is done; add -o, -f or --burn", param_hint="--skip-done"
+            "it looks for files that an earlier run wrote; add -o, -f or --burn", param_hint="--skip-done"
         )
     if table and skip_done and "json" not in formats:
         raise typer.BadParameter(
-            "with --skip-done it reads earlier results from their JSON; add json to -f", param_hint="--table"
+            "with --skip-done, earlier results are read from their JSON; add json to -f", param_hint="--table"
         )
     if table:
         checked(table)

@@ -41,8 +41,8 @@ _TEMPORARY = re.compile(r"~.*|.*\.(part|partial|filepart|tmp|temp|download|crdow
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="IN", help="Folder that videos come to.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the results go.")],
+    folder: Annotated[Path, typer.Argument(metavar="IN", help="Folder to watch.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Folder for the results.")],
     model: Model = DEFAULT,
     decode: Way = None,
     grammar: Grammar = None,
@@ -52,16 +52,16 @@ def watch(
     formats: Formats = None,
     device: RunsOn = Device.auto,
 ) -> None:
-    """Read the videos in a folder, and each that comes to it, until Ctrl-C.
+    """Read the videos in a folder, and each new one, until Ctrl-C.
 
     \b
       gunileo watch inbox -o read -f txt,srt
 
-    A file is read once it has not changed for four seconds, so that it is whole. It is read again when it changes.
-    Names such as .talk.mp4, ~talk.mp4 and talk.part.mp4 are skipped. Results are named as by transcribe. A file that
-    can't be read is named on standard error, and the others are read.
+    A file is read when it has not changed for four seconds, so that it is complete. It is read again when it changes.
+    Names such as .talk.mp4, ~talk.mp4 and talk.part.mp4 are skipped. Results have the same names as with transcribe. A
+    file that can't be read is named on standard error, and the others are read.
 
-    If you start it again, it skips the files whose results are there. IN may be a network folder, and may be away for
+    If you start it again, it skips the files that have results. IN may be a network folder, and may be unreachable for
     a while.
     """
     from gunileo.cli.batch import on_cores, read_all
@@ -124,7 +124,7 @@ class Arrivals:
     def _is_own(self, job: Job) -> bool:
         first = self._stems.setdefault(job.stem, job.path)
         if first != job.path:
-            complain(f"{job}: its results would be named as {first}'s; rename one of them")
+            complain(f"{job}: its results would have the same names as those of {first}; rename one of them")
         return first == job.path
 
     def _marks(self) -> dict[Path, Mark] | None:

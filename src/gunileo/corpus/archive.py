@@ -43,7 +43,9 @@ def unpack(archive: Path, target: Target) -> dict[Path, int]:
                 chosen.setdefault(place, member)
         total, size = sum(member.file_size for member in chosen.values()), archive.stat().st_size
         if total > _RATIO * size:
-            raise ArchiveError(f"{archive}: {size} bytes that unpack to {total}; no corpus packs so, don't trust it")
+            raise ArchiveError(
+                f"{archive}: {size} bytes that unpack to {total}; no corpus is packed so, don't trust it"
+            )
         for place, member in chosen.items():
             if not _is_there(place, member):
                 with whole(place) as part, part.open("wb") as file, _reading(archive), packed.open(member) as content:

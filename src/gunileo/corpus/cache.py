@@ -56,14 +56,14 @@ class CachedUtterance:
 class Cache:
     """A prepared corpus. Opening it reads the manifest, but no picture.
 
-    Raises ``CacheError`` if the folder is no cache, is of another version, or has a damaged manifest.
+    Raises ``CacheError`` if the folder is not a cache, is of another version, or has a damaged manifest.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         try:
             if not is_cache(self.path):
-                raise CacheError(f"{path} is no cache; make one with 'gunileo prepare SOURCE -o {path}'")
+                raise CacheError(f"{path} is not a cache; make one with 'gunileo prepare SOURCE -o {path}'")
             entries = read_manifest(self.path)[0]
             # By name, not as processes happened to finish: training shuffles alike however a corpus was prepared.
             self.utterances = [entries[name].utterance for name in sorted(entries)]
@@ -71,7 +71,8 @@ class Cache:
             raise CacheError(f"{path} can't be read ({error.strerror}); check its permissions") from error
 
     def load(self, utterance: CachedUtterance) -> MouthClip:
-        """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``."""
+        """One utterance that ``has_crops``, as ``gunileo.read_mouth`` gave it. Raises as ``crops`` and ``measures``
+        do."""
         return MouthClip(self.crops(utterance), self.measures(utterance))
 
     def crops(self, utterance: CachedUtterance) -> Crops:
@@ -250,7 +251,7 @@ def writing(cache: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{cache}: the disk is full; free some space and run the same command to go on"
         else:
-            message = f"{cache} can't be written: {error.strerror}; mend that and run the same command again"
+            message = f"{cache} can't be written: {error.strerror}; fix that and run the same command again"
         raise CacheError(message) from error
 
 

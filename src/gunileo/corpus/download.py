@@ -187,7 +187,9 @@ def _receipts(output: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileError(f"{path}: can't be read ({error.strerror}); check its permissions") from error
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
-        raise DownloadError(f"{path} is damaged; delete it and run the same again, files that are there stay") from None
+        raise DownloadError(
+            f"{path} is damaged; delete it and run the same command again, other files are kept"
+        ) from None
     return dict(content)
 
 
@@ -264,7 +266,7 @@ def _fetch(archive: Archive, path: Path, bar: Progress, right: Callable[[Path], 
                 return
             part.unlink()
         except OSError as error:
-            reason = f"can't be written ({error.strerror}); free some space and run the same again to go on"
+            reason = f"can't be written ({error.strerror}); free some space and run the same command again to go on"
             raise FileError(f"{path}: {reason}") from error
     raise DownloadError(f"{archive.url}: differs from its record's checksum, twice; try again later")
 
@@ -287,7 +289,7 @@ def _patiently(address: str, attempt: Callable[[], bool], reached: Callable[[], 
         wait = next(waits, None)
         if wait is None:
             reason = f"{fault}, {len(_WAITS) + 1} times in a row"
-            raise DownloadError(f"{address}: {reason}; check the connection and run the same again to go on")
+            raise DownloadError(f"{address}: {reason}; check the connection and run the same command again to go on")
         time.sleep(max(wait, min(fault.wait, _LONGEST_WAIT)))
 
 

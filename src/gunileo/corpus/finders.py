@@ -44,8 +44,8 @@ class Utterance:
 class Corpus:
     """The utterances of a corpus. ``rejected`` names each video that can't be used, with the reason.
 
-    ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to what is there already,
-    folders that can't be opened, labels beside a better one.
+    ``passed_over`` names, with the reason, what else was left out: links that lead nowhere or to a file that is in the
+    corpus already, folders that can't be opened, and labels beside a better one.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Corpus:
 
 
 def find_corpus(root: Path | str) -> Corpus:
-    """The corpus in a folder: MIRACL-VC1, Lombard GRID or GRID where names or folders say so, else a plain folder.
+    """The corpus in a folder: MIRACL-VC1, Lombard GRID or GRID, if its names or folders show that, else a plain folder.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
@@ -107,12 +107,12 @@ def find_grid(root: Path | str) -> Corpus:
     def understand(video: Path, label: Path | None) -> Utterance:
         speaker, code = _speaker(root, video), stem(video).lower()
         if not speaker:
-            raise CorpusError("is in no speaker's folder; move it into one named s1, s2, ...")
+            raise CorpusError("is not in a speaker's folder; move it into one named s1, s2, ...")
         text = _text_of(code)
         words = read_align(label) if label else ()
         said = " ".join(word.word for word in words)
         if label and said != text:
-            raise CorpusError(f"{label} says {said!r} but the name says {text!r}; mend or delete the label")
+            raise CorpusError(f"{label} says {said!r} but the name says {text!r}; correct or delete the label")
         return Utterance(f"{speaker}/{code}", speaker, video, text, words)
 
     # No two speakers of GRID share a sentence, so a name is enough for a label in the wrong folder.
@@ -280,14 +280,16 @@ def _text_of(code: str) -> str:
     try:
         return code_to_text(code)
     except ValueError as error:
-        raise CorpusError(f"the name tells no sentence: {error}") from None
+        raise CorpusError(f"the name is not a GRID sentence: {error}") from None
 
 
 def _spread(text: str, label: Path) -> tuple[WordTime, ...]:
     """The words of a text at the times that a phone file gives."""
     words, spans = text.split(), read_phones(label)
     if len(spans) != len(words):
-        raise CorpusError(f"{label} times {len(spans)} words but {text!r} has {len(words)}; mend or delete the label")
+        raise CorpusError(
+            f"{label} times {len(spans)} words but {text!r} has {len(words)}; correct or delete the label"
+        )
     return tuple(WordTime(word, start, end) for word, (start, end) in zip(words, spans, strict=True))
 
 

@@ -39,7 +39,7 @@ def code_to_text(code: str) -> str:
     words = []
     for place, table, character in zip(SLOT_NAMES, _CODES, code.lower(), strict=True):
         if character not in table:
-            raise ValueError(f"GRID code {code!r}: {character!r} is no {place}; use one of {''.join(table)}")
+            raise ValueError(f"GRID code {code!r}: {character!r} is not a GRID {place}; use one of {''.join(table)}")
         words.append(table[character])
     return " ".join(words)
 
@@ -53,7 +53,7 @@ def text_to_code(text: str) -> str:
     for place, table, word in zip(SLOT_NAMES, _CODES, words, strict=True):
         found = [character for character, spoken in table.items() if spoken == word]
         if not found:
-            raise ValueError(f"{text!r}: {word!r} is no {place}")
+            raise ValueError(f"{text!r}: {word!r} is not a GRID {place}")
         code += found[0]
     return code
 

@@ -44,21 +44,21 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
             continue
         where = f"{path}: line {number}"
         if len(fields) != 3:
-            raise CorpusError(f"{where} is {line.strip()!r}, not 'start end word'; mend or delete the label")
+            raise CorpusError(f"{where} is {line.strip()!r}, not 'start end word'; correct or delete the label")
         try:
             start, end = (int(value) / ALIGN_UNITS for value in fields[:2])
         except (ValueError, OverflowError):
-            raise CorpusError(f"{where}: {line.strip()!r} has no whole-numbered start and end; mend it") from None
+            raise CorpusError(f"{where}: {line.strip()!r} has no whole-numbered start and end; correct it") from None
         if fields[2].lower() in _SILENCES:
             continue
         if not last <= start < end:
             before = f", after a word that ends at {round(last * ALIGN_UNITS)}" if start < last else ""
             said = f"{fields[2]!r} starts at {fields[0]} and ends at {fields[1]}{before}"
-            raise CorpusError(f"{where}: {said}; mend the times")
+            raise CorpusError(f"{where}: {said}; correct the times")
         words.append(WordTime(fields[2].lower(), start, end))
         last = end
     if not words:
-        raise CorpusError(f"{path} names no word; mend or delete the label")
+        raise CorpusError(f"{path} has no word; correct or delete the label")
     return tuple(words)
 
 
@@ -77,17 +77,17 @@ def read_phones(path: Path | str) -> tuple[tuple[float, float], ...]:
             continue
         place = name.rpartition("_")[2] if "_" in name else ""
         if place not in {"B", "I", "E", "S"}:
-            raise CorpusError(f"{where}, {name!r}, has no place tag _B, _I, _E or _S; mend or delete the label")
+            raise CorpusError(f"{where}, {name!r}, has no place tag _B, _I, _E or _S; correct or delete the label")
         if (place in "BS") != (begun is None):
-            raise CorpusError(f"{where}, {name!r}, stands where no {place} may stand; mend or delete the label")
+            raise CorpusError(f"{where}, {name!r}, has the tag _{place} in a wrong place; correct or delete the label")
         begun = start if begun is None else begun
         if place in "ES":
             if end <= begun or (spans and begun < spans[-1][1] - 1e-6):
-                raise CorpusError(f"{where}, {name!r}, ends before its word or the one before it does; mend the times")
+                raise CorpusError(f"{where}, {name!r}: its word ends too early, or starts too early; correct the times")
             spans.append((begun, end))
             begun = None
     if begun is not None:
-        raise CorpusError(f"{path}: the last word has no end; mend or delete the label")
+        raise CorpusError(f"{path}: the last word has no end; correct or delete the label")
     return tuple(spans)
 
 
@@ -105,18 +105,18 @@ def read_lines(path: Path | str) -> list[str]:
     except OSError as error:
         raise CorpusError(f"{path} can't be read ({error.strerror}); check the path and its permissions") from None
     except UnicodeDecodeError:
-        raise CorpusError(f"{path} is no UTF-8 text; save it as UTF-8") from None
+        raise CorpusError(f"{path} is not UTF-8 text; save it as UTF-8") from None
 
 
 def _phones(path: Path | str) -> list[Any]:
     try:
         content = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is no JSON ({error}); mend or delete the label") from None
+        raise CorpusError(f"{path} is not JSON ({error}); correct or delete the label") from None
     # One utterance a file; its key is a name that some files spell otherwise than the file's own.
     phones = next(iter(content.values())) if isinstance(content, dict) and len(content) == 1 else None
     if not isinstance(phones, list) or not phones:
-        raise CorpusError(f"{path} isn't one utterance with a list of phones; mend or delete the label")
+        raise CorpusError(f"{path} isn't one utterance with a list of phones; correct or delete the label")
     return phones
 
 
@@ -125,7 +125,7 @@ def _phone(phone: Any, where: str) -> tuple[str, float, float]:
     try:
         name, start, length = phone["phone"], float(phone["offset"]), float(phone["duration"])
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise CorpusError(f"{where} has no phone, offset or duration; mend or delete the label") from None
+        raise CorpusError(f"{where} has no phone, offset or duration; correct or delete the label") from None
     if not isinstance(name, str) or not (start >= 0 and length >= 0 and math.isfinite(start + length)):
-        raise CorpusError(f"{where} is no name with times of 0 or more; mend or delete the label")
+        raise CorpusError(f"{where} is not a name with times of 0 or more; correct or delete the label")
     return name, start, round(start + length, 6)

@@ -55,14 +55,14 @@ def prepare(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> PrepareReport:
-    """Cut out the mouth crops of utterances into a cache with ``workers`` processes (all cores if None).
+    """Cut the mouth crops of utterances into a cache, with ``workers`` processes (one for each core if None).
 
     Goes on where an earlier run stopped: an utterance is kept if its PNG is there and its video has the same size and
-    time stamp. One that can't be prepared is reported and skipped, even if its worker process dies.
+    time stamp. An utterance that can't be prepared is reported and skipped, even if its worker process dies.
     ``engine`` runs the work elsewhere than in processes of this machine.
 
-    Raises ``CacheError`` if the folder is something else or can't be written, as when the disk is full;
-    finished clips stay, and nothing is half-written. ``FileError`` if another process prepares into it.
+    Raises ``CacheError`` if the folder is something else or can't be written, for instance if the disk is full.
+    Finished clips stay, and nothing is half-written. Raises ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
     if cache.exists() and not cache.is_dir():
@@ -172,7 +172,7 @@ def _run(utterances: Sequence[Utterance], cache: Path, workers: int) -> Iterator
                 enter(cache, entry)
                 entry = ""
             elif entry is None:
-                entry = f"{utterance.video}: its process died, by a crash or for want of memory; convert the clip"
+                entry = f"{utterance.video}: its process died, by a crash or for lack of memory; convert the clip"
             yield utterance, entry or None
 
 
@@ -205,5 +205,5 @@ def _placed(utterance: Utterance, start: float, frames: int) -> tuple[WordTime, 
         if not start <= (word.start + word.end) / 2 <= start + length:
             said = f"{word.word!r} is said from {word.start:.2f} to {word.end:.2f} s"
             seen = f"a face is seen from {start:.2f} to {start + length:.2f} s"
-            raise CorpusError(f"{utterance.video}: {said}, but {seen}; cut the clip or mend its label")
+            raise CorpusError(f"{utterance.video}: {said}, but {seen}; cut the clip or correct its label")
     return tuple(WordTime(word.word, max(0.0, word.start - start), word.end - start) for word in utterance.words)

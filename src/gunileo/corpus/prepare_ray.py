@@ -30,7 +30,7 @@ def on_ray(address: str | None = None, workers: int | None = None) -> Engine:
                 enter(cache, done)
                 yield utterance, None
             else:
-                died = f"{utterance.video}: {TRIES + 1} workers died, by a crash or for want of memory; convert it"
+                died = f"{utterance.video}: {TRIES + 1} workers died, by a crash or for lack of memory; convert it"
                 yield utterance, done or died
 
     return engine

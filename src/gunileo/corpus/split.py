@@ -23,7 +23,7 @@ def read_split(path: Path | str) -> list[str]:
     names = [plain(line.partition("#")[0]) for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
-        raise CorpusError(f"{path} lists no utterance; write one id or speaker a line, such as s1/bbaf2n or s1")
+        raise CorpusError(f"{path} lists no utterance; write one id or speaker on each line, such as s1/bbaf2n or s1")
     return names
 
 

@@ -76,7 +76,7 @@ def speak(code: str, seed: int = 0, speaker: int = 1) -> tuple[NDArray[np.uint8]
 
 
 def make_corpus(folder: Path | str, sentences: int | Sequence[str], seed: int = 0, speakers: int = 1) -> list[Path]:
-    """Write ``s1/bbaf2n.mp4`` and ``align/s1/bbaf2n.align`` under ``folder``; gives the videos' paths.
+    """Write made-up clips, such as ``s1/bbaf2n.mp4`` and ``align/s1/bbaf2n.align``, and return the videos' paths.
 
     ``sentences`` are six-character GRID codes that each speaker says, or the number of random ones that each speaker
     says. Speakers are ``s1`` up to ``speakers``: the same face, mirrored and in other light.

@@ -91,9 +91,9 @@ def _refuse_headers(path: Path | str, number: int, line: str) -> None:
     if line.strip().lower().startswith("not sure:"):
         raise CorpusError(f"{path}: line {number} is a guess ({line.strip()[:60]!r}); write what the clip says")
     if "-->" in line or line.strip() == "WEBVTT":
-        raise CorpusError(f"{shown}, of subtitles; name the file .srt or .vtt")
+        raise CorpusError(f"{shown}, from subtitles; name the file .srt or .vtt")
     if _FIELD.match(line) or _NAMES.match(line) or _TABLE.match(line) or "\t" in line.strip():
-        raise CorpusError(f"{shown}, a header or a table, and no words alone; keep only what the clip says")
+        raise CorpusError(f"{shown}, a header or a table; keep only what the clip says")
     if _NUMBERS.search(line):
         raise CorpusError(f"{shown}, with numbers as in a table of times; spell out what the clip says")
 
@@ -113,7 +113,7 @@ def _lrs(path: Path | str, lines: list[str]) -> Label:
         elif table == "word":
             timed.append(_row(path, number, line, (fields[0], *fields[1:3]), 1.0))
         elif table != "frame":  # LRS3's table of faces
-            raise CorpusError(f"{path}: line {number} is {line.strip()[:60]!r}, no line of LRS's; mend the label")
+            raise CorpusError(f"{path}: line {number} is {line.strip()[:60]!r}, not a line of LRS; correct the label")
     return spoken(_NOISE.sub(" ", text)), _words(path, timed)
 
 
@@ -122,7 +122,7 @@ def _row(path: Path | str, number: int, line: str, fields: tuple[str, ...], unit
     try:
         word, start, end = fields[0], float(fields[1]) / unit, float(fields[2]) / unit
     except (IndexError, ValueError, OverflowError):
-        message = f"{path}: line {number} is {line.strip()[:60]!r}, no word with its start and end; mend the label"
+        message = f"{path}: line {number} is {line.strip()[:60]!r}, not a word with start and end; correct the label"
         raise CorpusError(message) from None
     return word, start, end
 
@@ -137,7 +137,7 @@ def _words(path: Path | str, timed: Iterable[Timed]) -> tuple[WordTime, ...]:
         parts = spoken(_NOISE.sub(" ", text)).split()
         if not (math.isfinite(end) and last - 0.005 <= start < end):  # rounded times may overlap by that
             before = f", after a word that ends at {last:g} s" if start < last else ""
-            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s{before}; mend the times")
+            raise CorpusError(f"{path}: {text!r} is said from {start:g} to {end:g} s{before}; correct the times")
         start = max(last, start)
         letters = sum(map(len, parts))
         for part in parts:
@@ -159,7 +159,7 @@ def _subtitles(path: Path | str) -> Label:
         if at is not None:
             cues.append(_cue(path, lines[at:]))
         elif lines and not re.match(r"WEBVTT|NOTE|STYLE|REGION", lines[0]):
-            raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} begins no cue of subtitles; mend the label")
+            raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} does not start a subtitle cue; correct the label")
     if not cues:
         raise CorpusError(f"{path} has no cue; write what the clip says")
     said: list[str] = []
@@ -173,11 +173,11 @@ def _cue(path: Path | str, lines: list[str]) -> tuple[str, list[str]]:
     """When a cue starts, in digits that sort, and its lines of speech."""
     clock = _CLOCK.match(lines[0].strip())
     if not clock:
-        raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} has no times such as 00:00:01,000; mend the label")
+        raise CorpusError(f"{path}: {lines[0].strip()[:60]!r} has no times such as 00:00:01,000; correct the label")
     said = []
     for line in lines[1:]:
         if "-->" in line:
-            raise CorpusError(f"{path}: {line.strip()[:60]!r} has no empty line before its cue; mend the label")
+            raise CorpusError(f"{path}: {line.strip()[:60]!r} has no empty line before its cue; correct the label")
         text = " ".join(_BRACKETS.sub(" ", html.unescape(_NOISE.sub(" ", line))).split())
         if text.lower().startswith("not sure:"):
             raise CorpusError(f"{path}: {line.strip()[:60]!r} is a guess; write what the clip says")
@@ -239,7 +239,7 @@ def _tiers(path: Path | str) -> list[tuple[str, list[Timed]]]:
                 tiers.append((name, [(_unquoted(row[2]), float(row[0]), float(row[1])) for row in rows]))
             at += 5 + step * count
     except (ValueError, IndexError):
-        raise CorpusError(f"{path} is no TextGrid in Praat's text format, or damaged; save it again as text") from None
+        raise CorpusError(f"{path} is not a TextGrid in text form, or is damaged; save it again in Praat") from None
     return tiers
 
 

@@ -46,7 +46,7 @@ def walk(root: Path, suffixes: Iterable[str]) -> Found:
     can't be opened. Raises ``CorpusError`` if ``root`` is no folder.
     """
     if not os.path.isdir(root):
-        there = "is no folder; name the folder that holds the corpus"
+        there = "is not a folder; give the folder that holds the corpus"
         raise CorpusError(f"{root} {there if os.path.exists(root) else 'is not there; check the path'}")
     found, seen = Found(), dict[tuple[int, int], Path]()
     waiting = [root]  # folders themselves before links to them, so that a folder keeps its own name
@@ -97,7 +97,7 @@ def _descend(top: Path, wanted: frozenset[str], found: Found, seen: dict[tuple[i
             if _left_out(name):
                 continue
             if not path.exists():
-                found.lose(path, "is a link that leads nowhere; mend or delete it")
+                found.lose(path, "is a link that leads nowhere; correct or delete it")
             elif suffix(name) in wanted:
                 found.files.append(path)
             else:

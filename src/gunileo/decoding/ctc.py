@@ -35,7 +35,7 @@ class DecodeError(GunileoError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words read, and the confidence of the whole, 0-1. If it is not ``sure``, it is a guess.
+    """The words that were read, and the confidence of the whole text, 0-1. If it is not ``sure``, it is a guess.
 
     ``classes`` are those of each word, if the decoder chose them and not the grammar.
     """
@@ -100,9 +100,9 @@ def viterbi(logp: Floats, grammar: Grammar) -> Decoded:
 def nbest(logp: Floats, grammar: Grammar, n: int) -> list[Decoded]:
     """The ``n`` sentences of the grammar with the likeliest paths through log-probabilities [T, C], best first.
 
-    The order is exact, by each sentence's best path; the confidences are posteriors as ``viterbi`` gives them,
-    which add up all of a sentence's paths and need not fall in the same order. Fewer than ``n`` if the grammar has
-    no more that fit into the frames. ``DecodeError`` if none fits; ``ValueError`` if ``n`` is less than 1.
+    The order is exact, by the best path of each sentence. The confidences are posteriors, as ``viterbi`` gives them.
+    They add up all paths of a sentence, so they may have another order. There are fewer than ``n`` if fewer sentences
+    fit into the frames. Raises ``DecodeError`` if none fits, and ``ValueError`` if ``n`` is less than 1.
 
     A* with the best path of what is left as its estimate, which is exact: F. Soong, E. Huang, "A tree-trellis based
     fast search for finding the N best sentence hypotheses", ICASSP 1991.

@@ -49,14 +49,14 @@ class Grammar:
         ``GrammarError`` if a slot is empty, repeats a word or has a word that the vocabulary can't spell.
         """
         if not slots or any(not slot or len(set(slot)) < len(slot) for slot in slots):
-            raise GrammarError("a grammar needs slots, and every slot different words; mend its slots")
+            raise GrammarError("a grammar needs slots, each with different words; correct its slots")
         net = _Net(vocabulary)
         place = 0
         for number, slot in enumerate(slots, 1):
             target = net.point() if number < len(slots) else 1
             for word in slot:
                 if vocabulary.spoken(word) != word or " " in word or not word:
-                    raise GrammarError(f"slot {number}: {word!r} is no single lower-case word; write it as one")
+                    raise GrammarError(f"slot {number}: {word!r} is not a single lower-case word; write it as one")
                 net.say(place, word, target, f"slot {number}")
             place = target
         self._build(net, "the grammar")
@@ -69,9 +69,10 @@ class Grammar:
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[str], vocabulary: Vocabulary = GRID) -> Grammar:
-        """These sentences and no other; case and punctuation don't count, repeated ones count once.
+        """A grammar of these sentences. Case and punctuation don't count. Repeated sentences count once.
 
-        ``GrammarError`` if there are none, or one is empty or has a character that the vocabulary can't spell.
+        Raises ``GrammarError`` if there are none, or if one is empty or has a character that the vocabulary can't
+        spell.
         """
         net = _Net(vocabulary)
         for number, sentence in enumerate(sentences, 1):
@@ -92,11 +93,11 @@ class Grammar:
 
     @classmethod
     def from_text(cls, text: str, name: str = "grammar", vocabulary: Vocabulary = GRID) -> Grammar:
-        """Rules, one a line: ``turn (on|off) the [big] light``.
+        """A grammar of rules, one on each line: ``turn (on|off) the [big] light``.
 
-        ``(a|b)`` is one of several, ``[a]`` may be left out, both hold words and further brackets, and one of the
-        several may be empty. What follows a ``#`` is a comment. Case and punctuation don't count.
-        ``GrammarError``, one line with ``name`` and the line's number, for a bad rule; also if there is none.
+        ``(a|b)`` means one of several. ``[a]`` may be left out. Both hold words and further brackets, and one of the
+        several may be empty. A ``#`` begins a comment. Case and punctuation don't count. Raises ``GrammarError`` if
+        there is no rule, and for a bad rule, with ``name`` and the line's number.
         """
         net = _Net(vocabulary)
         for number, line in enumerate(text.splitlines(), 1):
@@ -107,11 +108,11 @@ class Grammar:
 
     @classmethod
     def from_file(cls, path: Path | str, vocabulary: Vocabulary = GRID) -> Grammar:
-        """The rules in a UTF-8 text file, as ``from_text`` reads them; ``GrammarError`` if it can't be read."""
+        """The rules in a UTF-8 text file, as ``from_text`` reads them. Raises ``GrammarError`` if it can't be read."""
         try:
             lines = read_lines(path)
         except CorpusError as error:
-            raise GrammarError(f"{error}; give a text file of sentences, one a line") from None
+            raise GrammarError(f"{error}; give a text file of sentences, one on each line") from None
         return cls.from_text("\n".join(lines), str(path), vocabulary)
 
     def spelled_in(self, vocabulary: Vocabulary) -> Grammar:
@@ -307,7 +308,7 @@ def _add_rule(net: _Net, rule: str, where: str) -> None:
         elif token in _BRACKETS:
             bracket, start, end = groups.pop()
             if bracket != _BRACKETS[token]:
-                raise GrammarError(f"{where}: {token!r} closes no {_BRACKETS[token]!r}; add that or take it away")
+                raise GrammarError(f"{where}: {token!r} has no opening {_BRACKETS[token]!r}; add that, or remove this")
             net.say(at, "", end, where)
             if token == "]":
                 net.say(start, "", end, where)
@@ -320,7 +321,7 @@ def _add_rule(net: _Net, rule: str, where: str) -> None:
         raise GrammarError(f"{where}: {groups[-1][0]!r} is never closed; add its other bracket")
     net.say(at, "", 1, where)
     if 1 in net.reach([begin]):
-        raise GrammarError(f"{where} can be said without a word; take an [option] or an empty alternative away")
+        raise GrammarError(f"{where} allows a sentence without a word; remove an [option] or an empty alternative")
 
 
 def _deterministic(net: _Net, name: str) -> tuple[list[dict[str, int]], set[int]]:

@@ -29,7 +29,7 @@ class LexiconError(GunileoError):
 
 
 class Lexicon:
-    """Words that may be said in any number and order, with a language model if there is one."""
+    """Words that may be said in any number and order, with a language model if one is given."""
 
     def __init__(
         self,

@@ -109,7 +109,8 @@ class Evaluation:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     def to_text(self) -> str:
-        """A table of rates with 95 % intervals, a column a decoder, then speakers and the commonest confusions."""
+        """A table of rates with 95 % intervals, a column for each decoder, then speakers and the commonest
+        confusions."""
         scores = self.scores
         lines = [f"{len(self.clips)} clips of {self.cache} read by {self.model}"]
         lines += _table(
@@ -159,10 +160,11 @@ def evaluate(
     grammar: Grammar | None = None,
     skip: Callable[[GunileoError], None] | None = None,
 ) -> Evaluation:
-    """Read ``utterances`` of ``cache`` by each of ``ways_of`` and score them; ``progress(done, total)`` each clip.
+    """Read ``utterances`` of ``cache`` by each of ``ways_of`` and score them. Calls ``progress(done, total)`` for each
+    clip.
 
-    Without a ``grammar`` it is the model's or, of a taught model, that of its commands. ``skip`` is told of each clip
-    that can't be loaded, with what was raised; without it that is raised.
+    If no ``grammar`` is given, it is the model's or, for a taught model, that of its commands. If a clip can't be
+    loaded, ``skip`` is called with the error. Without ``skip`` the error is raised.
 
     Raises ``CacheError`` if a clip can't be loaded, ``CorpusError`` if none can, ``ModelError`` if the model is
     broken, ``ValueError`` if there are no ``utterances``.

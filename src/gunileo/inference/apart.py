@@ -26,10 +26,10 @@ class Apart:
 
     def push(self, span: Span) -> list[Span]:
         """The sentences that are whole by now."""
-        spans = self._with_held(span)
-        parts = [part for one in spans for part in self._parts(one)]
+        parted = self._with_held(span)
+        parts = [part for own in parted for part in own]
         goes_on = span.last < span.start + len(span.clip)
-        if goes_on and len(parts) > len(spans) and len(parts[-1].clip) < LONGEST // 2:
+        if goes_on and len(parts) > len(parted) and len(parts[-1].clip) < LONGEST // 2:
             self._held = parts.pop()
         return parts
 
@@ -38,18 +38,19 @@ class Apart:
         held, self._held = self._held, None
         return [held] if held else []
 
-    def _with_held(self, span: Span) -> list[Span]:
+    def _with_held(self, span: Span) -> list[list[Span]]:
+        """The parts of the span, with what is held back before it: of both together, if that can be read."""
         held, self._held = self._held, None
         if held is None:
-            return [span]
-        if held.last != span.first:
-            return [held, span]
-        ahead = max(0, span.start - held.start)
-        clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
-        joined = Span(span.start - ahead, clip, held.first, span.last)
-        # What is too long for one sentence, also once it is told apart, is read as it was cut.
-        fits = len(clip) <= LONGEST or all(len(part.clip) <= LONGEST for part in self._parts(joined))
-        return [joined] if fits else [held, span]
+            return [self._parts(span)]
+        if held.last == span.first:
+            ahead = max(0, span.start - held.start)
+            clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
+            parts = self._parts(Span(span.start - ahead, clip, held.first, span.last))
+            # What is too long for one sentence, also once it is told apart, is read as it was cut.
+            if all(len(part.clip) <= LONGEST for part in parts):
+                return [parts]
+        return [self._parts(held), self._parts(span)]
 
     def _parts(self, span: Span) -> list[Span]:
         length = len(span.clip)

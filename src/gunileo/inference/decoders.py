@@ -26,7 +26,7 @@ def check_way(how: How, grammar: Grammar | None) -> None:
     if grammar and how != "grammar":
         raise ValueError(f"a grammar is given, but {how!r} takes none; decode by 'grammar'")
     if isinstance(how, str) and how not in DECODERS:
-        raise ValueError(f"{how!r} is no way to decode; use one of {', '.join(DECODERS)}")
+        raise ValueError(f"{how!r} is not a way to decode; use one of {', '.join(DECODERS)}")
 
 
 def spoken(how: How, grammar: Grammar | None, vocabulary: Vocabulary) -> Grammar | None:

@@ -57,7 +57,7 @@ def frames_of(
     if fps is not None and times is not None:
         raise InputError("both fps and times are given; frames have either a rate or times")
     if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
-        raise InputError(f"{fps!r} is no number of frames a second; give one above 0")
+        raise InputError(f"{fps!r} can't be a frame rate; give a number above 0")
     is_file = isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read")
     if is_file and (fps is not None or times is not None):
         raise InputError(f"{name_of(source)}: a video has its own times; fps and times are for frames")
@@ -104,14 +104,14 @@ def _array(picture: Any) -> Any:
         return np.asarray(picture.convert("RGB"))
     if hasattr(picture, "__array__") or hasattr(picture, "__array_interface__"):
         return np.asarray(picture)
-    raise InputError(f"{_called(picture)} is no frame; {_TAKEN}")
+    raise InputError(f"{_called(picture)} is not a frame; {_TAKEN}")
 
 
 def _frames(source: Any) -> Iterator[Frame]:
     shape = getattr(source, "shape", None)
     picture = shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in (3, 4)))
     if picture or hasattr(source, "getbands"):
-        raise InputError(f"a single picture is no clip; {_SOURCES}")
+        raise InputError(f"a single picture is not a clip; {_SOURCES}")
     if isinstance(source, dict) or not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
         raise InputError(f"{_called(source)} can't be read; {_SOURCES}")
     return _of_one_size(map(as_frame, source))
@@ -144,7 +144,7 @@ def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline)
         if not isinstance(time, Real) or not math.isfinite(time):
             raise InputError(f"frame {number + 1} has no time in seconds but {time!r}; give as many times as frames")
         if number and time < last:
-            raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times go on, in seconds")
+            raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times have to increase")
         if waiting is None:
             first = float(time)
             timeline.begin(0, first)

@@ -45,12 +45,12 @@ class SentenceReader(Protocol):
 class Live:
     """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
 
-    It holds no more than the sentence that is being said. If a face is lost, its sentence ends, and the next face that
-    comes is read. Times are in seconds from the first frame. ``mouth`` is the last crop that was cut out, half a
-    second after its frame, or None while there is no face. It shows speakers whether they are seen.
+    It holds only the sentence that is being said. If the face is lost, its sentence ends. Then the next face that
+    appears is read. Times are in seconds from the first frame. ``mouth`` is the last crop, half a second after its
+    frame, or None while there is no face. Show it to speakers, so that they know that they are seen.
 
-    For push to talk call ``begin`` and ``end``. What is said between them is one sentence. From then on nothing else
-    is read.
+    For push to talk call ``begin`` before a sentence and ``end`` after it. After the first ``end``, nothing is read
+    outside of these.
     """
 
     def __init__(
@@ -68,32 +68,34 @@ class Live:
         self.mouth: Crops | None = None
 
     def push(self, frame: Any) -> list[Transcript]:
-        """Take the next frame, RGB uint8 [height, width, 3], of 25 a second; returns the sentences that end with it.
+        """Take the next frame, RGB uint8 [height, width, 3], at 25 a second. Returns the sentences that end with it.
 
-        Grey frames, ones with alpha, tensors and PIL's pictures are taken, too; ``InputError`` if it is something else.
+        Grey frames, frames with alpha, tensors and PIL pictures are also taken. Raises ``InputError`` for anything
+        else.
 
-        A sentence ends when the mouth has rested for 0.4 seconds. One that is cut at ten seconds goes on in the
-        next.
+        A sentence ends when the mouth has rested for 0.4 seconds. After ten seconds a sentence is cut, and the next one
+        holds the rest.
         """
         return self._read(self._mouths.push([as_frame(frame)]))
 
     def flush(self) -> list[Transcript]:
-        """The sentence that was begun, on demand or as no more frames will come; whatever follows is another's."""
+        """End the sentence that was begun, and return it. Call it on demand, or when there are no more frames."""
         read = self._read(self._mouths.close())
         last = self._segmenter.close()
         return read + self._spoken([last] if self._listening else [], ended=True)
 
     def begin(self) -> None:
-        """Drop what was begun. Until ``end``, all is one sentence with its rests, cut only after ten seconds.
+        """Begin push to talk. A sentence that was begun before is dropped. Until ``end`` all is one sentence, even if
+        the mouth rests. It is cut only after ten seconds.
 
-        It starts half a second earlier, as far as there are frames.
+        The sentence starts half a second before the call, if there are frames.
         """
         self._segmenter.close()
         self._speech.drop()
         self._segmenter.whole = self._listening = True
 
     def end(self) -> list[Transcript]:
-        """The sentence since ``begin``. Until the next ``begin`` nothing is read."""
+        """End push to talk, and return the sentence since ``begin``. Nothing is read until the next ``begin``."""
         read = self.flush()
         self._segmenter.whole = self._listening = False
         return read

@@ -30,8 +30,8 @@ def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "au
     as no other device was measured to be faster. Faces are found by the processor.
 
     Raises ``DeviceError``, which says what to install, if the device isn't there. Raises ``ModelError`` if there is no
-    such model, if a shipped file differs from its checksum, if a file is no ONNX that this version can read, or if a
-    taught model's base isn't what it was.
+    such model, if a shipped file differs from its checksum, if this version can't read a file, or if a taught model's
+    base has changed.
     """
     return _found(name_or_path).on(device)
 
@@ -64,7 +64,7 @@ def _taught(model: registry.TaughtModel) -> Reader:
     path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:
-        raise ModelError(f"{model.name}: {model.base} isn't what it was when it was taught; run 'gunileo teach' again")
+        raise ModelError(f"{model.name}: {model.base} has changed since it was taught; run 'gunileo teach' again")
     return replace(reader, name=model.name, templates=taught)
 
 

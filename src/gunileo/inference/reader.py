@@ -31,11 +31,11 @@ from gunileo.vision.video import FPS, Frame, ahead
 
 @dataclass(frozen=True)
 class Reader(Network):
-    """A loaded model. ``load_model`` makes one; its ``name`` is the one that was asked for.
+    """A loaded model. ``load_model`` makes one. Its ``name`` is the name that was given to ``load_model``.
 
-    Any number of threads may read with one at the same time, and so may processes that are forked after it was loaded
-    or used. A pickle holds the place of the model's file and not the network: the same file has to be there where it
-    is unpickled (``ModelError`` if not). A copy shares the network.
+    Any number of threads may use it at the same time. So may processes that are forked after it was loaded or used. A
+    pickle holds the path of the model's file and not the network. The same file has to be there when it is unpickled
+    (``ModelError`` if not). A copy shares the network.
     """
 
     calibrations: Calibrations = field(default_factory=dict, repr=False)  # as the model file carries them, or none
@@ -54,28 +54,29 @@ class Reader(Network):
     ) -> Transcript:
         """Read the lips in a video: its path, its bytes, a file object opened with "rb", or its frames.
 
-        Frames are any iterable of arrays in RGB, uint8 [height, width, 3], grey [height, width] or with alpha
-        [height, width, 4], of PyTorch's tensors, or of PIL's pictures. They come at ``fps`` a second (25 if None), or
+        Frames are any iterable of arrays, PyTorch tensors or PIL pictures: RGB, uint8 [height, width, 3], grey
+        [height, width], or with alpha [height, width, 4]. They come at ``fps`` a second (25 if None), or
         at ``times`` in seconds, one for each.
 
-        A video of up to ten seconds is one sentence, said where there is a face. A video that is longer, or in which
-        the face is lost for over half a second, is read as ``stream`` does. Its sentences are in one transcript.
+        A video of up to ten seconds is read as one sentence, from the part that has a face. If a video is longer, or if
+        the face is lost for over half a second, it is read sentence by sentence, as with ``stream``. The transcript
+        holds all sentences.
 
         ``decode`` is one of these:
 
         - "grammar": always a sentence of ``grammar``. Without one, a sentence of GRID's, or the nearest command of a
           taught model.
-        - "greedy" or "beam": whatever the network spells.
+        - "greedy": what the network spells. "beam": the likeliest text.
         - A decoder, such as ``Lexicon.decode``.
         - None: "grammar", or "beam" for a model that reads any text.
 
-        ``face`` is the one to read of several: "largest", "left" or "right" in the picture, or a place of
-        ``find_faces``.
+        ``face`` says which of several faces to read: "largest", "left" or "right" in the picture, or a place that
+        ``find_faces`` gave.
 
         Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, and
-        ``DecodeError`` if it is too short for a sentence, or if no command is said because the mouth hardly moves.
+        ``DecodeError`` if it is too short for a sentence, or if the mouth hardly moves, so that no command is said.
         These name the file. Raises ``InputError`` if ``source`` is something else, ``ModelError`` if the model is
-        broken, and ``ValueError`` if ``decode`` is something else or has no use for a ``grammar`` that is given.
+        broken, and ``ValueError`` if ``decode`` is something else, or if it takes no ``grammar`` and one is given.
         """
         self.check_way(decode, grammar)  # before minutes of face tracking
         timeline = Timeline()
@@ -128,18 +129,18 @@ class Reader(Network):
         fps: float | None = None,
         times: Iterable[float] | None = None,
     ) -> Iterator[Transcript]:
-        """Read a video of any length. Each sentence is given as it is read, and no more than one is held.
+        """Read a video of any length. Each sentence is given as it is read. Only one is held at a time.
 
         ``source``, ``fps`` and ``times`` are as for ``transcribe``.
 
-        A sentence is what is said between two rests of the mouth of 0.4 seconds. If that is longer than three seconds,
-        the grammar tells the sentences in it apart (``boundaries``). After ten seconds without a rest it is
-        cut where the mouth moves least; both parts are read with an overlap, and each word is taken from one of them.
-        Frames without a face are skipped, and so is what is too short for any sentence of the grammar. Words have
-        their times in the video.
+        The video is cut where the mouth rests for 0.4 seconds. If a part is longer than three seconds, the grammar
+        tells the sentences in it apart (``boundaries``). After ten seconds without a rest, the video is cut where
+        the mouth moves least. Both parts are then read with an overlap, and each word is taken from one of them.
+        Frames without a face are skipped. So are parts that are too short for any sentence of the grammar. Word
+        times are those of the video.
 
-        Raises ``VideoError`` if the file can't be decoded, after the sentences that could be
-        read, and ``MouthError`` if there is no face in all of it.
+        Raises ``VideoError`` if the file can't be decoded, after the sentences that could be read. Raises
+        ``MouthError`` if there is no face in the whole video.
         """
         self.check_way(decode, grammar)
         timeline = Timeline()
@@ -153,9 +154,9 @@ class Reader(Network):
         face: Face = "largest",
         alternatives: int = 0,
     ) -> Live:
-        """Read frames as a camera gives them; arguments as for ``transcribe``.
+        """A ``Live`` that reads frames as a camera gives them. Arguments are as for ``transcribe``.
 
-        Each sentence gets up to so many ``alternatives``; see ``nbest``.
+        Each sentence gets up to this number of ``alternatives``; see ``nbest``.
         """
         self.check_way(decode, grammar)
         return Live(self, decode, grammar, face, self.view, alternatives)
@@ -163,11 +164,11 @@ class Reader(Network):
     def transcribe_clip(
         self, clip: MouthClip, file: str, decode: How | None = None, grammar: Grammar | None = None
     ) -> Transcript:
-        """Read a clip's mouths, at 25 frames a second, that came from ``file``; sentence by sentence if there are more
-        than the model takes at once.
+        """Read the mouths of a clip from ``file``, at 25 frames a second. If there are more than the model takes at
+        once, they are read sentence by sentence.
 
-        Raises ``DecodeError``, naming ``file``, if they are too few for a sentence, or with the grammar too many
-        for one; ``ModelError`` if the model is broken.
+        Raises ``DecodeError``, naming ``file``, if there are too few frames for a sentence, or, with the grammar, too
+        many for one. Raises ``ModelError`` if the model is broken.
         """
         if self.way(decode, grammar) == "grammar" and len(clip) > LONGEST:
             longest = LONGEST // FPS
@@ -187,11 +188,11 @@ class Reader(Network):
         )
 
     def read(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Decoded:
-        """The words in a clip's mouths; ``how`` and ``grammar`` as for ``transcribe``.
+        """The words in a clip's mouths. ``how`` and ``grammar`` are as ``transcribe`` takes ``decode`` and ``grammar``.
 
-        A model with a fallback reads each clip by one of two networks (``best_prediction``). Raises ``DecodeError``,
-        naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError`` as ``transcribe``
-        does.
+        If the model has a fallback model, one of the two networks reads the clip (``best_prediction``). Raises
+        ``DecodeError``, naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError``
+        as ``transcribe`` does.
         """
         if grammar is None and self.templates and self.way(how) == "grammar":
             return self.recognise(clip)
@@ -202,10 +203,10 @@ class Reader(Network):
         return self.best_prediction(clip, how, grammar).decoded
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
-        """The ``n`` best readings of a clip's mouths, best first; fewer if the decoder gives no more.
+        """The ``n`` best readings of a clip's mouths, best first. There are fewer if the decoder finds fewer.
 
         Their confidences are the decoder's own: shares among the grammar's sentences, or among what a search found.
-        ``how`` and ``grammar`` as for ``transcribe``; raises as ``read``.
+        ``how`` and ``grammar`` are as for ``read``. Raises as ``read`` does.
         """
         how = self.way(how, grammar)
         if grammar is None and self.templates and how == "grammar":
@@ -219,8 +220,8 @@ class Reader(Network):
         return [replace(one, calibrated=False) for one in found]
 
     def boundaries(self, clip: MouthClip, decode: How | None = None, grammar: Grammar | None = None) -> list[int]:
-        """The frames of a clip at which one sentence ends and another begins, as far as the grammar tells; none if it
-        is one sentence, or decoded otherwise than by a grammar."""
+        """The frames of a clip at which one sentence ends and another begins, by the grammar. There are none if the
+        clip is one sentence, or if it isn't decoded by a grammar."""
         how = self.way(decode, grammar)
         spoken = decoders.spoken(how, grammar, self.vocabulary)
         if spoken is None or (self.templates and grammar is None):
@@ -228,21 +229,23 @@ class Reader(Network):
         return boundaries(self.answers(clip).log_probabilities, spoken)
 
     def way(self, how: How | None, grammar: Grammar | None = None) -> How:
-        """How to decode if ``how`` is None: by the grammar that is given or the model's own; without one "beam"."""
+        """How to decode if ``how`` is None: by the given grammar or the model's own one, or, if there is none, by
+        "beam"."""
         if how is not None:
             return how
         return "grammar" if grammar or self.templates or self.needs.grammar else "beam"
 
     def check_way(self, how: How | None, grammar: Grammar | None = None) -> None:
-        """``ValueError`` for another way to decode, or a grammar that it has no use for; ``GrammarError`` for a grammar
-        that the model's tokens can't spell."""
+        """Raise ``ValueError`` for an unknown way to decode, or for a grammar that it doesn't take. Raise
+        ``GrammarError`` for a grammar that the model's tokens can't spell."""
         how = self.way(how, grammar)
         decoders.check_way(how, grammar)
         if grammar:
             grammar.spelled_in(self.vocabulary)
 
     def best_prediction(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Prediction:
-        """The prediction for a clip, by the ``fallback`` if it is sure, as it knows the speaker; else by this reader.
+        """The prediction for a clip: the ``fallback`` model's if that is sure, as it then knows the speaker, else this
+        one's.
 
         Raises as ``read``.
         """
@@ -257,16 +260,16 @@ class Reader(Network):
     ) -> Decoded:
         """The words in log-probabilities [T, C]; ``how`` and ``grammar`` as for ``transcribe``.
 
-        Confidences are the model's calibrated ones, and ``sure`` tells a reading from a guess. A decoder of one's own
-        keeps its confidences, and is judged as "greedy" is. A model without calibration is always sure, and what it
-        decodes is not ``calibrated``.
+        Confidences are calibrated by the model's calibration. A guess is not ``sure``. If ``how`` is a decoder of your
+        own, its confidences stay as they are, and ``sure`` is judged as for "greedy". A model without calibration is
+        always sure, and its readings are not ``calibrated``.
 
         If ``predict`` gave ``named`` and it knows all the words, each word has the time at which the network named it.
-        Else it has the time of its letters, moved by the model's timing if it has one. For a model with a search of
-        its own, "beam" is here the search of CTC alone.
+        Otherwise it has the time of its letters, corrected by the model's timing if it has one. If the model has a
+        search of its own, "beam" means here the search of CTC alone.
 
         Raises ``DecodeError``, naming no file, if there are too few frames for a sentence of the grammar;
-        ``ValueError`` for another way to decode, or a grammar that it has no use for.
+        ``ValueError`` for an unknown way to decode, or for a grammar that it doesn't take.
         """
         return self._decoded(Answers(logp, named), how, grammar)
 
@@ -283,12 +286,14 @@ class Reader(Network):
         return replace(decoded, words=words, calibrated=calibration is not None)
 
     def on(self, device: Device) -> Reader:
-        """The same with its networks on a device, ``load_model``'s; faces are found by the processor."""
+        """The same reader with its networks on a device, as ``load_model`` takes it. Faces are found by the
+        processor."""
         return replace(self, session=self.session.on(device), fallback=self.fallback and self.fallback.on(device))
 
     def weighted(self, beam: int | None = None, ctc: float | None = None, language: float | None = None) -> Reader:
-        """The same with other settings of its own search: how many hypotheses the ``beam`` holds, and what ``ctc``
-        (0-1; the decoder counts the rest) and the ``language`` model count. None stays as published.
+        """The same reader with other settings of its own search: the number of hypotheses in the ``beam``, the weight
+        of ``ctc`` (0-1; the attention decoder has the rest), and the weight of the ``language`` model. None: as
+        published.
 
         Raises ``ModelError`` if the model has no such search, or a setting is out of range.
         """
@@ -302,7 +307,7 @@ class Reader(Network):
             raise ModelError(f"{self.name}: {error}") from None
 
     def untimed(self) -> Reader:
-        """The same without the timing that is learnt of whole sentences."""
+        """The same reader without the timing that was learnt from whole sentences."""
         return replace(self, timing=None, fallback=self.fallback and self.fallback.untimed())
 
     def _timed(self, words: tuple[Word, ...], frames: int, named: Floats | None) -> tuple[Word, ...]:
@@ -312,9 +317,9 @@ class Reader(Network):
         return placed or words
 
     def matches(self, clip: MouthClip) -> list[Match]:
-        """All commands of a taught model, the nearest to what a clip shows first.
+        """All commands of a taught model, the nearest to the clip first.
 
-        Raises ``DecodeError`` if the mouth hardly moves in them; ``ValueError`` if the model was taught no commands.
+        Raises ``DecodeError`` if the mouth hardly moves, and ``ValueError`` if the model was taught no commands.
         """
         return self._matched(clip)[0]
 
@@ -327,9 +332,9 @@ class Reader(Network):
         return self.templates.matches(self.features(clip[said])), said
 
     def recognise(self, clip: MouthClip) -> Decoded:
-        """The nearest command of a taught model, ``sure`` if it is likelier than not that it was said.
+        """The nearest command of a taught model. It is ``sure`` if its probability is a half or more.
 
-        A word gets its share of the time in which the mouth moves, by its letters. Raises as ``matches`` does.
+        The time in which the mouth moves is divided among the words by their letters. Raises as ``matches`` does.
         """
         matches, said = self._matched(clip)
         best, words = matches[0], matches[0].text.split()

@@ -20,12 +20,12 @@ WEIGHTS = Path(str(files("gunileo.inference") / "weights"))
 
 
 class ModelError(GunileoError):
-    """A model that can't be found, or a file that is none of ours."""
+    """A model that can't be found, or a file that is not a model of Gunileo."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A shipped model; error rates are shares (0.05 = 5 %) on the clips that ``measured_on`` names."""
+    """A shipped model. Error rates are shares (0.05 = 5 %), measured on the clips that ``measured_on`` names."""
 
     name: str
     file: str  # ONNX, in the package's weights folder
@@ -73,7 +73,7 @@ class TaughtModel:
         """What was taught, and how well it was learnt, for a reader; a line each."""
         commands = ", ".join(f"{text} ({count})" for text, count in self.recordings.items())
         how = f"trained from {self.base}" if self.trained else f"templates for {self.base}"
-        tested = f"{self.right} of {self.tested}" if self.tested else "nothing to test on: one recording of each"
+        tested = f"{self.right} of {self.tested}" if self.tested else "not tested: record each sentence a second time"
         return (
             f"{self.name}\n"
             f"  taught              {self.made}, {how}\n"
@@ -166,7 +166,7 @@ def _imported(path: Path) -> ImportedModel:
 
 
 def available_models() -> list[ModelInfo]:
-    """The models that come with the package. Raises ``ModelError`` if their list is damaged."""
+    """The models that come with the package. Raises ``ModelError`` if the list of them is damaged."""
     registry = WEIGHTS / "models.json"
     if not registry.exists():
         return []
@@ -212,7 +212,7 @@ def weights_of(model: Path | str) -> Path:
     path = WEIGHTS / info.weights if info else Path(model) / "model.safetensors"
     if not path.is_file() and (known := taught(model)):
         if not known.trained:
-            raise ModelError(f"{model}: only templates, and {known.base}'s weights; name {known.base}")
+            raise ModelError(f"{model}: has only templates, with the weights of {known.base}; give {known.base}")
         path = known.folder / "run" / "model.safetensors"
     if not path.is_file():
         raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")

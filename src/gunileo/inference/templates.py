@@ -27,7 +27,7 @@ Features = NDArray[np.floating]  # [T, F]
 
 @dataclass(frozen=True)
 class Match:
-    """A command that may have been said: the distance of its nearest template, 0-1, and its probability, 0-1."""
+    """A command that may have been said, with the distance of its nearest template, 0-1, and its probability, 0-1."""
 
     text: str
     distance: float

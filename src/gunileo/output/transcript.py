@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 class Word:
     """One word: when it was said, in seconds from the start of the video, and how sure the reader is, 0-1.
 
-    ``speaker`` names the face that said it, where those of several are in one transcript.
+    ``speaker`` names the face that said it, if the transcript has several.
     """
 
     word: str
@@ -25,7 +25,7 @@ class Word:
 class Segment:
     """One sentence of a long video: when its first word starts and its last ends, in seconds, and how sure it is.
 
-    ``speaker`` is as a word's.
+    ``speaker`` is as in ``Word``.
     """
 
     text: str
@@ -48,10 +48,10 @@ class Alternative:
 class Transcript:
     """All that was read from ``file`` by ``model``.
 
-    ``confidence`` is that of the whole sentence, 0-1. If it is not ``sure``, the text is a guess. A video of more than
-    one sentence has them in ``segments``. Its text then has a line for each, and it is as sure as the least sure of
-    them. If it is not ``calibrated``, nothing is known of how often this model is right: nothing is marked as a guess,
-    and the confidences are the decoder's own.
+    ``confidence`` is that of the whole sentence, 0-1. If it is not ``sure``, the text is a guess. If a video has more
+    than one sentence, ``segments`` holds them. Then the text has a line for each, and it is as sure as the least sure
+    of them. If it is not ``calibrated``, it is not known how often this model is right. Then nothing is marked as a
+    guess, and the confidences are the decoder's own.
 
     Times are in seconds from the start of the file, as a player counts them: from the start of the sound, if that comes
     before the picture. ``alternatives`` are the likeliest sentences, the best first, if they were asked for.

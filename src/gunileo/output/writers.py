@@ -21,8 +21,8 @@ Interval = tuple[float, float, str]  # seconds from, to, and the text
 
 
 def marked(said: Transcript | Segment) -> str:
-    """The text; a guess begins with ``not sure:``, so that none takes it for a reading. Where there are several
-    speakers, the name of the one comes before it."""
+    """The text; a guess begins with ``not sure:``, so that nobody takes it for a reading. If there are several
+    speakers, the speaker's name comes first."""
     text = said.text if said.sure else f"not sure: {said.text}".rstrip()
     speaker = said.speaker if isinstance(said, Segment) else ""
     return f"{speaker}: {text}" if speaker else text
@@ -139,10 +139,10 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
 
 
 def write_transcript(transcript: Transcript, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write ``stem.txt``, ``stem.json``, ... and return their paths; folders are made where missing.
+    """Write ``stem.txt``, ``stem.json``, ... and return their paths. Missing folders are made.
 
-    A file appears whole or not at all: it is written beside its place and renamed into it.
-    Raises ``FileError`` when the place can't be written to.
+    A file appears whole or not at all: it is written under another name and then renamed.
+    Raises ``FileError`` if a file can't be written.
     """
     paths = [fitting(stem.with_name(f"{stem.name}.{name}")) for name in formats]
     for name, path in zip(formats, paths, strict=True):

@@ -31,7 +31,7 @@ class Tensors:
         return self._tensors[name].shape
 
     def take(self, name: str, *shape: int) -> Array:
-        """A tensor, float32; ``ImportFault`` if it is missing, of another shape, or holds what is no number."""
+        """A tensor, float32; ``ImportFault`` if it is missing, of another shape, or holds what is not a number."""
         if self.shape(name) != shape:
             found = f"{list(self.shape(name))}, not {list(shape)}"
             raise ImportFault(
@@ -40,7 +40,7 @@ class Tensors:
         self._taken.add(name)
         array = self._tensors[name].astype(np.float32, copy=False)
         if not np.isfinite(array).all():
-            raise ImportFault(f"{self.source}: {name} holds what is no number; the file is damaged")
+            raise ImportFault(f"{self.source}: {name} holds a value that is not a number; the file is damaged")
         return array
 
     def count(self, pattern: str) -> int:

@@ -28,8 +28,8 @@ from gunileo.server.worker import Busy, Worker
 _ENROLMENT = 12 * 3600  # seconds that a training may take
 _ABOUT = (
     'Reads lips: a video of a talking face goes in, the words come out. Errors are `{"error": TEXT}`, one line that '
-    "says what to do. `/v1/live` is a WebSocket: send a time in seconds (eight bytes, a big-endian double) and a JPEG "
-    "in each message, and sentences come back. The texts `begin` and `end` around a sentence are push to talk."
+    "says what to do. `/v1/live` is a WebSocket. Each message to it is a time in seconds (eight bytes, a big-endian "
+    "double) and a JPEG. Sentences come back. Send the text `begin` before and `end` after a sentence for push to talk."
 )
 
 

@@ -74,10 +74,10 @@ async def keep(correction: Correction, recent: Recent, desk: Desk) -> Correction
     """
     name = checked_name(correction.name)
     if registry.taught(name) and not recordings.listed(name):
-        raise RecordingError(f"{name} was taught from a folder of its own, to which no correction can be added")
+        raise RecordingError(f"{name} was taught by 'gunileo teach' from a folder; add a clip to that folder instead")
     said, *others = await asyncio.to_thread(recordings.sentences, correction.text)
     if others:
-        raise RecordingError(f"a recording says one sentence, and {correction.text[:80]!r} is {1 + len(others)}")
+        raise RecordingError(f"a recording says one sentence, and {correction.text[:80]!r} means {1 + len(others)}")
     pictures = recent.between(correction.start - _MARGIN, correction.end + _MARGIN)
     if not pictures:
         raise FeedError("no pictures of that time are left; correct a sentence within half a minute")

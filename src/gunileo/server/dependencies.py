@@ -46,13 +46,13 @@ def errors(**meanings: str) -> dict[int | str, dict[str, Any]]:
 
 REFUSED = errors(
     s400="The form is damaged or has no file.",
-    s403="Host or Origin are not this server's.",
-    s406="Accept names no format there is.",
+    s403="The Host or the Origin is not this server's.",
+    s406="Accept names no format that this route has.",
     s408="The file came too slowly.",
     s413="The file is too large.",
-    s415="The body is no form.",
+    s415="The body is not a form.",
     s422="The file can't be read, or a parameter is wrong.",
-    s503="Too many wait; Retry-After says when to come again.",
+    s503="Too many files are waiting; Retry-After says when to send it again.",
     s507="No space to store the file.",
 )
 

@@ -98,19 +98,19 @@ def check(path: Path, limits: Limits) -> int | None:
         with av.open(str(path), options={"format_whitelist": _FORMATS}) as container:
             stream = film_stream(container)
             if stream and stream.width * stream.height > limits.pixels:
-                raise VideoError(f"{path}: {stream.width}x{stream.height} pixels; {MAX_SIDE} a side are plenty")
+                raise VideoError(f"{path}: {stream.width}x{stream.height} pixels; {MAX_SIDE} on each side are enough")
             seconds = container.duration / av.time_base if container.duration else None
     except (av.FFmpegError, OSError) as error:
         if path.exists() and not path.stat().st_size:
             raise VideoError(f"{path}: the file is empty; send the video again") from error
-        raise VideoError(f"{path}: no video, or damaged; give mpg, mp4, mov, webm, avi or mkv") from error
+        raise VideoError(f"{path}: not a video, or damaged; give mpg, mp4, mov, webm, avi or mkv") from error
     if seconds and seconds > limits.video:
         raise VideoError(f"{path}: {_long(limits)}")
     return round(seconds * FPS) if seconds else None
 
 
 def _long(limits: Limits) -> str:
-    return f"over {limits.video} s long, more than is read here; cut it, or use 'gunileo transcribe'"
+    return f"over {limits.video} s long, and this server reads no more; cut it, or use 'gunileo transcribe'"
 
 
 def _told(frame: int, expected: int | None, limits: Limits, tell: Tell) -> None:

@@ -36,12 +36,12 @@ _LEAST = 1e-4  # probability, so that each has a logarithm
 
 _FIELDS: dict[str, Any] = {
     "file": {"type": "string", "format": "binary", "description": "The video."},
-    "model": {"type": "string", "description": f"A name of `/v1/models`; `{_BUILT_IN}` is the server's own."},
+    "model": {"type": "string", "description": f"A name of `/v1/models`; `{_BUILT_IN}` is the server's default model."},
     "response_format": {"type": "string", "enum": list(_FORMATS), "default": "json"},
     "timestamp_granularities[]": {
         "type": "array",
         "items": {"type": "string", "enum": list(_GRANULARITIES)},
-        "description": "What `verbose_json` has; segments if left out.",
+        "description": "What `verbose_json` holds. By default segments.",
     },
 }
 _FORM = {
@@ -60,12 +60,12 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     }
     for status, meaning in {
         400: "The form is damaged, a field of it is wrong, or the file can't be read.",
-        403: "Host or Origin are not this server's.",
+        403: "The Host or the Origin is not this server's.",
         404: "No such model.",
         408: "The file came too slowly.",
         413: "The file is too large.",
-        415: "The body is no form.",
-        503: "Too many wait; Retry-After says when to come again.",
+        415: "The body is not a form.",
+        503: "Too many files are waiting; Retry-After says when to send it again.",
         507: "No space to store the file.",
     }.items()
 }
@@ -74,11 +74,11 @@ _ANSWERS = {kind: {"schema": {"type": "string"}} for _, kind in _TEXTS.values()}
 
 @router.post(
     "/audio/transcriptions",
-    summary="Read the lips in a video, as OpenAI's clients ask",
+    summary="Read the lips in a video, for OpenAI's clients",
     openapi_extra=_FORM,
     responses={
         200: {
-            "description": "As response_format asks.",
+            "description": "The reading, in the format of response_format.",
             "content": {"application/json": {"schema": {"type": "object", "required": ["text"]}}, **_ANSWERS},
         },
         **_REFUSED,

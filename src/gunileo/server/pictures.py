@@ -28,7 +28,7 @@ def opened(message: bytes) -> tuple[float, Frame]:
         (time,) = _HEAD.unpack_from(message)
         with Image.open(BytesIO(message[_HEAD.size :]), formats=["JPEG"]) as picture:
             if picture.width * picture.height > MAX_SIDE**2 or not math.isfinite(time):
-                raise FeedError(f"pictures have up to {MAX_SIDE}x{MAX_SIDE} pixels, and their times are numbers")
+                raise FeedError(f"pictures may have up to {MAX_SIDE}x{MAX_SIDE} pixels, and their times are numbers")
             return time, np.asarray(picture.convert("RGB"), np.uint8)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise FeedError("no time and JPEG, or damaged; send the next") from error
+        raise FeedError("not a time and a JPEG, or damaged; send the next one") from error

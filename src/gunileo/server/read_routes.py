@@ -65,9 +65,9 @@ def _answers() -> dict[str, Any]:
 
 @router.get("/models", summary="The models that can be used")
 async def models(desk: AnyDesk) -> dict[str, Any]:
-    """What is installed, on what it was trained, how many words it gets wrong there (0.05 = 5 %); and the limits.
+    """The models, what each was trained on, its word error rates (0.05 = 5 %), and the server's limits.
 
-    `object` and `data` tell the same to OpenAI's clients.
+    `object` and `data` are for OpenAI's clients.
     """
     listed = [
         {
@@ -94,7 +94,7 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
     "/transcribe",
     summary="Read the lips in a video",
     openapi_extra=FORM,
-    responses={200: {"description": "As Accept asks.", "content": _answers()}, **REFUSED},
+    responses={200: {"description": "The reading, in the format that Accept names.", "content": _answers()}, **REFUSED},
     response_class=Response,
 )
 async def transcribe(

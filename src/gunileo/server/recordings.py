@@ -61,7 +61,7 @@ def sentences(text: str) -> list[str]:
                 if len(found) > _MOST:
                     raise RecordingError(f"over {_MOST} sentences; teach fewer at once")
     if not found:
-        raise RecordingError("no sentence there; write one a line, such as: turn (on|off) the light")
+        raise RecordingError("no sentence was given; write one on each line, such as: turn (on|off) the light")
     return list(found)
 
 

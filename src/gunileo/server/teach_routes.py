@@ -21,7 +21,7 @@ from gunileo.teaching.teach import RecordingError, checked_name, forget
 router = APIRouter(prefix="/v1")
 _WRONG = errors(
     s400="The body can't be understood.",
-    s403="Host or Origin are not this server's.",
+    s403="The Host or the Origin is not this server's.",
     s413="The body is too large.",
     s422="The name or the content can't be used.",
 )
@@ -30,13 +30,13 @@ _BUSY = errors(s503="Another enrolment goes on.")
 
 @router.get("/practice", summary="Sentences to practise", responses=_WRONG)
 async def practice(count: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, list[str]]:
-    """Sentences of GRID's kind, by chance, to teach a model one's face."""
+    """Random sentences of GRID's kind, to teach a model your face."""
     return {"sentences": recordings.practice(count)}
 
 
-@router.post("/sentences", summary="What rules say", responses=_WRONG)
+@router.post("/sentences", summary="The sentences of rules", responses=_WRONG)
 async def sentences(text: Annotated[str, Body(embed=True, max_length=10_000)]) -> dict[str, list[str]]:
-    """All sentences that rules say, one rule a line: `turn (on|off) the [big] light`."""
+    """All sentences that rules allow, one rule on each line: `turn (on|off) the [big] light`."""
     return {"sentences": await asyncio.to_thread(recordings.sentences, text)}
 
 
@@ -53,7 +53,7 @@ async def taught(desk: AnyDesk) -> dict[str, Any]:
 
 @router.get("/taught/{name}", summary="What was taught under a name", responses=_WRONG)
 async def one(name: str, desk: AnyDesk) -> dict[str, Any]:
-    """The recordings, the model and the enrolment of one name; the first is empty where nothing was recorded."""
+    """The recordings, the model and the enrolment of one name. The recordings are empty if there are none."""
     return _described(desk, name)
 
 
@@ -61,10 +61,10 @@ async def one(name: str, desk: AnyDesk) -> dict[str, Any]:
 async def record(
     name: str, upload: AnyUpload, desk: AnyDesk, text: Annotated[str, Query(max_length=500)]
 ) -> dict[str, Any]:
-    """Look at a clip that says `text`, and keep it as a recording if it can be used."""
+    """Check a clip that says `text`, and keep it as a recording if it can be used."""
     (said, *others) = await asyncio.to_thread(recordings.sentences, text)
     if others:
-        raise RecordingError(f"a recording says one sentence, and {text[:80]!r} is {1 + len(others)}")
+        raise RecordingError(f"a recording says one sentence, and {text[:80]!r} means {1 + len(others)}")
     seen: Inspection = await desk.worker.run(
         recordings.inspect, upload.path, upload.name, checked_name(name), desk.limits
     )
@@ -81,13 +81,13 @@ async def drop(name: str, recording: str, desk: AnyDesk) -> dict[str, Any]:
     return _described(desk, name)
 
 
-@router.post("/taught/{name}/enrolment", summary="Begin an enrolment", responses={**_WRONG, **_BUSY}, status_code=202)
+@router.post("/taught/{name}/enrolment", summary="Start an enrolment", responses={**_WRONG, **_BUSY}, status_code=202)
 async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]:
-    """Begin to make a model of the recordings: each a template, in seconds; with `train` the network learns too."""
+    """Start to make a model of the recordings, which takes seconds. `train` also trains the network, in minutes."""
     if not recordings.listed(name):
         raise RecordingError(f"{name}: nothing was recorded for it; record something first")
     if any(going.running for going, _ in desk.enrolments.values()):
-        raise Busy("another enrolment goes on", 5)
+        raise Busy("another enrolment is running", 5)
     going = Going(name, train)
     desk.enrolments[name] = going, asyncio.create_task(_enrolment(going, desk))
     return _described(desk, name)
@@ -95,7 +95,7 @@ async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]
 
 @router.delete("/taught/{name}/enrolment", summary="Stop an enrolment", responses=_WRONG)
 async def stop(name: str, desk: AnyDesk) -> dict[str, Any]:
-    """Stop the enrolment that goes on; the model stays as it was before."""
+    """Stop the enrolment that is running. The model stays as it was before."""
     if checked_name(name) in desk.enrolments:
         await _stopped(*desk.enrolments[name])
     return _described(desk, name)

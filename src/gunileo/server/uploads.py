@@ -50,7 +50,7 @@ async def uploaded(request: Request, folder: Path, most: int, seconds: float) ->
             async with asyncio.timeout(seconds):
                 await form.take(request)
         except TimeoutError:
-            raise UploadError(f"the file didn't come within {seconds:.0f} s; send a smaller one", 408) from None
+            raise UploadError(f"the file didn't arrive within {seconds:.0f} s; send a smaller one", 408) from None
         except ClientDisconnect:
             raise UploadError("the connection ended before the file did; send it again") from None
         yield form.upload()

@@ -41,7 +41,7 @@ class Busy(GunileoError):
     """No room for more; ``seconds`` is when to come again."""
 
     def __init__(self, why: str, seconds: int):
-        super().__init__(f"{why}; come again in {seconds} s")
+        super().__init__(f"{why}; try again in {seconds} s")
         self.seconds = seconds
 
 
@@ -119,7 +119,7 @@ class Worker:
                 if stopping and time.monotonic() > end:
                     raise WorkError("stopped")
                 if time.monotonic() > end:
-                    raise WorkError(f"not done after {self._seconds:.0f} s; give it less at once")
+                    raise WorkError(f"not finished after {self._seconds:.0f} s; give it less at once")
                 if not connection.poll(_LOOK):
                     continue
                 kind, content = connection.recv()
@@ -131,7 +131,7 @@ class Worker:
                     raise content
         except (EOFError, OSError) as error:
             self.close()
-            raise WorkError("its process broke off; try again, or convert the file to another format") from error
+            raise WorkError("its process ended early; try again, or convert the file to another format") from error
         except WorkError:
             self.close()
             raise

@@ -56,7 +56,7 @@ class Enrolment:
 def checked_name(name: str) -> str:
     """The same name; ``RecordingError`` if it can't be a taught model's: a shipped one has it, or no folder can."""
     if not _NAME.fullmatch(name):
-        raise RecordingError(f"{name!r} is no name for a model; use up to 63 letters, digits, blanks, dots and dashes")
+        raise RecordingError(f"{name!r} can't be a model's name; use up to 63 letters, digits, spaces, dots and dashes")
     if registry.shipped(name):
         raise RecordingError(f"{name} is a model that comes with the package; use another name")
     return name
@@ -86,7 +86,7 @@ def _said(clip: MouthClip, file: str) -> slice:
         raise RecordingError(f"{file}: the mouth hardly moves; say the sentence aloud or mouth it, and film it again")
     if said.stop - said.start > LONGEST:
         raise RecordingError(
-            f"{file}: talk of over {LONGEST // FPS} seconds; film one sentence, with the mouth at rest around"
+            f"{file}: over {LONGEST // FPS} seconds of speech; film one sentence, and rest the mouth before and after"
         )
     return said
 
@@ -117,7 +117,7 @@ def teach(
     if registry.imported_folder(name).exists():
         raise RecordingError(f"{name} is a model that you imported; use another name, or run 'gunileo forget {name}'")
     if registry.taught(base) and not Path(base).exists():
-        raise RecordingError(f"{base}: was taught itself; build on a shipped model or a finished run")
+        raise RecordingError(f"{base}: is a taught model; build on a shipped model or a finished run")
     reader = load_model(base)
     if reader.view and train:
         raise RecordingError(f"{base}: is imported, and its network can't be trained here; leave --train out")
@@ -129,7 +129,7 @@ def teach(
             recordings = _Recordings(corpus, registry.home() / "crops" / name, report, reader.view)
             if recordings.practice and not train:
                 how = "use another base, with --train" if reader.view else "add --train"
-                raise RecordingError(f"{folder}: sentences of GRID's, which the network has to learn; {how}")
+                raise RecordingError(f"{folder}: all are GRID's sentences, which the network has to learn; {how}")
             model = _taught(recordings, place, base, reader, train, report)
         finally:
             _tidy(place.parent)
@@ -272,7 +272,7 @@ def _trained(
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:
-        raise RecordingError("stopped; whatever was taught before is as it was") from None
+        raise RecordingError("stopped; what was taught before is unchanged") from None
     for checkpoint in run.glob("*.ckpt"):
         checkpoint.unlink()  # a taught model is taught anew, never gone on with
     return load_model(run)
@@ -311,7 +311,7 @@ def forget(name: str) -> None:
     if not any(folder.is_dir() for folder in folders):
         taught, imported = registry.taught_models(), registry.imported_models()
         listed = ", ".join([one.name for one in taught] + [one.name for one in imported]) or "none yet"
-        raise ModelError(f"{name}: no such model of yours; they are: {listed}")
+        raise ModelError(f"{name}: you have no such model; your models: {listed}")
     try:
         for card in (folders[0] / "teach.json", folders[-1] / "card.json"):
             card.unlink(missing_ok=True)  # first: no model is listed that is half gone

@@ -114,11 +114,11 @@ class Shapes:
 
 
 class Clips(Dataset[Sample]):
-    """The clips of a cache, as a lazy data set: an item is read when it is asked for. A slice is lazy too.
+    """The clips of a cache, as a lazy data set: an item is read when it is asked for. A slice is lazy, too.
 
-    An item is a whole clip, unchanged, or, with an ``augmentation`` in its ``draws``, changed at random. A slice keeps
-    the clips' spans, joins its own clips alone, and draws anew. Where only the words of a clip are known, silence is
-    put around them. With ``looks`` the features of crops are given in place of crops.
+    An item is a whole clip, unchanged. With an ``augmentation`` in its ``draws`` it is changed at random. A slice keeps
+    the clips' spans, concatenates only its own clips, and draws anew. If only the words of a clip are known, silence is
+    put around them. With ``looks``, items have the features of crops instead of crops.
     """
 
     def __init__(
@@ -257,7 +257,8 @@ def frame_words(utterance: CachedUtterance, words: Sequence[str]) -> Array:
 
 
 def collate(samples: Sequence[Sample], dtype: torch.dtype = torch.float32) -> Batch:
-    """Pad samples to one batch, its crops of ``dtype``; all have crops, or all their features, or none either."""
+    """Pad samples to one batch, with crops of ``dtype``. All samples have crops, or all have features, or none has
+    either."""
     pad = torch.nn.utils.rnn.pad_sequence
     pixels = [s.crops[0].to(dtype) for s in samples if s.crops is not None]
     visual = [s.visual for s in samples if s.visual is not None]

@@ -70,7 +70,7 @@ def third_stage(settings: TrainingConfig) -> TrainingConfig:
     After the second stage the network reads shapes that it learnt from hardly better than those of other speakers. So
     it needs more epochs and less dropout. Crops are of few speakers: more draws of these would teach their faces.
     """
-    return replace(second_stage(settings), epochs=30, looks=16, crop_repeats=3, dropout=0.05)
+    return replace(second_stage(settings), epochs=20, looks=16, crop_repeats=3, dropout=0.05)
 
 
 def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:

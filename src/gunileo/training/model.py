@@ -32,8 +32,8 @@ class LabialCNN(Visual):
 
     Takes one clip ``[1, T, 100, 150]`` and returns ``[T, 37]``, as the original did, or a batch
     ``[N, 1, T, 100, 150]`` with ``lengths [N]`` (frames without padding; by default all) and
-    returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.crop.normalise``; padding is zero. A clip's
-    output does not depend on how far it is padded.
+    returns ``[N, T, 37]``. Crops are normalised by ``gunileo.vision.crop.normalise``. Padding is zero, and doesn't
+    change a clip's output.
 
     With ``self_conditioning`` the first GRU's prediction of each frame's word is an input of the second, which spells
     it: as in J. Nozaki and T. Komatsu, "Relaxing the conditional independence assumption of CTC-based ASR by

@@ -54,11 +54,11 @@ class LabialShape(Visual):
     Takes crops ``[N, 1, T, 100, 150]``, normalised by ``gunileo.vision.crop.normalise``, and shapes ``[N, T, 12]`` as
     ``gunileo.vision.mouth_shape.features`` gives them. Either may be missing: ``seen [N, 2]``, 1 or 0, says which of
     both a clip has, crops first, and ``crops`` is None if none has any. So it learns from speakers of whom only shapes
-    are known. ``lengths [N]`` are the frames that are no padding; what is given for a clip does not depend on padding.
+    are known. ``lengths [N]`` are the frames without padding. Padding doesn't change a clip's output.
 
     The shape goes through one convolution over time, the crops through LabialCNN's convolutions and a residual block;
-    their sum goes through residual blocks, a head that names the word in each frame, and blocks that hear what it
-    named: self-conditioning, as in LabialCNN.
+    their sum goes through residual blocks, a head that names the word in each frame, and blocks that take
+    its output as input (self-conditioning, as in LabialCNN).
     """
 
     def __init__(self, config: ShapeConfig) -> None:

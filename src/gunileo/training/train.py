@@ -39,8 +39,8 @@ def train(
     During the run it writes settings.json, clips.json (the clips trained and validated on), metrics.csv, curve.png,
     TensorBoard events, last.ckpt (for ``resume``) and best.ckpt (lowest validation word error rate). At the end it
     writes model.safetensors and model.onnx of the best epoch, or of the last with ``keep_last``, and fallback.onnx if
-    the initial model stays as a fallback. Returns the path of model.safetensors. ``progress`` is called with the number
-    of epochs done and of all epochs, and nothing is printed then; an error that it raises ends the run.
+    the initial model stays as a fallback. Returns the path of model.safetensors. If ``progress`` is given, it is called
+    with the number of finished epochs and of all epochs, and nothing is printed. An error that it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, if there are no clips to train or validate on, if the loss
     becomes infinite or NaN, or if every answer is still blank at the end; ``Stopped`` on Ctrl-C.

@@ -41,8 +41,10 @@ def spread(
         except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             reason = " ".join(str(error).split())[:200]
             if address is None:
-                raise ClusterError(f"Ray can't be begun on this machine ({reason}); leave --engine ray out") from error
-            raise ClusterError(f"no Ray cluster at {address} ({reason}); begin one, or check its address") from error
+                raise ClusterError(
+                    f"Ray can't be started on this machine ({reason}); leave out --engine ray"
+                ) from error
+            raise ClusterError(f"no Ray cluster at {address} ({reason}); start one, or check its address") from error
     try:
         yield from _spread(ray, ray.put(work), iter(items), workers)
     finally:

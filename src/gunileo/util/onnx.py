@@ -46,7 +46,7 @@ def chosen(device: Device) -> Device:
     Raises ``ValueError`` for a name that is none.
     """
     if device not in get_args(Device):
-        raise ValueError(f"{device!r} is no device; use one of {', '.join(get_args(Device))}")
+        raise ValueError(f"{device!r} is not a device; use one of {', '.join(get_args(Device))}")
     return "cpu" if device == "auto" else device
 
 

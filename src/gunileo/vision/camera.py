@@ -115,7 +115,7 @@ class Camera:
                 yield taken
         except Empty:
             pass
-        raise CameraError(f"{self._name}: gives no more pictures; check its plug")
+        raise CameraError(f"{self._name}: gives no more pictures; check its cable")
 
     def _take(self) -> None:
         while not self._ended.is_set():

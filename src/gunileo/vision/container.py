@@ -25,7 +25,7 @@ _BOXES = 1000  # parts of an MP4 that are looked at
 _ADVICE = {
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
-    errno.ELOOP: "mend the link",
+    errno.ELOOP: "correct the link",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EIO: "check its disk or its network",
     errno.EMFILE: "close some of the files that are open",

@@ -8,7 +8,7 @@ from math import atan2, ceil, cos, dist, exp, floor, log, pi, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.vision.face import LEFT_EYE, LIPS, RIGHT_EYE, Array, Box
+from gunileo.vision.face import LEFT_EYE, LIPS, RIGHT_EYE, Array
 from gunileo.vision.image import grey, part, warped
 from gunileo.vision.video import Frame
 
@@ -27,13 +27,6 @@ _WEIGHTS = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / _SMOOTHING) ** 2)  # 
 # From a frame to the next, more than this is a cut: distances of the eyes, radians, logarithm of the scale. A head that
 # is shaken hard comes to half of these.
 _MOVE, _TURN, _ZOOM = 0.3, 0.2, 0.08
-
-_GRID = (np.arange(8) - 3.5) / 8  # of a face's side
-# From a frame to the next a face that is shaken changes by 8 grey levels and 0.11 of what makes its picture, the mean
-# and the contrast taken away; where one of ten GRID speakers was cut to another, by over 34 and 0.55.
-_JUMP, _JUMP_SHAPE = 15.0, 0.25
-# Means of a few frames: one person differs by up to 15 and 0.22, also between clips, two of them by over 24 and 0.29.
-_OTHER, _OTHER_SHAPE = 19.0, 0.26
 
 Crops = NDArray[np.uint8]  # [frames, 100, 150]
 
@@ -76,32 +69,6 @@ def is_cut(before: Array, after: Array, frames: int) -> bool:
     return bool(moved > _MOVE * frames or turn > _TURN * frames or abs(scale) > _ZOOM * frames)
 
 
-def look_of(frame: Frame, box: Box) -> Array:
-    """A face in few pixels, float32 [8, 8, 3]."""
-    right, down = cos(box.angle) * box.side, sin(box.angle) * box.side
-    x = np.rint(box.x + right * _GRID - down * _GRID[:, None]).astype(int).clip(0, frame.shape[1] - 1)
-    y = np.rint(box.y + down * _GRID + right * _GRID[:, None]).astype(int).clip(0, frame.shape[0] - 1)
-    return np.asarray(frame[y, x], np.float32)
-
-
-def jumps(before: Array, after: Array) -> bool:
-    """Whether a face's look changes from a frame to the next as it does at a cut."""
-    return _differ(before, after, _JUMP, _JUMP_SHAPE)
-
-
-def is_other(before: Array, after: Array) -> bool:
-    """Whether the faces on both sides of a cut are two people's, by the means of their looks."""
-    return _differ(before, after, _OTHER, _OTHER_SHAPE)
-
-
-def _differ(one: Array, two: Array, levels: float, shape: float) -> bool:
-    if float(np.abs(one - two).mean()) <= levels:
-        return False
-    a, b = one.mean(2), two.mean(2)
-    likeness = ((a - a.mean()) * (b - b.mean())).mean() / ((a.std() + 1) * (b.std() + 1))
-    return bool(1 - likeness > shape)
-
-
 def smoothed(poses: Array, at: int) -> Array:
     """The pose at index ``at`` of poses [n, 6], each number a Gaussian mean over its neighbours, as ``place`` [4]:
     the mouth's centre x and y, angle in radians, logarithm of the scale."""
@@ -141,7 +108,7 @@ def crop_at(frame: Frame, place: Array) -> Crops:
 
 
 def contact_sheet(clips: Sequence[tuple[str, Crops]], columns: int = 8) -> Crops:
-    """One picture, uint8 [H, W]: in each row a clip with its name and ``columns`` crops spread over its length."""
+    """One picture, uint8 [H, W]. Each row has a clip's name, and ``columns`` crops spread over its length."""
     import cv2  # for its letters
 
     rows = []

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import atan2, cos, hypot, sin
@@ -22,7 +21,9 @@ from numpy.typing import NDArray
 
 from gunileo.util import onnx
 from gunileo.util.cores import usable_cores
+from gunileo.vision.box import Box, same_place
 from gunileo.vision.image import warped
+from gunileo.vision.looks import is_other, look_of
 from gunileo.vision.mouth_shape import INNER_LIPS
 from gunileo.vision.video import Frame
 
@@ -43,17 +44,9 @@ _STILL = 1 / 3
 _SETTLING = 2  # further looks at the frame in which a face is found
 # Of a face's side a frame: where lips move by less, as in half of all frames, every second frame is enough.
 _CALM = 0.004
+_LOOK_KEPT = 0.9  # of a face's look, when a frame is added to it
+_OUT = 0.2  # of half a face, a frame: how fast one that is hidden may go on
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
-
-
-@dataclass(frozen=True)
-class Box:
-    """A square around a face: centre and side in pixels, angle of the eyes' line in radians."""
-
-    x: float
-    y: float
-    side: float
-    angle: float
 
 
 # Which of several faces: the largest whose mouth moves, the one farthest left or right, or the one at a place.
@@ -96,6 +89,8 @@ class _Place(NamedTuple):
 
     crop: Box | None = None  # where the mesh looks next
     seen: Box | None = None  # where the face was last
+    look: Array | None = None  # what it looks like, where it is one of several
+    missed: int = 0  # frames since then
 
 
 _Step = tuple[Array | None, _Place]  # a frame's landmarks and the place that they leave
@@ -105,7 +100,8 @@ class FaceTracker:
     """Follows one face through the frames of a video.
 
     ``start`` picks the face; each call then takes the frames that follow. A face that is lost is looked for again
-    near where it was, so that another person in the picture is never taken for it.
+    near where it was, so that another person in the picture is never taken for it. One of several faces is known by
+    its look, too: it may be hidden by another that passes in front of it.
     """
 
     def __init__(self, face: Face = "largest") -> None:
@@ -113,6 +109,7 @@ class FaceTracker:
         self._face = face
         self._place = _Place()
         self._tracks: list[list[Box]] = []
+        self._several = isinstance(face, Box)  # which is given where there are several
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
@@ -121,17 +118,20 @@ class FaceTracker:
             follow(self._tracks, self.detect(frame))
         most = max(map(len, self._tracks), default=0)
         self._tracks = [track for track in self._tracks if len(track) >= most / 2]
+        self._several |= len(self._tracks) > 1
         return len(self._tracks)
 
     def start(self, frames: Sequence[Frame]) -> None:
-        """Pick the face that is wanted of those that were counted, whatever was followed before, by how their mouths
-        move in ``frames``; if there is none, the first to come. A face at a place is waited for there, or where it was
-        last.
+        """Pick the face that is wanted of those that were counted, by how their mouths move in ``frames``; if there is
+        none, the first to come. A face at a place is waited for there, or where it was last. The one farthest left or
+        right stays the same person if that one is among them.
         """
         if isinstance(self._face, Box):
-            self._place = _Place(None, self._place.seen or self._face)
+            self._place = self._place._replace(crop=None, seen=self._place.seen or self._face)
         else:
-            self._place = _Place(None, self._pick(frames, self._face)[0] if self._tracks else None)
+            same = [track for track in self._tracks if self._looks_as_before(frames, track[0])]
+            picked = self._pick(frames, self._face, same or self._tracks)
+            self._place = _Place(None, picked[0] if picked else None, self._place.look if same else None)
 
     def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
         """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
@@ -181,7 +181,7 @@ class FaceTracker:
         while at < len(frames):
             further = [self._step(frames[at + 1], place)] if calm and at + 1 < len(frames) else []
             between = _between(before, *further[0]) if further else None
-            first = self._step(frames[at], place) if between is None else (between, _place_of(between))
+            first = self._step(frames[at], place) if between is None else (between, _place_of(between, place.look))
             steps = [first, *further]
             yield from steps
             earlier = steps[-2][0] if further else before
@@ -191,10 +191,22 @@ class FaceTracker:
 
     def _step(self, frame: Frame, place: _Place) -> _Step:
         landmarks = self._landmarks(frame, place.crop) if place.crop else None
+        if landmarks is None or _is_other(frame, landmarks, place.look):
+            landmarks = self._found_again(frame, place)
         if landmarks is None:
-            found = self._find(frame, place.seen)
-            landmarks = self._settled(frame, found) if found else None
-        return landmarks, _Place(None, place.seen) if landmarks is None else _place_of(landmarks)
+            return None, place._replace(crop=None, missed=place.missed + 1)
+        look = look_of(frame, face_box(landmarks)) if self._several else None
+        if look is not None and place.look is not None:
+            look = _LOOK_KEPT * place.look + (1 - _LOOK_KEPT) * look
+        return landmarks, _place_of(landmarks, look)
+
+    def _found_again(self, frame: Frame, place: _Place) -> Array | None:
+        """The landmarks of the face as the detector finds it: the largest one near its place that looks like it."""
+        for box in self._near(frame, place):
+            landmarks = self._settled(frame, _widened(box))
+            if landmarks is not None and not _is_other(frame, landmarks, place.look):
+                return landmarks
+        return None
 
     def _settled(self, frame: Frame, crop: Box) -> Array | None:
         """The landmarks by a crop that comes from landmarks itself, as all further frames' do: another one, as the
@@ -228,22 +240,32 @@ class FaceTracker:
                 boxes.append(box)
         return boxes
 
-    def _find(self, frame: Frame, seen: Box | None) -> Box | None:
+    def _near(self, frame: Frame, place: _Place) -> list[Box]:
+        """The faces in a frame that may be the one followed, the largest first; a known one may come out elsewhere."""
         boxes = self.detect(frame)
-        if seen is not None:
-            boxes = [box for box in boxes if same_place(seen, box)]
-        return _widened(max(boxes, key=lambda box: box.side)) if boxes else None
+        if place.seen is not None:
+            further = 1 if place.look is None else 1 + _OUT * place.missed
+            boxes = [box for box in boxes if same_place(place.seen, box, further)]
+        return sorted(boxes, key=lambda box: box.side, reverse=True)
 
-    def _pick(self, frames: Sequence[Frame], face: str) -> list[Box]:
+    def _pick(self, frames: Sequence[Frame], face: str, tracks: list[list[Box]]) -> list[Box]:
         """The outermost track, or of those whose mouth moves the largest, steadiness counting as much as size."""
         if face != "largest":
             outermost = min if face == "left" else max
-            return outermost(self._tracks, key=lambda track: track[0].x)
-        moving = self._tracks
+            return outermost(tracks, key=lambda track: track[0].x, default=[])
+        moving = tracks
         if len(moving) > 1:
-            moved = [self._movement(frames[::2], track[0]) for track in self._tracks]
-            moving = [track for track, by in zip(self._tracks, moved, strict=True) if by >= _STILL * max(moved)]
-        return max(moving, key=lambda track: sum(box.side**2 for box in track))
+            moved = [self._movement(frames[::2], track[0]) for track in tracks]
+            moving = [track for track, by in zip(tracks, moved, strict=True) if by >= _STILL * max(moved)]
+        return max(moving, key=lambda track: sum(box.side**2 for box in track), default=[])
+
+    def _looks_as_before(self, frames: Sequence[Frame], face: Box) -> bool:
+        """Whether the face that comes to a place in ``frames`` is the one that was followed last."""
+        look = self._place.look
+        if look is None or self._face == "largest":
+            return False
+        found = ((frame, self._settled(frame, _widened(face))) for frame in frames[::4])
+        return any(landmarks is not None and not _is_other(frame, landmarks, look) for frame, landmarks in found)
 
     def _movement(self, frames: Sequence[Frame], face: Box) -> float:
         """How far the lips of a face move in the face, as a part of its size: standard deviation over frames."""
@@ -288,9 +310,14 @@ def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
             near.append(box)
 
 
-def _place_of(landmarks: Array) -> _Place:
+def _place_of(landmarks: Array, look: Array | None) -> _Place:
     seen = face_box(landmarks)
-    return _Place(_widened(seen), seen)
+    return _Place(_widened(seen), seen, look)
+
+
+def _is_other(frame: Frame, landmarks: Array, look: Array | None) -> bool:
+    """Whether this face is another than the one with this look, if that is known."""
+    return look is not None and is_other(look, look_of(frame, face_box(landmarks)))
 
 
 def _calm(before: Array | None, after: Array | None, place: _Place, frames: int = 1) -> bool:
@@ -310,12 +337,6 @@ def _between(before: Array | None, after: Array | None, place: _Place) -> Array 
 
 def _widened(box: Box) -> Box:
     return Box(box.x, box.y, box.side * _CROP_SCALE, box.angle)
-
-
-def same_place(a: Box, b: Box) -> bool:
-    """Centres closer than half a face, sizes within a factor of two."""
-    near = hypot(a.x - b.x, a.y - b.y) < max(a.side, b.side) / 2
-    return near and 0.5 < a.side / b.side < 2
 
 
 def _same_crop(a: Box | None, b: Box | None) -> bool:

@@ -9,7 +9,8 @@ from math import cos, hypot, inf, sin
 
 import numpy as np
 
-from gunileo.vision.face import Array, Box, FaceTracker, same_place
+from gunileo.vision.box import Box, same_place
+from gunileo.vision.face import Array, FaceTracker
 from gunileo.vision.image import warped
 from gunileo.vision.mouth import MouthError
 from gunileo.vision.video import FPS, Frame, VideoError
@@ -35,12 +36,12 @@ class _Track:
 
 
 def find_faces(frames: Iterable[Frame], file: str) -> dict[str, Box]:
-    """The faces in the frames of ``read_frames``: each one's first place by its name, from left to right.
+    """The faces in the frames of ``read_frames``: the name of each and its first place, from left to right.
 
     Faces are followed as they move. If people pass in front of each other, they are recognised by their looks. Two
-    faces are named "left" and "right", three "left", "middle" and "right", more "face1", "face2", ...; the name of a
-    single one is empty. Give a place to ``Reader.transcribe`` to read that face. Raises ``MouthError``, naming
-    ``file``, if there is no face. Of a damaged video, the frames that can be decoded are used.
+    faces are named "left" and "right", three "left", "middle" and "right", more "face1", "face2", ... The name of a
+    single face is empty. Give a place to ``Reader.transcribe`` to read that face. Raises ``MouthError``, naming
+    ``file``, if there is no face. If a video is damaged, the frames that can be decoded are used.
     """
     tracks: list[_Track] = []
     faces = FaceTracker()

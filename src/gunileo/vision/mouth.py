@@ -12,20 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
-from gunileo.vision.crop import (
-    POSE,
-    RADIUS,
-    Crops,
-    crop_at,
-    is_cut,
-    is_other,
-    jumps,
-    look_of,
-    outline,
-    pose_of,
-    smoothed,
-)
+from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
 from gunileo.vision.face import Array, Face, FaceTracker, face_box
+from gunileo.vision.looks import is_other, jumps, look_of
 from gunileo.vision.mouth_shape import MEASURES, features, measure
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, LARGE, Frame, VideoError, read_frames
@@ -80,9 +69,9 @@ class Mouth(NamedTuple):
 
 @dataclass(frozen=True)
 class MouthClip:
-    """The frames of a clip: crops, uint8 [T, 100, 150], and measures, float32 [T, 23].
+    """The frames of a clip: crops, uint8 [T, 100, 150], and measures of the mouth's shape, float32 [T, 23].
 
-    ``views`` are the pictures of a ``View``, uint8 [T, ...], if it was followed with one.
+    ``views`` are the pictures of a ``View``, uint8 [T, ...], if one was given.
     """
 
     crops: Crops
@@ -91,7 +80,7 @@ class MouthClip:
 
     @classmethod
     def of(cls, mouths: Sequence[Mouth]) -> MouthClip:
-        """The clip of these frames, of which there is one at least."""
+        """The clip of these frames. There has to be at least one."""
         views = [mouth.view for mouth in mouths if mouth.view is not None]
         return cls(
             np.stack([mouth.crop for mouth in mouths]),
@@ -101,7 +90,7 @@ class MouthClip:
 
     @classmethod
     def joined(cls, clips: Sequence[MouthClip]) -> MouthClip:
-        """Clips one after the other as one."""
+        """Several clips, one after the other, as one clip."""
         views = [clip.views for clip in clips if clip.views is not None]
         return cls(
             np.concatenate([clip.crops for clip in clips]),
@@ -122,12 +111,11 @@ class MouthClip:
 
 
 def read_mouth(path: Path | str, view: View | None = None) -> MouthClip:
-    """The mouth in a video file, at 25 frames a second, from where a face is seen until it is gone; with the pictures
-    of the ``view`` if one is given.
+    """The mouth in a video file, at 25 frames a second, from the first frame with a face to the last. If a ``view`` is
+    given, its pictures are added.
 
-    Raises ``VideoError`` if the file cannot be decoded, ``MouthError`` if it is shorter than 0.2 s or longer than
-    ten minutes or its face is missing for more than half a second between two others; both name the file. Of a longer
-    file no more than ten minutes are read.
+    Raises ``VideoError`` if the file cannot be decoded. Raises ``MouthError`` if it is shorter than 0.2 s or longer
+    than ten minutes, or if the face is lost for more than half a second in between. Both name the file.
     """
     return read_stretch(path, view=view)[0]
 
@@ -142,7 +130,7 @@ def read_stretch(path: Path | str, rate: float = FPS, view: View | None = None) 
     seen = stretches(mouths)
     if len(seen) != 1:
         complaint = unreadable(len(mouths), sum(mouth is not None for mouth in mouths))
-        raise MouthError(f"{path}: {complaint or 'is cut from one person to another; cut it into clips of one'}")
+        raise MouthError(f"{path}: {complaint or 'cuts from one person to another; split it into a clip for each'}")
     start, own = seen[0]
     return MouthClip.of(own), timeline.seconds(start / FPS)
 

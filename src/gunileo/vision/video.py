@@ -105,7 +105,7 @@ def _resampled(film: Film, path: Path | str, timeline: Timeline) -> Iterator[Fra
         there = f"{seconds - begun:.1f} of {film.promised - begun:.1f} seconds are there"
         raise VideoError(f"{path}: truncated, {there}; copy or download it again")
     if film.damage.seconds > _DAMAGE:
-        lost = f"nothing can be decoded for {film.damage.seconds:.1f} seconds in its course"
+        lost = f"{film.damage.seconds:.1f} seconds of it can't be decoded"
         raise VideoError(f"{path}: damaged, {lost}; copy or download it again")
 
 

@@ -7,7 +7,7 @@ export async function ask(path, options) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not answer. Is gunileo serve still running?");
+    throw new Error("The server does not answer. Check that gunileo serve is still running.");
   }
   if (response.status === 401) location.reload(); // to the page that asks for the token
   if (response.ok) return response;

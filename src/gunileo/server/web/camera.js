@@ -10,7 +10,7 @@ export async function openCamera(video) {
       video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 }, facingMode: "user" },
     });
   } catch (error) {
-    const why = { NotAllowedError: "The camera was not allowed. Allow it for this page and try again.", NotFoundError: "No camera was found. Plug one in, or read a file." };
+    const why = { NotAllowedError: "This page may not use the camera. Allow it in the browser, and try again.", NotFoundError: "No camera was found. Plug one in, or choose a video file." };
     throw new Error(why[error.name] || `The camera can't be used (${error.name}). Close other programs that use it.`);
   }
   video.srcObject = stream;

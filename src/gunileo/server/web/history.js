@@ -44,7 +44,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     tell(status, `Copied: ${text}`);
   } catch {
-    tell(status, "The browser does not let this page copy. Allow it, or mark the text and press Ctrl-C.", true);
+    tell(status, "The browser does not let this page copy. Allow it, or select the text and press Ctrl-C.", true);
   }
 }
 

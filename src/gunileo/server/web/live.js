@@ -70,7 +70,7 @@ async function start() {
   address.protocol = address.protocol.replace("http", "ws");
   const opened = (socket = new WebSocket(address));
   opened.onmessage = (event) => socket === opened && receive(JSON.parse(event.data), opened);
-  opened.onclose = () => socket === opened && stop("The connection ended. Is gunileo serve still running?", true);
+  opened.onclose = () => socket === opened && stop("The connection ended. Check that gunileo serve is still running.", true);
   find("live-start").textContent = "Stop";
 }
 
@@ -105,7 +105,7 @@ function receive(told, opened) {
   else if (told.taught) say(find("correction-status"), `Kept for Teach: “${told.text}”, with the recordings of ${told.taught}.`);
   else if (told.refused) say(find("correction-status"), `Not kept for Teach: ${told.refused}`, true);
   else if ("face" in told) see(told);
-  else if (told.flushed === 0 && asked) say(find("choices-status"), "No words were seen. Look into the camera, and say it once more.");
+  else if (told.flushed === 0 && asked) say(find("choices-status"), "No words were read. Look into the camera, and say it again.");
   if ("flushed" in told) asked = false;
 }
 
@@ -124,7 +124,7 @@ function begun(opened) {
 
 function see({ face, mouth }) {
   const status = find("live-status");
-  const text = face ? "Your mouth is seen. Speak." : "No face yet. Look into the camera, in good light.";
+  const text = face ? "Your mouth is seen. You can speak." : "No face yet. Look into the camera, in good light.";
   if (!trouble && status.textContent !== text) say(status, text);
   if (mouth) find("live-mouth").src = mouth;
   find("live-mouth").hidden = !face;

@@ -35,7 +35,7 @@ function showOrigin(room) {
 }
 
 const authors = ({ published }) =>
-  published ? `Its authors' figure: ${published}. Nothing was measured here.` : "No figure of its authors is known, and nothing was measured here.";
+  published ? `Its authors' figure: ${published}. Nothing was measured here.` : "Its authors gave no figure, or it is not known. Nothing was measured here.";
 
 function card(model, chosen) {
   const title = make("h2", { textContent: model.name });
@@ -53,8 +53,8 @@ function facts(model) {
     "trained on": model.trained_on,
     "word error rate": `${rate(model.wer_grammar)} with the grammar, ${rate(model.wer_greedy)} without, on ${model.measured_on}`,
     expect: model.unseen_wer_grammar === null
-      ? "GRID's sentences, such as “bin blue at f two now”, from the face it knows. Other speakers are read wrong more often than right."
-      : `GRID's sentences, such as “bin blue at f two now”, from any face. On speakers that it never saw, ${rate(model.unseen_wer_grammar)} of the words are wrong (${model.unseen_on}).`,
+      ? "GRID's sentences, such as “bin blue at f two now”, from the face that it knows. With other speakers, more than half of the words are wrong."
+      : `GRID's sentences, such as “bin blue at f two now”, from any face. On speakers that it never saw, the word error rate is ${rate(model.unseen_wer_grammar)} (${model.unseen_on}).`,
     size: `${(model.parameters / 1e6).toFixed(1)} million parameters, ${(model.bytes / 1e6).toFixed(1)} MB`,
     license: model.license,
   };
@@ -74,8 +74,8 @@ function taughtFacts(taught) {
   return {
     taught: `${count} recordings of ${texts.length} sentences`,
     network: taught.trained ? `trained on them, from ${taught.base}` : `${taught.base}, with the recordings as examples`,
-    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet; record a sentence twice to test it",
-    expect: "The taught commands, from the face that taught them. Most others are “not sure”.",
+    "read right": taught.tested ? `${taught.right} of ${taught.tested} that were held back` : "not tested yet; record each sentence a second time to test it",
+    expect: "Your commands, from your face. Most other videos come out as “not sure”.",
     made: new Date(taught.made).toLocaleString(),
   };
 }

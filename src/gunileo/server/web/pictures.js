@@ -21,9 +21,9 @@ export function sendPictures(mirror, opened, isOver, hinder) {
     mirror.requestVideoFrameCallback(picture);
     const behind = opened.bufferedAmount > FULL;
     const rate = (times.length - 1) / (times.at(-1) - times[0]);
-    let trouble = behind ? "This computer is too slow to read along; pictures are left out." : "";
+    let trouble = behind ? "This computer is too slow for live reading. Some pictures are skipped. Close other programs." : "";
     if (times.length === COUNTED && rate < FEWEST)
-      trouble = `Only ${rate.toFixed(0)} pictures a second come from the camera, too few to read. More light or fewer open programs help.`;
+      trouble = `The camera gives only ${rate.toFixed(0)} pictures a second. That is too few to read. Use more light, or close other programs.`;
     hinder(trouble);
     if (behind || busy) return;
     busy = true;

@@ -85,7 +85,7 @@ async function read(file, name, recorded = false) {
   say(status, `Reading ${name}…`);
   try {
     for await (const told of reading(file, name, parameters, signal)) {
-      if (told.waiting) say(status, `Others are being read; trying again in ${told.waiting} s.`);
+      if (told.waiting) say(status, `The server is busy. Trying again in ${told.waiting} s.`);
       else if (told.reading) show(told.reading);
       else if (told.of) [bar.max, bar.value] = [told.of, Math.min(told.frames, told.of)];
       else say(status, `Reading ${name}: ${(told.frames / 25).toFixed(0)} s`);
@@ -133,9 +133,9 @@ function show(read) {
   current = read;
   const { transcript } = read;
   const verdict = transcript.sure ? "Read" : "Not sure";
-  say(find("read-status"), transcript.text ? "" : "No word was read.");
+  say(find("read-status"), transcript.text ? "" : "No words were read. Is the mouth seen, and does it move?");
   find("sentence").replaceChildren(
-    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole${transcript.calibrated === false ? ", not calibrated" : ""}` }),
+    make("small", { className: transcript.sure ? "sure" : "unsure", textContent: `${verdict} · ${percent(transcript.confidence)} for the whole text${transcript.calibrated === false ? ", not calibrated" : ""}` }),
     transcript.segments.length > 1 ? read.files.txt.trim() : transcript.text || "…", // of several, the guesses are marked
   );
   showWords(find("words"), wordsOf(transcript), (word) => {

@@ -107,9 +107,9 @@ function told(one, canTrain) {
   if (going?.error) return going.error;
   const skipped = going?.skipped.length ? ` Left out: ${going.skipped.join("; ")}.` : "";
   const needed = canTrain || model?.trained ? "" : ' To train it: pip install "gunileo[train]"';
-  if (!model) return one.practice ? `Recorded. Training makes it read your face.${needed}` : "Recorded, not used yet.";
-  const kind = model.trained ? "Trained" : "Knows each recording as an example";
-  const tested = model.tested ? `${model.right} of ${model.tested} read right in a test with recordings it had not learnt` : "record each sentence a second time to test it";
+  if (!model) return one.practice ? `Recorded. Press Train: the network then learns to read your face.${needed}` : "Recorded, but not used yet. Press Use these recordings.";
+  const kind = model.trained ? "Trained" : "Uses each recording as an example";
+  const tested = model.tested ? `${model.right} of ${model.tested} read right in a test with other recordings` : "record each sentence a second time to test it";
   return `${kind}: ${tested}.${skipped}${needed}`;
 }
 
@@ -144,7 +144,7 @@ async function plan(event) {
     const headers = { "Content-Type": "application/json" };
     const text = find("teach-text").value;
     const { model, recordings } = await get(of(name)); // an error if no model can be called so
-    if (model && !recordings.length) throw new Error(`${name} was taught from a folder of its own; choose another name.`);
+    if (model && !recordings.length) throw new Error(`${name} was taught by gunileo teach, from a folder. Choose another name.`);
     const { sentences } = await get("v1/sentences", { method: "POST", headers, body: JSON.stringify({ text }) });
     remember(name, sentences);
     say(status, "");
@@ -172,7 +172,7 @@ async function enterStudio(name, sentences) {
   find("plan").hidden = true;
   find("studio").hidden = false;
   find("recording-strip").hidden = find("recording-choices").hidden = true;
-  say(find("recording-status"), "Press Record, say it, rest your lips, press Stop.");
+  say(find("recording-status"), "Press Record, say the sentence, rest your lips, and press Stop.");
   prompt();
   find("recording").focus();
 }
@@ -205,7 +205,7 @@ async function recordOne() {
     here.at += 1;
     const taken = kept.read ? ` It was read as “${kept.read}”.` : "";
     const round = here.at % here.sentences.length === 0 ? " You have recorded all of them. Record them again, or finish." : "";
-    say(status, `Kept “${kept.text}”: your mouth was seen for ${kept.seconds.toFixed(1)} s.${taken}${round}`);
+    say(status, `Kept “${kept.text}”. Your mouth was seen for ${kept.seconds.toFixed(1)} s.${taken}${round}`);
     prompt();
   } catch (error) {
     say(status, error.message, true);
@@ -222,7 +222,7 @@ async function recordAgain() {
     await ask(of(session.name, `/recordings/${session.last.id}`), { method: "DELETE" });
     session.at -= 1;
     find("recording-strip").hidden = find("recording-choices").hidden = true;
-    say(find("recording-status"), "Discarded. Record it again:");
+    say(find("recording-status"), "Discarded. Record it again.");
     prompt();
   } catch (error) {
     say(find("recording-status"), error.message, true);

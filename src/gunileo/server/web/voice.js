@@ -31,12 +31,12 @@ function fill() {
   voices = (synthesis?.getVoices() ?? []).filter((voice) => voice.localService);
   voices.sort((a, b) => english(b) - english(a));
   const entries = voices.map((voice) => [voice.voiceURI, `${voice.name} (${voice.lang})`]);
-  entries.push([NONE, "no voice: a caption alone"]);
+  entries.push([NONE, "no voice: show text only"]);
   menu.replaceChildren(...entries.map(([value, textContent]) => make("option", { value, textContent })));
   if (entries.some(([value]) => value === wanted)) menu.value = wanted;
   find("voice-hint").textContent = voices.length
-    ? "Voices of this computer. They need no network."
-    : "This browser has no voice of this computer's. What you choose is shown as a caption. On Linux: install speech-dispatcher and espeak-ng, and restart the browser.";
+    ? "These are voices of this computer. They need no network."
+    : "This browser found no voice on this computer. What you choose is shown as text. To get a voice on Linux, install speech-dispatcher and espeak-ng, and restart the browser.";
 }
 
 /** Say a text aloud, and show it. Whatever is being said ends. */
@@ -54,7 +54,7 @@ export function say(text) {
   utterance.onend = () => caption.classList.remove("speaking");
   utterance.onerror = ({ error }) => {
     caption.classList.remove("speaking");
-    if (!["canceled", "interrupted"].includes(error)) find("voice-hint").textContent = `The voice failed (${error}). Choose another.`;
+    if (!["canceled", "interrupted"].includes(error)) find("voice-hint").textContent = `The voice failed (${error}). Choose another one.`;
   };
   synthesis.speak(utterance);
 }

@@ -31,12 +31,12 @@ export function markWord(list, words, time) {
 
 /** What "not sure" means. */
 export function doubt(model) {
-  const known = model?.taught ? "the commands and the face that it was taught" : model?.imported ? "what its authors trained it on" : model?.unseen_wer_grammar ? "GRID's sentences" : "one speaker's face";
+  const known = model?.taught ? "the commands and the face that it was taught" : model?.imported ? "only what its authors trained it on" : model?.unseen_wer_grammar ? "GRID's sentences" : "one speaker's face";
   const text = (...parts) => make("p", {}, ...parts);
   return [
-    text("This is a guess. ", make("b", { textContent: `${model?.name ?? "The model"} knows ${known}` }), ". Other videos are read wrong more often than right."),
+    text("This is a guess. ", make("b", { textContent: `${model?.name ?? "The model"} knows ${known}` }), ". Most readings of other videos are wrong."),
     model?.taught
-      ? text("More recordings help, ", make("a", { href: "#teach", textContent: "most of all of commands that it confuses" }), ".")
-      : text("To get better readings, ", make("a", { href: "#teach", textContent: "teach it your own face and your own sentences" }), "."),
+      ? text("To get better readings, ", make("a", { href: "#teach", textContent: "add recordings of the commands that it confuses" }), ".")
+      : text("To get better readings, ", make("a", { href: "#teach", textContent: "teach it your face and your sentences" }), "."),
   ];
 }
