@@ -366,3 +366,21 @@ def test_a_full_disk_takes_no_half_transcript(run: Run, disk: Path, good_clip: P
     assert code == 1
     assert_one_line(err, r"sheet\.png: can't be written \(No space left on device\); free some space or choose")
     assert files(disk) == {"filler"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_full_disk_that_standard_output_goes_to(good_clip: Path, tmp_path: Path, model: str, jobs: str) -> None:
+    shutil.copy(good_clip, tmp_path / "b.mp4")
+    files = [good_clip, tmp_path / "b.mp4"][: int(jobs)]
+    command = [sys.executable, "-m", "gunileo", "transcribe", *files, "--model", model, "--decode", "greedy"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "-f", "txt", "-o", tmp_path / "out", "--jobs", jobs],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert_one_line(done.stderr.decode(), "the output: can't be written .No space left on device.; free some space")
+    assert len(list((tmp_path / "out").iterdir())) == int(jobs), "what was read is written all the same"

@@ -139,3 +139,45 @@ def test_train_can_be_resumed(synthetic_cache: Path, tmp_path: Path) -> None:
     assert "epoch 1/500" in out
     assert "it/s" not in out, "a bar is for terminals"
     assert (run / "last.ckpt").stat().st_size > 100_000
+
+
+LOADING = """
+import signal, sys
+
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                {does}
+
+sys.meta_path.insert(0, Pressed())
+from gunileo.__main__ import main
+sys.argv[1:] = ["transcribe", "clip.mp4"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "does"),
+    [
+        ("typer", "raise"),
+        ("gunileo.cli.batch", "raise"),
+        ("numpy", "raise"),
+        ("onnxruntime", "raise ImportError('initialization failed')"),  # as native modules do
+    ],
+)
+def test_while_modules_load(module: str, does: str) -> None:
+    code = LOADING.format(module=module, does=does)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored() -> None:
+    """As a shell sets it for what a script runs in the background."""
+    code = LOADING.format(module="gunileo.cli.batch", does="raise")
+    code = code.replace("import signal, sys", "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)", 1)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "clip.mp4: no such file" in done.stderr

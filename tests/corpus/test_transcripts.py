@@ -87,6 +87,7 @@ def label(folder: Path, name: str, content: str, encoding: str = "utf-8") -> Pat
         ("a.txt", "Text :  BIN BLUE\nConf :  4\n", "bin blue", ()),
         ("a.txt", "0 46797 She had your dark suit.\n", "she had your dark suit", ()),
         ("a.txt", "He said: stop\n", "he said stop", ()),
+        ("a.txt", "Wait...what? Bin,blue: \u00abat f\u00bb\u2026 U.S.\n", "wait what bin blue at f us", ()),
         ("a.srt", SRT, "bin blue now then", ()),
         ("a.srt", "\ufeff" + SRT.replace("\n", "\r\n"), "bin blue now then", ()),
         ("a.vtt", VTT, "bin blue now then", ()),
@@ -100,6 +101,8 @@ def label(folder: Path, name: str, content: str, encoding: str = "utf-8") -> Pat
         ("a.TextGrid", GRID_TEXT, "bin now", (WordTime("bin", 0.5, 1), WordTime("now", 1, 2))),
         ("a.textgrid", SHORT, "bin blue now", ()),
         ("a.lab", "0 0.5 bin\n0.5 1 now\n", "bin now", (WordTime("bin", 0, 0.5), WordTime("now", 0.5, 1))),
+        ("a.textgrid", SHORT.replace("\n1\n", '\n2\n"IntervalTier"\n"notes"\n0\n2\n1\n0\n2\n""\n', 1),
+         "bin blue now", ()),
     ],
 )  # fmt: skip
 def test_words_and_their_times(tmp_path: Path, name: str, content: str, text: str, words: tuple[WordTime, ...]) -> None:
@@ -121,6 +124,11 @@ def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
         ("a.txt", "Speaker: Ann\nhello\n", "a header"),
         ("a.txt", "SPEAKER 1: hello\n", "a header"),
         ("a.txt", "WORD START END\n", "a header"),
+        ("a.txt", "word,start,end\nbin,1.96,2.21\n", "a header"),
+        ("a.txt", "bin 1.96 2.21\nblue 2.21 2.44\n", "a table of times"),
+        ("a.txt", "23751 29511 bin\n29511 34111 blue\n", "a table of times"),
+        ("a.txt", "Ann Lee: bin blue\n", "a header"),
+        ("a.vtt", "WEBVTT\n\n1\n00:01.000 --> 00:02.000\nAnn Lee (guest): bin blue\n", "names who speaks"),
         ("a.txt", "start\tend\tword\n0\t1\tbin\n", "a header"),
         ("a.txt", "WEBVTT\n\nhello\n", "from subtitles; name the file"),
         ("a.txt", SRT, "from subtitles; name the file"),
@@ -145,6 +153,7 @@ def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
         ),
         ("a.lab", "0.0 1.0 bin\n0.996 0.998 blue\n", "from 0.996 to 0.998 s, after a word that ends at 1 s; correct"),
         ("a.TextGrid", "", "is not a TextGrid"),
+        ("a.TextGrid", "ooBinaryFile\x08TextGrid", "is not a TextGrid in text form"),
         ("a.TextGrid", SHORT.replace("\n1\n", "\n99999999999\n"), "is not a TextGrid"),
         ("a.TextGrid", GRID_TEXT[:-80], "is not a TextGrid"),
         ("a.TextGrid", SHORT.replace("bin blue", "not sure: bin blue"), "a guess"),
@@ -169,6 +178,16 @@ def test_what_gunileo_writes_is_a_label_where_it_is_sure(tmp_path: Path, kind: s
         else:
             with pytest.raises(CorpusError, match="guess"):
                 read_label(path)
+
+
+def test_subtitles_as_they_are_downloaded_name_their_language(tmp_path: Path) -> None:
+    for name in ("one.en.vtt", "Two.EN-us.vtt", "both.en.vtt", "both.de.vtt", "own.vtt", "own.de.vtt"):
+        label(tmp_path, name, VTT)
+    for name in ("one", "two", "both", "own"):
+        (tmp_path / f"{name}.mp4").touch()
+    corpus = find_corpus(tmp_path)
+    assert [utterance.id for utterance in corpus.utterances] == ["one", "own", "two"]
+    assert [path.name for path in corpus.without_label] == ["both.mp4"], "which of them nobody knows"
 
 
 def test_any_label_beside_a_clip_is_its_label(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_files_of_a_folder_that_can_only_be_listed_are_named(tmp_path: Path) -> 
     assert "b.mp4: can't be opened (Permission denied)" in summary
 
 
-@pytest.mark.parametrize("suffix", ["ts", "mts", "m2ts", "3gp", "flv", "wmv", "mxf", "vob", "ogv", "M2TS"])
+@pytest.mark.parametrize(
+    "suffix", ["ts", "mts", "m2ts", "3gp", "flv", "wmv", "mxf", "vob", "ogv", "M2TS", "m2t", "MOD", "h264"]
+)
 def test_containers_that_are_read_by_name_are_found_in_folders(tmp_path: Path, suffix: str) -> None:
     video = touch(tmp_path / f"clip.{suffix}")
     assert find_files(tmp_path, VIDEO_SUFFIXES) == [video]
@@ -160,3 +162,20 @@ def test_transcribe_names_what_a_folder_lacks_and_tells_it_by_its_exit_code(
     (tmp_path / "corpus" / "again").symlink_to(tmp_path / "corpus")  # nothing is lost
     assert not find_jobs([str(tmp_path / "corpus")])[1]
     assert capsys.readouterr().err == ""
+
+
+def test_transcribe_counts_what_it_passes_over_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.mp4", "a.txt", "a.TextGrid", "talk", "b.part", "c.part"):
+        touch(tmp_path / "in" / name)
+    jobs, failed = find_jobs([str(tmp_path / "in")])
+    assert ([job.path.name for job in jobs], failed) == (["a.mp4"], False)
+    assert capsys.readouterr().err == f"{tmp_path / 'in'}: files of other kinds passed over: 2 .part, 1 no suffix\n"
+    (tmp_path / "in" / "a.mp4").unlink()
+    assert find_jobs([str(tmp_path / "in")]) == ([], True)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_pattern_in_a_folder_with_brackets(tmp_path: Path) -> None:
+    clip = touch(tmp_path / "talks [2024]" / "a [x].mp4")
+    jobs, failed = find_jobs([str(clip.parent / "*.mp4")])
+    assert ([job.path for job in jobs], failed) == ([clip], False)

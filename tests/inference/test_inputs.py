@@ -1,9 +1,11 @@
 """What a Reader takes beside paths, and a line for what it doesn't take."""
 
 import io
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import clips
 import numpy as np
 import pytest
@@ -44,6 +46,22 @@ def test_frames_of_any_library_are_read_as_the_file_is(reader: Reader, clip: Pat
     alpha = np.concatenate([frames, np.full((*frames.shape[:3], 1), 9, np.uint8)], axis=3)
     for source in (frames, list(frames), iter(frames), alpha, torch.from_numpy(frames), map(Image.fromarray, frames)):
         assert reader.transcribe(source).text == expected
+    with av.open(clip) as container:
+        assert reader.transcribe(container.decode(video=0)).text == expected
+    assert reader.transcribe(Indexed(frames)).text == expected
+
+
+class Indexed:
+    """Frames by their numbers, and no more, as video libraries' own readers give them."""
+
+    def __init__(self, frames: Any) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, number: int) -> Any:
+        return self._frames[number]
 
 
 def test_a_frame_keeps_its_pixels() -> None:
@@ -64,6 +82,8 @@ def test_frames_are_brought_to_25_a_second_by_their_rate_or_times() -> None:
     frames = [np.full((2, 2, 3), number, np.uint8) for number in range(6)]
     assert shown(frames) == shown(frames, fps=25) == [0, 1, 2, 3, 4, 5]
     assert shown(frames, fps=50) == [0, 2, 4, 5]
+    assert shown(frames, fps=Fraction(50)) == shown(frames, fps=np.float32(50)) == [0, 2, 4, 5]  # as PyAV and NumPy say
+    assert shown(frames, times=[Fraction(number, 50) for number in range(6)]) == [0, 2, 4, 5]
     assert shown(frames, fps=12.5) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert shown(frames, times=[7, 7.04, 7.2, 7.24, 7.28, 7.32]) == [0, 1, 1, 1, 1, 2, 3, 4, 5]
 

@@ -46,6 +46,12 @@ def test_a_recording_without_its_index(tmp_path: Path) -> None:
         assert list(boxes(file)) == []
 
 
+def test_a_header_that_stops_short_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    begun = clips.coded(tmp_path / "begun.mkv", 12)
+    begun.write_bytes(begun.read_bytes()[:300])
+    assert refusal(begun).endswith("begun.mkv: not a video, or damaged; play it to check, then copy it again")
+
+
 @pytest.mark.parametrize("name", ["", "a\0b.mp4", "x" * 300 + ".mp4", "x/" * 3000, "%03d" * 100 + ".png"])
 def test_what_can_be_no_name(name: str) -> None:
     assert "\n" not in refusal(name)

@@ -88,6 +88,21 @@ def shown(pixels: Pixels, number: int) -> av.VideoFrame:
     return frame
 
 
+@pytest.mark.parametrize("exif", range(1, 9))
+def test_photos_are_turned_as_their_exif_says(tmp_path: Path, exif: int) -> None:
+    """As a camera's bursts are; PyAV knows no Exif."""
+    picture = Image.fromarray(corners())
+    stored = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what makes each of the upright picture
+    tag = Image.Exif()
+    tag[0x0112] = exif
+    for number in range(3):
+        kept = picture.transpose(Image.Transpose(stored[exif])) if exif > 1 else picture
+        kept.save(tmp_path / f"IMG_{number:03d}.jpg", quality=95, exif=tag)
+    frames = list(read_frames(tmp_path))
+    assert [seen(frame) for frame in frames] == [[0, 1, 2, 3]] * 3
+    assert frames[0].shape == (96, 128, 3)
+
+
 def test_a_preview_track_before_the_film_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:

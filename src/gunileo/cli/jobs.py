@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 
 from gunileo.cli.complaints import complain
@@ -59,12 +60,19 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
     return list(jobs.values()), failed
 
 
+# What lies beside videos: labels, and what was read of them.
+_BESIDE = (".txt", ".align", ".lab", ".srt", ".vtt", ".json", ".tsv", ".ctm", ".trn", ".textgrid", ".csv", ".parquet")
+
+
 def _found(argument: str) -> tuple[list[Job], bool]:
     """The videos of one file, folder or pattern, and whether some of a folder can't be reached. A file that isn't there
     is one too, to be told when it is read."""
     from gunileo.corpus.walk import VIDEO_SUFFIXES, walk
 
     is_pattern = has_magic(argument) and not os.path.exists(argument)
+    folder, name = os.path.split(argument)
+    if is_pattern and os.path.isdir(folder):  # whose own name may have brackets
+        argument = os.path.join(escape(folder), name)
     jobs, lost = list[Job](), False
     for path in map(Path, sorted(glob(argument, recursive=True)) if is_pattern else [argument]):
         if os.path.isdir(path):
@@ -73,6 +81,9 @@ def _found(argument: str) -> tuple[list[Job], bool]:
             for place, reason in inside.lost:
                 complain(f"{place}: {reason}")
                 lost = True
+            if inside.files and (passed := inside.others - Counter(dict.fromkeys(_BESIDE, inside.others.total()))):
+                kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common())
+                complain(f"{path}: files of other kinds passed over: {kinds}")
         else:
             jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
     return jobs, lost

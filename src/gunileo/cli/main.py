@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -32,6 +33,7 @@ from gunileo.cli.train import train
 from gunileo.cli.transcribe import transcribe
 from gunileo.cli.watch import watch
 from gunileo.errors import GunileoError, Stopped
+from gunileo.util.interrupt import ctrl_c_stops
 
 _CTRL_C = 130  # what shells report of a program that Ctrl-C ended
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -108,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Of those that it has, typer makes all before it runs one, which takes longer than to load a network.
     one = [subcommand for subcommand in _ALL if rest and rest[0] == _called(subcommand)]
     try:
-        (_app(one) if one else app)(args=given, prog_name="gunileo")
+        with ctrl_c_stops():
+            (_app(one) if one else app)(args=given, prog_name="gunileo")
     except SystemExit as ending:
         if ending.code == _CTRL_C:  # typer's word for it
             complain("stopped")
@@ -124,7 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         extra = {"ray": "ray", "PIL": "burn"}.get(error.name or "", "train")
         complain(f'{error.name} is needed and not installed; run: pip install "gunileo[{extra}]"')
     except Exception as error:
-        complain(
-            error, f"{type(error).__name__}: {error}; this is a bug in gunileo; report it with the output of --verbose"
-        )
+        complain(error, _fault(error))
     sys.exit(1)
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # as of standard output
+        place = error.filename or "the output"
+        return f"{place}: can't be written ({error.strerror}); free some space or choose another place"
+    return f"{type(error).__name__}: {error}; this is a bug in gunileo; report it with the output of --verbose"

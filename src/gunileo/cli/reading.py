@@ -153,9 +153,11 @@ class Reading:
                 told = joined(str(job), reader.name, segments, timeline.duration, reader.needs.language)
                 self._write(job, name, told)
             raise
-        if not segments:  # before a file is written, so that a full disk loses no reading
-            self._say(job, name, transcript)
-        self._write(job, name, transcript)
+        try:
+            if not segments:  # before a file is written, so that a full disk loses no reading
+                self._say(job, name, transcript)
+        finally:  # nor does a full disk that standard output goes to
+            self._write(job, name, transcript)
         return Spoken(transcript, outlines, timeline)
 
     def _say(self, job: Job, name: str, said: Transcript) -> None:

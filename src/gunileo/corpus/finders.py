@@ -25,6 +25,7 @@ _LABEL_SUFFIXES = frozenset({".align", ".json", *LABELS})
 _SPEAKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _TCD = re.compile(r"\d\d[mft]|lipspkr\d+", re.IGNORECASE)  # TCD-TIMIT's volunteers and lipspeakers
+_LANGUAGE = re.compile(r"(.+)\.[a-z]{2,3}(-\w+)*", re.IGNORECASE)  # talk.en.vtt, as subtitles are downloaded
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
 
 
@@ -154,9 +155,10 @@ def find_folder(root: Path | str) -> Corpus:
     """A plain folder: each clip with a label of the same name beside it, in folders of any depth.
 
     A label is a ``.TextGrid``, ``.txt``, ``.lab``, ``.vtt`` or ``.srt`` (``read_label``); of several beside one clip
-    the first of these is taken. Names may differ in case, in how letters are composed and in spaces around them. The
-    speaker is the first folder of a clip's path, or "" where clips lie in ``root`` itself; of TCD-TIMIT the folder of
-    the volunteer or lipspeaker, whose labels may lie in another folder than the clips.
+    the first of these is taken. Names may differ in case, in how letters are composed and in spaces around them; those
+    of subtitles may end with their language, as ``talk.en.vtt``, if they are in one alone. The speaker is the first
+    folder of a clip's path, or "" where clips lie in ``root`` itself; of TCD-TIMIT the folder of the volunteer or
+    lipspeaker, whose labels may lie in another folder than the clips.
 
     Raises ``CorpusError`` if ``root`` is no folder or holds no video.
     """
@@ -170,8 +172,9 @@ def find_folder(root: Path | str) -> Corpus:
         return Utterance("/".join([*parts, stem(video)]), speaker, video, *read_label(label))
 
     def loose(path: Path) -> str:
-        place = _volunteer(path) or plain(str(path.parent))
-        return f"{place}/{stem(path)}".casefold()
+        place, name = _volunteer(path) or plain(str(path.parent)), stem(path)
+        subtitles = suffix(path.name) in (".vtt", ".srt") and _LANGUAGE.fullmatch(name)
+        return f"{place}/{subtitles[1] if subtitles else name}".casefold()
 
     found = _walked(root)
     order = list(LABELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from gunileo.errors import GunileoError
 
 ALIGN_UNITS = 25_000  # an .align file counts in samples of GRID's 25 kHz sound
 _SILENCES = frozenset({"sil", "sp"})
-_UNSPOKEN = str.maketrans("-\u2013\u2014", "   ", ".,;:!?\"'\u2019\u201c\u201d()")  # punctuation shows on no lips
+# Punctuation shows on no lips. Some of it stands between words, some within.
+_BETWEEN = re.compile("[-\u2013\u2014\u2026,;:!?\xab\xbb]|\\.{2,}")
+_WITHIN = str.maketrans("", "", ".\"'\u2018\u2019\u201c\u201d\u201e()")
 
 
 class CorpusError(GunileoError):
@@ -90,7 +93,7 @@ def read_phones(path: Path | str) -> tuple[tuple[float, float], ...]:
 
 def spoken(text: str) -> str:
     """The words of a text in lower case, one space between them, without what shows on no lips: punctuation."""
-    return " ".join(text.lower().translate(_UNSPOKEN).split())
+    return " ".join(_BETWEEN.sub(" ", text.lower()).translate(_WITHIN).split())
 
 
 def read_lines(path: Path | str) -> list[str]:

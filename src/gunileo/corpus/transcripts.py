@@ -20,7 +20,13 @@ Label = tuple[str, tuple[WordTime, ...]]  # the words, and when each is said if 
 Timed = tuple[str, float, float]
 
 _FIELD = re.compile(r"\s*([A-Za-z_]\w*)(?:\s+\d+)?\s*[:=](?:\s|$)")  # "Conf: 4", "Speaker 1: ..."
-_TABLE = re.compile(r"\s*(word|frame|start|begin|time)\s+(start|end|x|begin|word|stop|label)\b", re.IGNORECASE)
+_NAMES = re.compile(
+    r"\s*(?:[A-Z][\w.'\u2019-]*\s+){1,3}(?:[A-Z][\w.'\u2019-]*|\(.*\)|\d+)\s*:(?:\s|$)"
+)  # "Ann Lee: ..."
+_TABLE = re.compile(
+    r'\W*(word|frame|start|begin|time)\b"?[\s,;]+"?(start|end|x|begin|word|stop|label)\b', re.IGNORECASE
+)
+_NUMBERS = re.compile(r"\d[.:]\d|^\s*\d+[\s,;]+\d{3,}[\s,;]+\D")  # times, which are said otherwise
 _LRS_FIELDS = frozenset({"text", "conf", "ref"})
 _NOISE = re.compile(r"\{\w+\}|\[[^]]*\]|<[^>]*>")  # {LG} of LRS, [music] and tags of subtitles
 _BRACKETS = re.compile(r"\([^)]*\)|\{[^}]*\}|[\u266a\u266b]")  # of subtitles: (sighs), {\an8}, notes of music
@@ -86,8 +92,10 @@ def _refuse_headers(path: Path | str, number: int, line: str) -> None:
         raise CorpusError(f"{path}: line {number} is a guess ({line.strip()[:60]!r}); write what the clip says")
     if "-->" in line or line.strip() == "WEBVTT":
         raise CorpusError(f"{shown}, from subtitles; name the file .srt or .vtt")
-    if _FIELD.match(line) or _TABLE.match(line) or "\t" in line.strip():
+    if _FIELD.match(line) or _NAMES.match(line) or _TABLE.match(line) or "\t" in line.strip():
         raise CorpusError(f"{shown}, a header or a table; keep only what the clip says")
+    if _NUMBERS.search(line):
+        raise CorpusError(f"{shown}, with numbers as in a table of times; spell out what the clip says")
 
 
 def _lrs(path: Path | str, lines: list[str]) -> Label:
@@ -173,7 +181,7 @@ def _cue(path: Path | str, lines: list[str]) -> tuple[str, list[str]]:
         text = " ".join(_BRACKETS.sub(" ", html.unescape(_NOISE.sub(" ", line))).split())
         if text.lower().startswith("not sure:"):
             raise CorpusError(f"{path}: {line.strip()[:60]!r} is a guess; write what the clip says")
-        if _FIELD.match(text):
+        if _FIELD.match(text) or _NAMES.match(text):
             raise CorpusError(f"{path}: {line.strip()[:60]!r} names who speaks; keep only what the clip says")
         said += [text] if text else []
     return re.sub(r"\D", "", clock[1]).zfill(12), said
@@ -204,7 +212,7 @@ def _textgrid(path: Path | str) -> Label:
         if any(text.strip().lower().startswith("not sure:") for text, _, _ in intervals):
             raise CorpusError(f"{path}: its tier {name!r} has a guess ('not sure:'); write what the clip says")
     named = [tier for tier in tiers if re.search(r"\b(words?|wrd|ort)\b", tier[0].lower().replace("_", " "))]
-    chosen = named or tiers
+    chosen = named or [tier for tier in tiers if any(text.strip() for text, _, _ in tier[1])]
     if len(chosen) != 1:
         names = ", ".join(repr(name) for name, _ in tiers) or "none"
         raise CorpusError(f"{path}: which tier has the words? There are {names}; name one 'words'")
@@ -230,7 +238,7 @@ def _tiers(path: Path | str) -> list[tuple[str, list[Timed]]]:
                 tiers.append((name, [(_unquoted(row[2]), float(row[0]), float(row[1])) for row in rows]))
             at += 5 + step * count
     except (ValueError, IndexError):
-        raise CorpusError(f"{path} is not a TextGrid, or is damaged; save it again in Praat") from None
+        raise CorpusError(f"{path} is not a TextGrid in text form, or is damaged; save it again in Praat") from None
     return tiers
 
 

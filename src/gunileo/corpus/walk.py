@@ -15,7 +15,8 @@ from gunileo.corpus.labels import CorpusError
 VIDEO_SUFFIXES = frozenset({
     ".mpg", ".mpeg", ".mpe", ".m2v", ".mp4", ".m4v", ".mov", ".qt", ".webm", ".avi", ".divx", ".mkv", ".ts", ".mts",
     ".m2ts", ".3gp", ".3g2", ".flv", ".f4v", ".wmv", ".asf", ".mxf", ".vob", ".ogv", ".ogm", ".dv", ".mjpeg", ".mjpg",
-    ".y4m", ".nut",
+    ".y4m", ".nut", ".m2t", ".mod", ".tod", ".vro", ".m1v", ".m2p", ".mpv", ".tp", ".trp", ".lrv", ".insv", ".rm",
+    ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".amv", ".gif",
 })
 # fmt: on
 

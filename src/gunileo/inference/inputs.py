@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import count, repeat
+from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,7 +56,7 @@ def frames_of(
     """
     if fps is not None and times is not None:
         raise InputError("both fps and times are given; frames have either a rate or times")
-    if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
+    if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
         raise InputError(f"{fps!r} can't be a frame rate; give a number above 0")
     is_file = isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read")
     if is_file and (fps is not None or times is not None):
@@ -69,7 +70,8 @@ def frames_of(
 
 
 def as_frame(picture: Any) -> Frame:
-    """A picture as a frame, RGB uint8 [height, width, 3]: of an array, a tensor of PyTorch's, or a picture of PIL's.
+    """A picture as a frame, RGB uint8 [height, width, 3]: of an array, a tensor of PyTorch's, a picture of PIL's, or a
+    frame of PyAV's.
 
     Grey ones [height, width] or [height, width, 1] get three equal channels, alpha is left out. Raises ``InputError``
     with what is taken, if it is something else.
@@ -96,6 +98,8 @@ def _array(picture: Any) -> Any:
         return picture
     if hasattr(picture, "detach") and hasattr(picture, "cpu"):  # a tensor of PyTorch's, on any device
         return np.asarray(picture.detach().cpu())
+    if hasattr(picture, "to_ndarray") and hasattr(picture, "reformat"):  # a frame of PyAV's
+        return picture.to_ndarray(format="rgb24")
     if hasattr(picture, "convert") and hasattr(picture, "getbands"):  # a picture of PIL's
         return np.asarray(picture.convert("RGB"))
     if hasattr(picture, "__array__") or hasattr(picture, "__array_interface__"):
@@ -108,7 +112,7 @@ def _frames(source: Any) -> Iterator[Frame]:
     picture = shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in (3, 4)))
     if picture or hasattr(source, "getbands"):
         raise InputError(f"a single picture is not a clip; {_SOURCES}")
-    if isinstance(source, dict) or not hasattr(source, "__iter__"):
+    if isinstance(source, dict) or not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
         raise InputError(f"{_called(source)} can't be read; {_SOURCES}")
     return _of_one_size(map(as_frame, source))
 
@@ -137,7 +141,7 @@ def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline)
     slot = given = 0  # frames of 1/25 s before the one that waits: by its time, and as given
     for number, frame in enumerate(frames):
         time = next(times, None)
-        if not isinstance(time, int | float | np.number) or not math.isfinite(time):
+        if not isinstance(time, Real) or not math.isfinite(time):
             raise InputError(f"frame {number + 1} has no time in seconds but {time!r}; give as many times as frames")
         if number and time < last:
             raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times have to increase")

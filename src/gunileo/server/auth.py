@@ -108,7 +108,11 @@ class Guard:
             if "transfer-encoding" in headers or not length.isdecimal():
                 return error(scope, 413, "the body doesn't say how long it is; send its Content-Length")
             if int(length) > _BODY:
-                return error(scope, 413, f"the body has over {_BODY // 1024} kB; send less")
+                return error(
+                    scope,
+                    413,
+                    f"the body has over {_BODY // 1024} kB, too much for {path[:80]!r}; /docs tells where videos go",
+                )
         return None
 
     def _known(self, headers: Headers) -> bool:

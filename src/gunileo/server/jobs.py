@@ -101,6 +101,8 @@ def check(path: Path, limits: Limits) -> int | None:
                 raise VideoError(f"{path}: {stream.width}x{stream.height} pixels; {MAX_SIDE} on each side are enough")
             seconds = container.duration / av.time_base if container.duration else None
     except (av.FFmpegError, OSError) as error:
+        if path.exists() and not path.stat().st_size:
+            raise VideoError(f"{path}: the file is empty; send the video again") from error
         raise VideoError(f"{path}: not a video, or damaged; give mpg, mp4, mov, webm, avi or mkv") from error
     if seconds and seconds > limits.video:
         raise VideoError(f"{path}: {_long(limits)}")

@@ -146,6 +146,10 @@ class _Form:
     def _begin(self) -> None:
         _, options = parse_options_header(self.headers.get(b"content-disposition"))
         if b"filename" not in options:
+            if options.get(b"name") == b"file":
+                raise UploadError(
+                    "the field 'file' has no filename; send the video as a file, as curl -F file=@NAME does"
+                )
             self.text = options.get(b"name", b"").decode("utf-8", "replace"), bytearray()
             return
         if options.get(b"name") != b"file" or self.found:

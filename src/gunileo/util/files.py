@@ -32,6 +32,10 @@ def fitting(path: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """As ``whole``, but an ``OSError`` comes as it is, for callers that know better what to say."""
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new file
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path  # a pipe or a device
+        return
     part = fitting(path.with_name(f".{path.name}.part"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -45,7 +49,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to, renamed into its place at the end.
 
-    A reader, a crash or a full disk never leaves half a file. Folders are made where missing. Raises
+    A reader, a crash or a full disk never leaves half a file. Folders are made where missing. Where ``path`` is a link,
+    the file that it leads to is replaced; a pipe or a device is written to itself. Raises
     ``FileError``, one line with the reason, when the place can't be written to; ``path`` is then as it was.
     """
     try:

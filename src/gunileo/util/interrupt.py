@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+from gunileo.errors import GunileoError, Stopped
+
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
@@ -46,7 +48,8 @@ def ctrl_c_sets(ended: Event) -> Iterator[None]:
 
     Nothing is printed of those that it drops.
     """
-    if threading.current_thread() is not threading.main_thread():  # which alone gets it
+    alone = threading.current_thread() is threading.main_thread()  # which alone gets it
+    if not alone or not callable(signal.getsignal(signal.SIGINT)):  # ignored, as by what a script has in the background
         yield
         return
 
@@ -65,3 +68,21 @@ def ctrl_c_sets(ended: Event) -> Iterator[None]:
     finally:
         sys.unraisablehook = told
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ctrl_c_stops() -> Iterator[None]:
+    """``Stopped`` for whatever error Ctrl-C leads to.
+
+    A native module that is just being loaded makes an ``ImportError`` of it.
+    """
+    pressed = Event()
+    try:
+        with ctrl_c_sets(pressed):
+            yield
+    except GunileoError:
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        if pressed.is_set():
+            raise Stopped("stopped") from error
+        raise

@@ -77,7 +77,8 @@ def unwanted() -> bool:
 
 
 def _pool(ending: Any) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=_context, initializer=_begin, initargs=(ending,))
+    with undisturbed():  # else semaphores that are made just then would be left in the system
+        return ProcessPoolExecutor(1, mp_context=_context, initializer=_begin, initargs=(ending,))
 
 
 def _submitted(

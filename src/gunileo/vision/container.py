@@ -59,7 +59,8 @@ def why(path: Path | str, error: av.FFmpegError | OSError, kind: str = "video") 
     if isinstance(error, FileNotFoundError):
         return VideoError(f"{path}: no such file; check the path")
     foreign = not isinstance(error, av.FFmpegError)  # as of a socket, which can't be opened
-    if isinstance(error, PermissionError | IsADirectoryError) or foreign or error.errno in _ADVICE:
+    refused = error.errno in _ADVICE and not (error.errno == errno.EIO and _has_its_end(path))
+    if isinstance(error, PermissionError | IsADirectoryError) or foreign or refused:
         reason = os.strerror(error.errno) if error.errno else str(error)
         advice = _ADVICE.get(error.errno or 0, "check the path")
         if error.errno == errno.ENOSPC:  # of what is kept of a pipe, or of bytes
@@ -72,6 +73,16 @@ def why(path: Path | str, error: av.FFmpegError | OSError, kind: str = "video") 
         return VideoError(f"{path}: its index is missing, as its recording or copy was broken off; copy it again")
     check = "play" if kind == "video" else "open"
     return VideoError(f"{path}: not a {kind}, or damaged; {check} it to check, then copy it again")
+
+
+def _has_its_end(path: Path | str) -> bool:
+    """Whether a file can be read to its last byte. Of one that stops short FFmpeg, too, says that it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return len(file.read()) == 1
+    except OSError:
+        return False
 
 
 def _begin(path: Path | str) -> tuple[bytes, list[bytes]]:
