@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SHARED
 
 from gunileo.corpus.labels import CorpusError, WordTime, read_align, read_phones
 from gunileo.corpus.transcripts import read_text
@@ -117,9 +116,8 @@ def test_a_missing_label_is_named(tmp_path: Path) -> None:
         read_align(tmp_path / "gone.align")
 
 
-@pytest.mark.skipif(not (SHARED / "lombard").is_dir(), reason=f"needs the real phone files in {SHARED}")
-def test_real_phone_files_have_six_words_in_order() -> None:
-    labels = sorted((SHARED / "lombard" / "alignment").glob("*.json"))
+def test_real_phone_files_have_six_words_in_order(shared: Path) -> None:
+    labels = sorted((shared / "lombard" / "alignment").glob("*.json"))
     assert len(labels) == 4
     for label in labels:
         spans = read_phones(label)
