@@ -36,3 +36,15 @@ def test_a_pipe_gets_what_is_written_and_stays(tmp_path: Path) -> None:
     else:
         reader.join()
     assert (got, pipe.is_fifo()) == ([b"rows"], True)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no files for open descriptors")
+def test_a_pipe_without_a_path_is_written_to() -> None:
+    """As /dev/stdout is before a pipe, and what a shell makes of >(...)."""
+    out, into = os.pipe()
+    try:
+        write_whole(Path(f"/dev/fd/{into}"), b"rows")
+    finally:
+        os.close(into)
+    with open(out, "rb") as file:
+        assert file.read() == b"rows"

@@ -32,10 +32,10 @@ def fitting(path: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """As ``whole``, but an ``OSError`` comes as it is, for callers that know better what to say."""
-    path = Path(os.path.realpath(path))  # a link stays, and leads to the new file
     if path.exists() and not path.is_file() and not path.is_dir():
-        yield path  # a pipe or a device
+        yield path  # a pipe or a device; what /dev/stdout leads to may have no path
         return
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new file
     part = fitting(path.with_name(f".{path.name}.part"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -50,8 +50,8 @@ def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to, renamed into its place at the end.
 
     A reader, a crash or a full disk never leaves half a file. Folders are made where missing. Where ``path`` is a link,
-    the file that it leads to is replaced; a pipe or a device is written to itself. Raises
-    ``FileError``, one line with the reason, when the place can't be written to; ``path`` is then as it was.
+    the file that it leads to is replaced. A pipe or a device is written to directly. Raises ``FileError``, one line
+    with the reason, when the place can't be written to; ``path`` is then as it was.
     """
     try:
         with replacing(path) as part:
