@@ -165,7 +165,7 @@ def test_transcribe_names_what_a_folder_lacks_and_tells_it_by_its_exit_code(
 
 
 def test_transcribe_counts_what_it_passes_over_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("a.mp4", "a.txt", "a.TextGrid", "talk", "b.part", "c.part"):
+    for name in ("a.mp4", "a.txt", "a.TextGrid", "a.jpg", ".DS_Store", "Thumbs.db", "talk", "b.part", "c.part"):
         touch(tmp_path / "in" / name)
     jobs, failed = find_jobs([str(tmp_path / "in")])
     assert ([job.path.name for job in jobs], failed) == (["a.mp4"], False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import escape, glob, has_magic
@@ -29,7 +28,6 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
 
     With ``numbered``, a folder counts as one video, made of the numbered pictures in it.
     """
-    from gunileo.corpus.finders import VIDEO_SUFFIXES
     from gunileo.vision.film import local
     from gunileo.vision.numbered import is_pattern, stem_of
     from gunileo.vision.video import VideoError
@@ -53,15 +51,21 @@ def find_jobs(arguments: Sequence[str], numbered: bool = False) -> tuple[list[Jo
         failed |= lost
         if not found:
             failed = True
-            kinds = " ".join(sorted(VIDEO_SUFFIXES))
+            kinds = ".mpg, .mp4, .mov, .webm, .avi, .mkv and others"
             complain(f"{argument}: no videos there; give video files ({kinds}), or --fps for a folder of pictures")
         for job in found:
             jobs.setdefault(job.path, job)
     return list(jobs.values()), failed
 
 
-# What lies beside videos: labels, and what was read of them.
-_BESIDE = (".txt", ".align", ".lab", ".srt", ".vtt", ".json", ".tsv", ".ctm", ".trn", ".textgrid", ".csv", ".parquet")
+# What lies beside videos and is none: labels, what was read of them, pictures, sound, what cameras and systems leave.
+# fmt: off
+_BESIDE = frozenset({
+    ".txt", ".align", ".lab", ".srt", ".vtt", ".json", ".tsv", ".ctm", ".trn", ".textgrid", ".csv", ".parquet",
+    ".jpg", ".jpeg", ".png", ".webp", ".heic", ".bmp", ".wav", ".mp3", ".m4a", ".flac",
+    ".thm", ".lrv", ".xml", ".ini", ".db", ".pdf", ".md", ".html",
+})
+# fmt: on
 
 
 def _found(argument: str) -> tuple[list[Job], bool]:
@@ -81,9 +85,9 @@ def _found(argument: str) -> tuple[list[Job], bool]:
             for place, reason in inside.lost:
                 complain(f"{place}: {reason}")
                 lost = True
-            if inside.files and (passed := inside.others - Counter(dict.fromkeys(_BESIDE, inside.others.total()))):
-                kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common())
-                complain(f"{path}: files of other kinds passed over: {kinds}")
+            others = [f"{count} {kind}" for kind, count in inside.others.most_common() if kind not in _BESIDE]
+            if inside.files and others:
+                complain(f"{path}: files of other kinds passed over: {', '.join(others)}")
         else:
             jobs.append(Job(path.absolute() if path == Path("-") else path, Path(path.stem)))
     return jobs, lost

@@ -15,7 +15,7 @@ from gunileo.corpus.labels import CorpusError
 VIDEO_SUFFIXES = frozenset({
     ".mpg", ".mpeg", ".mpe", ".m2v", ".mp4", ".m4v", ".mov", ".qt", ".webm", ".avi", ".divx", ".mkv", ".ts", ".mts",
     ".m2ts", ".3gp", ".3g2", ".flv", ".f4v", ".wmv", ".asf", ".mxf", ".vob", ".ogv", ".ogm", ".dv", ".mjpeg", ".mjpg",
-    ".y4m", ".nut", ".m2t", ".mod", ".tod", ".vro", ".m1v", ".m2p", ".mpv", ".tp", ".trp", ".lrv", ".insv", ".rm",
+    ".y4m", ".nut", ".m2t", ".mod", ".tod", ".vro", ".m1v", ".m2p", ".mpv", ".tp", ".trp", ".insv", ".rm",
     ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".amv", ".gif",
 })
 # fmt: on
@@ -109,10 +109,10 @@ def _fault(path: Path) -> str:
     """Why a file that its folder lists can't be reached; "" if it can."""
     try:
         path.stat()
-    except PermissionError as error:
-        return f"can't be opened ({error.strerror})"
-    except OSError:
+    except FileNotFoundError:
         return "is a link that leads nowhere; correct or delete it"
+    except OSError as error:
+        return f"can't be opened ({error.strerror})"
     return ""
 
 
