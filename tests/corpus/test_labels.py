@@ -117,6 +117,8 @@ def test_a_missing_label_is_named(tmp_path: Path) -> None:
 
 
 def test_real_phone_files_have_six_words_in_order(shared: Path) -> None:
+    if not (shared / "lombard").is_dir():
+        pytest.skip(f"needs the real phone files in {shared}")
     labels = sorted((shared / "lombard" / "alignment").glob("*.json"))
     assert len(labels) == 4
     for label in labels:
