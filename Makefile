@@ -27,7 +27,8 @@ lowest:  ## the quick tests with the lowest versions that pyproject.toml allows,
 	$(PYTHON) .ci/lowest.py > .lowest/constraints.txt
 	.lowest/bin/pip install --quiet --disable-pip-version-check -c .lowest/constraints.txt -e '.[train,live,burn,serve,lexicon,dev]'
 	.lowest/bin/pytest tests/corpus/test_labels.py tests/corpus/test_finders.py tests/corpus/test_cache.py \
-		tests/corpus/test_cut_out.py tests/corpus/test_prepare.py tests/corpus/test_download.py tests/decoding/test_ctc.py tests/vision/test_video.py tests/vision/test_mouth.py \
+		tests/corpus/test_cut_out.py tests/corpus/test_prepare.py tests/corpus/test_download.py \
+		tests/decoding/test_ctc.py tests/vision/test_video.py tests/vision/test_mouth.py \
 		tests/inference/test_reader.py tests/training/test_export.py tests/cli/test_main.py \
 		--deselect tests/cli/test_main.py::test_help_imports_nothing_heavy  # Typer's lowest imports Rich for its help
 

@@ -121,7 +121,7 @@ def test_writes_beside_each_other_and_keeps_dots_in_names(tmp_path: Path) -> Non
 
 
 def test_a_format_that_is_none_is_told_before_any_file_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'doc' is no format; use one or more of txt, srt"):
+    with pytest.raises(ValueError, match=r"'doc' is not a format; use one or more of txt, srt"):
         write_transcript(READ, tmp_path / "a", ["txt", "doc"])
     assert not list(tmp_path.iterdir())
 

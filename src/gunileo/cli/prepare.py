@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 _Source = Annotated[
-    Path, typer.Argument(help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside them.")
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="Folder of a corpus: GRID, Lombard GRID, MIRACL, or clips with labels beside them."
+    ),
 ]
 
 

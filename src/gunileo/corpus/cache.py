@@ -126,7 +126,7 @@ class Entry:
     start: float = 0.0
 
     def line(self) -> str:
-        """In this format the speaker is called ``talker``, as GRID does; so are caches of earlier versions read."""
+        """In this format the speaker is called ``talker``, as GRID does."""
         utterance = self.utterance
         content = {
             **{"id": utterance.id, "talker": utterance.speaker, "file": utterance.file, "frames": utterance.frames},

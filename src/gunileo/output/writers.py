@@ -146,7 +146,7 @@ def write_transcript(transcript: Transcript, stem: Path, formats: Sequence[str])
     ``ValueError``, before any file is written, for another format.
     """
     if unknown := [name for name in formats if name not in WRITERS]:
-        raise ValueError(f"{unknown[0]!r} is no format; use one or more of {', '.join(WRITERS)}")
+        raise ValueError(f"{unknown[0]!r} is not a format; use one or more of {', '.join(WRITERS)}")
     paths = [fitting(stem.with_name(f"{stem.name}.{name}")) for name in formats]
     for name, path in zip(formats, paths, strict=True):
         write_whole(path, WRITERS[name](transcript))

@@ -17,6 +17,6 @@ class Box:
 
 
 def same_place(a: Box, b: Box, further: float = 1) -> bool:
-    """Centres closer than half a face, or ``further`` by a factor, and sizes within a factor of two."""
+    """Centres closer than half a face times ``further``, and sizes within a factor of two."""
     near = hypot(a.x - b.x, a.y - b.y) < further * max(a.side, b.side) / 2
     return near and 0.5 < a.side / b.side < 2
