@@ -214,6 +214,12 @@ def phone_4k(path: Path, frames: int = 8) -> Path:
     return turned(path, [cv2.resize(frame, (2160, 3840), interpolation=cv2.INTER_LINEAR) for frame in cut])
 
 
+def another(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The same talk by someone else in the same place and of the same size: what is bright in the face is dark."""
+    shade = (0.65 + 0.45 * np.sin(np.linspace(0, 4.4 * np.pi, frames.shape[1])))[:, None, None]
+    return [np.clip(frame * shade, 0, 255).astype(np.uint8) for frame in frames]
+
+
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """The mean difference of pixels."""
     assert a.shape == b.shape

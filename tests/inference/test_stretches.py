@@ -11,6 +11,7 @@ from gunileo.inference.live import sentences
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
+from gunileo.vision.faces import find_faces
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, read_mouth
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.timeline import Timeline
@@ -115,22 +116,25 @@ def test_a_jump_zoom_is_a_cut_over_which_nothing_is_smoothed() -> None:
     assert widths[39] / widths[36] == pytest.approx(1.4, rel=0.05)
 
 
-def another(frames: np.ndarray) -> list[np.ndarray]:
-    """The same talk by someone else in the same place and of the same size: what is bright in the face is dark."""
-    shade = (0.65 + 0.45 * np.sin(np.linspace(0, 4.4 * np.pi, frames.shape[1])))[:, None, None]
-    return [np.clip(frame * shade, 0, 255).astype(np.uint8) for frame in frames]
-
-
 def test_a_cut_to_another_person_in_the_same_place_begins_another_sentence(tmp_path: Path) -> None:
     talk = clips.talking()[0]
-    mouths = list(mouth_stream([*talk, *another(talk)]))
+    mouths = list(mouth_stream([*talk, *clips.another(talk)]))
     assert [number for number, mouth in enumerate(mouths) if mouth is None or mouth.other] == [75]
     spans = list(sentences(iter(mouths), Claiming(), "a", "greedy", None))
     assert [words.words[0].start < 3 <= words.words[-1].end for words in spans].count(True) == 0
     assert len(spans) == 2
-    write_video(tmp_path / "a.mp4", [*talk, *another(talk)])
+    write_video(tmp_path / "a.mp4", [*talk, *clips.another(talk)])
     with pytest.raises(MouthError, match=r"a\.mp4: cuts from one person to another"):
         read_mouth(tmp_path / "a.mp4")
+
+
+def test_a_face_at_a_place_is_another_persons_three_seconds_after_a_cut() -> None:
+    """Not at once: it could be someone who passes in front."""
+    talk = clips.talking()[0]
+    film = [*talk, *clips.another(talk), *clips.another(talk)]
+    (place,) = find_faces(film, "a.mp4").values()
+    found = [mouth is not None for mouth in mouth_stream(film, place)]
+    assert found == [True] * 75 + [False] * 75 + [True] * 75
 
 
 @pytest.mark.parametrize("kind", ["flash", "darker", "jump zoom", "shaken"])

@@ -163,6 +163,15 @@ def test_a_transcript_a_face(run, both: Path, model: str, tmp_path: Path) -> Non
     assert run(*line)[1] == right.removeprefix("right: ") + "\n"
 
 
+def test_a_face_alone_is_read_on_after_a_cut_to_another(run, model: str, tmp_path: Path) -> None:
+    talk = clips.talking()[0]
+    write_video(tmp_path / "cut.mp4", [*talk, *clips.another(talk)])
+    line = ("transcribe", tmp_path / "cut.mp4", "--model", model, "--decode", "greedy")
+    code, out, err = run(*line, "--face", "all")
+    assert (code, err, len(out.splitlines())) == (0, "", 2)
+    assert out == run(*line)[1]
+
+
 def test_one_face_that_cannot_be_read_takes_no_other_with_it(
     run, speakers: tuple[Pixels, Pixels], model: str, tmp_path: Path
 ) -> None:

@@ -126,7 +126,9 @@ class Reading:
         from gunileo.vision.timeline import Timeline
 
         if self.face == Faces.all:
-            return find_faces(self._frames(job, Timeline(), bar, f"{title}, finding faces"), str(job))
+            found = find_faces(self._frames(job, Timeline(), bar, f"{title}, finding faces"), str(job))
+            # A single one is read as by default: after a cut, another person may be in its place.
+            return found if len(found) > 1 else {"": "largest"}
         return {"": cast("Face", self.face.value)}
 
     def _read(self, job: Job, name: str, face: Face, bar: Bar, title: str) -> Spoken:

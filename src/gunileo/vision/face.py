@@ -25,7 +25,7 @@ from gunileo.vision.box import Box, same_place
 from gunileo.vision.image import warped
 from gunileo.vision.looks import is_other, look_of
 from gunileo.vision.mouth_shape import INNER_LIPS
-from gunileo.vision.video import Frame
+from gunileo.vision.video import FPS, Frame
 
 Array = NDArray[np.float32]
 
@@ -46,6 +46,7 @@ _SETTLING = 2  # further looks at the frame in which a face is found
 _CALM = 0.004
 _LOOK_KEPT = 0.9  # of a face's look, when a frame is added to it
 _OUT = 0.2  # of half a face, a frame: how fast one that is hidden may go on
+_HIDDEN = 3 * FPS  # frames that one is waited for by its look; then whoever is in its place is followed, as after a cut
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -101,7 +102,7 @@ class FaceTracker:
 
     ``start`` picks the face; each call then takes the frames that follow. A face that is lost is looked for again
     near where it was, so that another person in the picture is never taken for it. One of several faces is known by
-    its look, too: it may be hidden by another that passes in front of it.
+    its look, too: it may be hidden by another that passes in front of it, for up to three seconds.
     """
 
     def __init__(self, face: Face = "largest") -> None:
@@ -190,6 +191,8 @@ class FaceTracker:
             at += len(steps)
 
     def _step(self, frame: Frame, place: _Place) -> _Step:
+        if place.missed >= _HIDDEN:
+            place = place._replace(look=None)
         landmarks = self._landmarks(frame, place.crop) if place.crop else None
         if landmarks is None or _is_other(frame, landmarks, place.look):
             landmarks = self._found_again(frame, place)
