@@ -123,15 +123,15 @@ def made(folder: Path) -> list[Case]:
     return [
         *cases,
         Case("empty", b"", 422, "clip.mp4"),
-        Case("text", b"a letter and no film\n" * 1000, 422, "no video"),
-        Case("noise", noise, 422, "no video"),
+        Case("text", b"a letter and no film\n" * 1000, 422, "not a video"),
+        Case("noise", noise, 422, "not a video"),
         Case("truncated", whole[: len(whole) // 2], 422, "clip.mp4"),
         Case(
             "torn", whole[: len(whole) // 3] + noise[: len(whole) // 3] + whole[len(whole) * 2 // 3 :], 422, "clip.mp4"
         ),
         Case("black", black, 422, "no face found"),
         Case("brief", brief, 422, "only 2 frame"),
-        Case("list of files", b"ffconcat version 1.0\nfile /etc/hosts\n", 422, "no video"),
+        Case("list of files", b"ffconcat version 1.0\nfile /etc/hosts\n", 422, "not a video"),
     ]
 
 
