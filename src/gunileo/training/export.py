@@ -64,7 +64,11 @@ def _difference(model: Network, path: Path, clips: int, frames: int) -> float:
     )
     crops, *shape = inputs.values()
     with torch.no_grad():
-        expected = model(crops, None, *shape) if shape else model(crops)
+        expected = (
+            model.views(model.visual(crops), *shape).log_probabilities
+            if isinstance(model, LabialShape)
+            else model(crops)
+        )
     return float(np.abs(output - expected.numpy()).max())
 
 
@@ -102,8 +106,7 @@ class _Planar(nn.Module):
         features = self._convolved(crops)
         if isinstance(self.model, LabialShape):
             assert shape is not None
-            mask = torch.ones_like(shape[:, :, :1]).transpose(1, 2)
-            outputs = self.model.read(features, shape, mask, torch.ones_like(shape[:, 0, :2]))
+            outputs = self.model.views(features, shape)
         else:
             outputs = self.model.recur(features)
         words = () if outputs.words is None else (outputs.words.log_softmax(-1),)
@@ -127,6 +130,8 @@ class _Planar(nn.Module):
 
 def export_onnx(model: Network, path: Path | str, name: str | None = None, license: str = LICENSE) -> None:
     """Write ``rounded(model)`` as an ONNX file that ``gunileo.load_model`` reads.
+
+    Of a LabialShape the file computes ``LabialShape.views``.
 
     Input ``regions`` (mouth crops; the name that exported files have had from the first), float32 [N, 1, T, 100, 150],
     as ``gunileo.vision.crop.normalise`` makes them, and of a LabialShape ``shape``, float32 [N, T, 12], as
