@@ -96,7 +96,7 @@ def test_corpus_draws_different_sentences_of_the_words_asked_for() -> None:
 def test_corpus_refuses_a_sentence_twice_and_what_is_no_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="comes twice"):
         make_corpus(tmp_path, ["bbaf2n", "bbaf2n"])
-    with pytest.raises(ValueError, match="no letter"):
+    with pytest.raises(ValueError, match="is not a GRID letter"):
         make_corpus(tmp_path, ["bbaw2n"])
 
 
