@@ -16,7 +16,7 @@ VIDEO_SUFFIXES = frozenset({
     ".mpg", ".mpeg", ".mpe", ".m2v", ".mp4", ".m4v", ".mov", ".qt", ".webm", ".avi", ".divx", ".mkv", ".ts", ".mts",
     ".m2ts", ".3gp", ".3g2", ".flv", ".f4v", ".wmv", ".asf", ".mxf", ".vob", ".ogv", ".ogm", ".dv", ".mjpeg", ".mjpg",
     ".y4m", ".nut", ".m2t", ".mod", ".tod", ".vro", ".m1v", ".m2p", ".mpv", ".tp", ".trp", ".insv", ".rm",
-    ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".amv", ".gif",
+    ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".amv",
 })
 # fmt: on
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from gunileo.errors import GunileoError, Stopped
+from gunileo.errors import Stopped
 
 
 @contextmanager
@@ -72,17 +72,15 @@ def ctrl_c_sets(ended: Event) -> Iterator[None]:
 
 @contextmanager
 def ctrl_c_stops() -> Iterator[None]:
-    """``Stopped`` for whatever error Ctrl-C leads to.
+    """``Stopped`` where Ctrl-C ends what is done.
 
-    A native module that is just being loaded makes an ``ImportError`` of it.
+    A native module that is just being loaded makes an ``ImportError`` or a ``SystemError`` of it.
     """
     pressed = Event()
     try:
         with ctrl_c_sets(pressed):
             yield
-    except GunileoError:
-        raise
-    except (KeyboardInterrupt, Exception) as error:
+    except (KeyboardInterrupt, ImportError, SystemError) as error:
         if pressed.is_set():
             raise Stopped("stopped") from error
         raise
