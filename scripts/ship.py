@@ -3,7 +3,7 @@
 Writes src/gunileo/inference/weights/NAME.onnx and NAME.safetensors (float16, folded) from RUN/model.safetensors,
 calibrates and measures the ONNX file on the split of CACHE, and enters both files in models.json beside them.
 
---unseen names a run with the same settings that some speakers were left out of (those of grid_unseen_valid). What is
+--unseen names an earlier run that some speakers were left out of (those of grid_unseen_valid). What is
 known of speakers that were never seen is measured with it, and the calibration is its own: how far a guess at a new
 face can be trusted shows only on faces that were not trained on.
 """
@@ -57,7 +57,7 @@ def arguments_given() -> argparse.Namespace:
     parser.add_argument(
         "--only", default="grid_s1_train", help="as given to gunileo train: list of what was trained on; all, if empty"
     )
-    parser.add_argument("--unseen", type=Path, metavar="RUN", help="run of the same settings without some speakers")
+    parser.add_argument("--unseen", type=Path, metavar="RUN", help="earlier run without some speakers")
     parser.add_argument(
         "--fallback",
         metavar="NAME",
@@ -121,7 +121,7 @@ def with_unseen(info: ModelInfo, judged: Reader, cache: Cache, unseen: Sequence[
         info,
         unseen_wer_greedy=round(evaluation.scores["greedy"].wer, 4),
         unseen_wer_grammar=round(evaluation.scores["grammar"].wer, 4),
-        unseen_on=f"{clips_of(unseen)}, left out of a run with the same settings ({UNSEEN})",
+        unseen_on=f"{clips_of(unseen)}, left out of an earlier stage of its training ({UNSEEN})",
     )
 
 

@@ -42,7 +42,7 @@ class ModelInfo:
     trained_on: str
     license: str
     attribution: str
-    # Of a model of many speakers: on others, whom a run with the same settings was not trained on.
+    # Of a model of many speakers: on others, whom an earlier stage was not trained on.
     unseen_wer_greedy: float | None = None
     unseen_wer_grammar: float | None = None
     unseen_on: str = ""
