@@ -383,4 +383,6 @@ def test_a_full_disk_that_standard_output_goes_to(good_clip: Path, tmp_path: Pat
         )
     assert done.returncode == 1
     assert_one_line(done.stderr.decode(), "the output: can't be written .No space left on device.; free some space")
-    assert len(list((tmp_path / "out").iterdir())) == int(jobs), "what was read is written all the same"
+    read = [path.name for path in (tmp_path / "out").iterdir()]
+    assert read, "what was read is written all the same"
+    assert set(read) <= {good_clip.with_suffix(".txt").name, "b.txt"}

@@ -90,7 +90,8 @@ def test_the_run_is_read_with_and_equals_its_weights(finished: Path, mixed: Path
     crops = torch.from_numpy(normalise(clip.crops))[None, None]
     with torch.inference_mode():
         weights = rounded(load_weights(finished / "model.safetensors"))
-        expected = weights(crops, None, torch.from_numpy(clip.shape())[None])
+        assert isinstance(weights, LabialShape)
+        expected = weights.views(weights.visual(crops), torch.from_numpy(clip.shape())[None]).log_probabilities
     np.testing.assert_allclose(reader.log_probabilities(clip), expected[0].numpy(), atol=1e-3)
 
 
