@@ -21,6 +21,7 @@ from gunileo.inference.registry import weights_of
 from gunileo.training.config import from_scratch
 from gunileo.training.dataset import Batch
 from gunileo.training.export import export_onnx, rounded
+from gunileo.training.fine_tune import settings_from
 from gunileo.training.initialise import initialise, initialise_shapes, network
 from gunileo.training.model import LabialCNN, ModelConfig
 from gunileo.training.shape_model import LabialShape, ShapeConfig
@@ -229,3 +230,14 @@ def test_settings_from_scratch_make_the_shipped_architecture() -> None:
     assert isinstance(made, LabialShape)
     assert replace(made.config, normalise=False) == replace(ShapeConfig(), words=WORDS)
     assert made.config.normalise, "from scratch its eyes learn with normalisation, as LabialCNN's"
+
+
+def test_a_run_is_gone_on_with_by_its_second_stage_and_that_by_its_third(model: LabialShape, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "model.safetensors")
+    settings = tmp_path / "settings.json"
+    for before, epochs, repeats in ((None, 6, 8), (False, 6, 8), (True, 20, 3)):
+        if before is not None:
+            settings.write_text(json.dumps({"frozen": before}))
+        further = settings_from(tmp_path)
+        assert further.frozen
+        assert (further.epochs, further.crop_repeats) == (epochs, repeats)

@@ -33,7 +33,7 @@ def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> Trai
 def _is_frozen(weights: Path) -> bool:
     """Whether the run that these weights are of kept its convolutions as they were: a second stage or a later one."""
     settings = weights.with_name("settings.json")
-    return settings.exists() and bool(json.loads(settings.read_text())["frozen"])
+    return settings.exists() and json.loads(settings.read_text(encoding="utf-8")).get("frozen") is True
 
 
 def initialised(model: Path | str) -> TrainingConfig:
