@@ -40,7 +40,9 @@ def main() -> None:
 
     cache = Cache(arguments.cache)
     pool, held = training_parts(cache.utterances, listed("grid_s1_valid"), speakers=["s1"])
-    settings = replace(from_scratch(ARCHITECTURES["labial-wide"]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True)
+    settings = replace(
+        from_scratch(ARCHITECTURES["labial-wide"]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True
+    )
     points: dict[int, dict[str, Score]] = {}
     print("| clips | greedy | grammar |\n|---|---|---|", flush=True)
     for count in sorted({min(count, len(pool)) for count in arguments.clips}):

@@ -107,7 +107,7 @@ def _ending(result: Result, page: Path) -> str:
 def _clear(folder: Path) -> None:
     """Make an empty folder, of nothing or of an earlier demo's."""
     if folder.exists() and not (folder / _MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise GunileoError(f"{folder}: holds something else than a demo; name a new folder with -o")
+        raise GunileoError(f"{folder}: holds something other than a demo; name a new folder with -o")
     for name in ("corpus", "cache", "run"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "demo.html").unlink(missing_ok=True)

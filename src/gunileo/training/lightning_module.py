@@ -249,4 +249,4 @@ def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]]
     for said, read in (pairs[0], pairs[len(pairs) // 2]):
         print(f"  said {said!r}\n  read {read!r}")
     if blank:
-        print("  every answer is blank: usual in the first epochs, a fault if it stays")
+        print("  every output is blank; this is usual in the first epochs, and a fault later on")
