@@ -177,8 +177,8 @@ def confidence(results: Results) -> str:
     return (
         "<p>Confidences are good if 80 % of all that is read with 80 % confidence is right. Then the bars end on the "
         "dashed line. Red shows how many too few were right, and pale how many more were right than the confidence "
-        "says. The grey bars below show the number of readings. The expected calibration error (ECE) is the mean of the "
-        "red and pale parts.</p>"
+        "says. The grey bars below show the number of readings. The expected calibration error (ECE) is the mean of "
+        "the red and pale parts.</p>"
         f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(results)}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_negatives(results)}"
     )
@@ -224,8 +224,8 @@ def times(results: Results) -> str:
     return (
         "<p>The starts and ends of words, read with the grammar, differ from those of the corpus by "
         f"{metric(results, 'word_times/both', 'time')} {_interval(results, 'word_times/interval', 'time')} on average "
-        f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
-        "model learns its timing from the clips that it was validated on. On those the figures are a little too good.</p>"
+        f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. "
+        "A model learns its timing from its validation clips. On those the figures are a little too good.</p>"
         + _table(["", "starts off by", "ends off by"], rows)
     )
 
