@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,13 @@ def test_push_to_talk_reads_what_is_between_two_keys(talk: Path, model: str, tmp
     silent = Typist(talk, "--fast", "--model", model, "--key", "t")
     assert silent.end()[:2] == (0, [])
 
+    nothing = Typist(pipe, "--model", model, "--key", "space")
+    nothing.until("press space")
+    nothing.press("  ")
+    pipe.write_bytes(film)
+    nothing.until("no words were read")
+    assert nothing.end()[:2] == (0, [])
+
 
 def test_what_is_missing_is_a_line(
     run: Callable[..., tuple[int, str, str]], talk: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -151,6 +159,30 @@ def test_what_is_missing_is_a_line(
     code, out, err = run("live", talk, "--model", model, "--choose")  # pytest's standard input is none
     assert (code, out) == (1, "")
     assert "terminal" in err
+
+
+def test_tmux_presses_the_keys_from_any_window(
+    talk: Path, model: str, sentences: list[list[str]], tmp_path: Path
+) -> None:
+    """So a shortcut of the desktop's does, as ``docs/voice.md`` tells."""
+    if not shutil.which("tmux"):
+        pytest.skip("needs tmux (apt-get install tmux)")
+    chosen, environment = tmp_path / "chosen", {**os.environ, "TMUX_TMPDIR": str(tmp_path)}
+    environment.pop("TMUX", None)
+
+    def tmux(*arguments: str) -> str:
+        done = subprocess.run(["tmux", *arguments], env=environment, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    live = shlex.join([sys.executable, "-m", "gunileo", "live", str(talk), "--fast", "--model", model, "--choose"])
+    tmux("new-session", "-d", "-s", "lips", f"{live} > {shlex.quote(str(chosen))}")
+    try:
+        for count, key in ((1, "2"), (2, "1")):
+            until(lambda count=count: tmux("capture-pane", "-p", "-t", "lips").count("press 1 to 3") == count)
+            tmux("send-keys", "-t", "lips", key)
+        until(lambda: chosen.read_text().splitlines() == [sentences[0][1], sentences[1][0]])
+    finally:
+        tmux("kill-server")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux's two kinds of windows")

@@ -92,7 +92,10 @@ class Hand:
                 self._lips.begin()
                 typer.echo("speak", err=True)
             else:
-                self._told(self._lips.end())
+                read = self._lips.end()
+                self._told(read)
+                if not read:
+                    typer.echo("no words were read; look into the camera, and say it again", err=True)
         elif key and self._choice is not None:
             self._choice.press(key)
 
