@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 from math import atan2, cos, hypot, sin
 from typing import Literal, NamedTuple
 
@@ -37,6 +38,7 @@ _MESH_SIDE = 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
 # Frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes.
 _RUN_UP = 4
+_PART = 8  # frames that the second thread hands over at once
 # Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
 _STILL = 1 / 3
 _SETTLING = 2  # further looks at the frame in which a face is found, and at one that stands
@@ -92,12 +94,13 @@ class FaceTracker:
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        for found_in in (faces_in, self.small_faces_in):
-            self._tracks = []
-            for frame in frames:
-                follow(self._tracks, found_in(frame))
-            if self._tracks:
-                break
+        with ThreadPoolExecutor(min(2, usable_cores())) as pool:
+            for found_in in (faces_in, self.small_faces_in):
+                self._tracks = []
+                for boxes in pool.map(found_in, frames):
+                    follow(self._tracks, boxes)
+                if self._tracks:
+                    break
         most = max(map(len, self._tracks), default=0)
         self._tracks = [track for track in self._tracks if len(track) >= most / 2]
         self._several |= len(self._tracks) > 1
@@ -128,8 +131,8 @@ class FaceTracker:
         crop than the first half ends with, it is followed again. While the lips are calm, the mesh runs in every
         second one of many frames (``_spared``).
         """
-        middle = (len(frames) + _RUN_UP) // 2
-        if len(frames) - middle < 2 * _RUN_UP:
+        middle = (len(frames) - _RUN_UP) // 2  # the thread has to follow the frames of its run-up, too
+        if middle < 2 * _RUN_UP:
             yield from self._kept(self._chain(frames, self._place))
             return
         if usable_cores() == 1:
@@ -137,21 +140,30 @@ class FaceTracker:
             return
         with ThreadPoolExecutor(1) as pool:
             begun = self._place
-            second = pool.submit(self._run_up, frames[middle - _RUN_UP :], begun)
+            run_up = pool.submit(self._run_up, frames[middle - _RUN_UP : middle], begun)
+            second = pool.submit(lambda: self._spared(frames[middle:], run_up.result()))
+            # In parts, so that the caller can begin with the first while the thread goes on.
+            parts = [
+                pool.submit(lambda: list(islice(second.result(), _PART))) for _ in range(middle, len(frames), _PART)
+            ]
             yield from self._kept(self._spared(frames[:middle], begun))
-            before, steps = second.result()
-        same = _same_crop(before.crop, self._place.crop)
-        yield from self._kept(steps if same else self._spared(frames[middle:], self._place))
+            if same := _same_crop(run_up.result().crop, self._place.crop):
+                for part in parts:
+                    yield from self._kept(part.result())
+            pool.shutdown(cancel_futures=True)
+        if not same:
+            yield from self._kept(self._spared(frames[middle:], self._place))
 
     def _kept(self, steps: Iterable[_Step]) -> Iterator[Array | None]:
         for landmarks, place in steps:
             self._place = place
             yield landmarks
 
-    def _run_up(self, frames: Sequence[Frame], place: _Place) -> tuple[_Place, list[_Step]]:
-        """The place that some first frames leave, however the face was followed before, and what comes after them."""
-        *_, (_, before) = self._chain(frames[:_RUN_UP], place)
-        return before, list(self._spared(frames[_RUN_UP:], before))
+    def _run_up(self, frames: Sequence[Frame], place: _Place) -> _Place:
+        """The place that some frames leave."""
+        for _, after in self._chain(frames, place):
+            place = after
+        return place
 
     def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[_Step]:
         """Each frame's step, from the ``place`` before them on."""
