@@ -90,15 +90,16 @@ def test_an_avi_that_was_cut_before_a_key_picture_has_its_times(tmp_path: Path, 
                 packet.stream = stream
                 target.mux(packet)
     shown = [clips.read_clock(frame) for frame in read_frames(path, timeline)]
-    assert shown == list(range(30, 100))
-    assert timeline.seconds(0) == pytest.approx(30 / 25, abs=0.041)
-    assert timeline.duration == pytest.approx(4, abs=0.041)
+    assert shown[0] in (29, 30), "the second key picture"
+    assert shown == list(range(shown[0], 100))
+    assert timeline.seconds(0) == pytest.approx(shown[0] / 25)
+    assert timeline.duration == pytest.approx(4)
 
 
 def avi(path: Path, codec: str, reordered: int) -> Path:
-    """A hundred clocks, the 30th of which is the second key picture."""
+    """A hundred clocks, of which about the 30th is the second key picture."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={"g": "30", "sc_threshold": "1000000000"})
+        stream = container.add_stream(codec, rate=25, options={"g": "30", "sc_threshold": "0"})
         stream.codec_context.max_b_frames = reordered
         stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
         for index in range(100):
