@@ -13,7 +13,7 @@ from gunileo.vision.box import Box, same_place
 from gunileo.vision.detector import faces_in
 from gunileo.vision.face import Array, FaceTracker
 from gunileo.vision.looks import look_of
-from gunileo.vision.mouth import MouthError
+from gunileo.vision.mouth import NO_FACE, MouthError
 from gunileo.vision.video import FPS, Frame, VideoError
 
 _STEP = FPS // 5  # frames from one look to the next: in 0.2 s a face goes on by less than half of its size
@@ -58,7 +58,7 @@ def find_faces(frames: Iterable[Frame], file: str) -> dict[str, Box]:
     most = max((len(track.places) for track in tracks), default=0)
     steady = [track for track in tracks if len(track.places) >= min(most, max(_LEAST, most / 50))]
     if not steady:
-        raise MouthError(f"{file}: no face found; film one from the front, in good light")
+        raise MouthError(f"{file}: {NO_FACE}")
     steady.sort(key=lambda track: float(np.median(track.places)))
     numbered = [f"face{number}" for number in range(1, len(steady) + 1)]
     names = {1: [""], 2: ["left", "right"], 3: ["left", "middle", "right"]}.get(len(steady), numbered)
