@@ -13,7 +13,7 @@ import pytest
 from waiting import PATIENCE, until, until_idle
 
 from gunileo import load_model
-from gunileo.cli import aloud
+from gunileo.cli import say_and_type
 from gunileo.vision.video import read_frames
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
@@ -158,12 +158,12 @@ def test_wayland_and_x11_have_programs_of_their_own(tmp_path: Path, monkeypatch:
     for name in ("xdotool", "ydotool"):
         program(tmp_path, name, "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert aloud.typing({"DISPLAY": ":0"})[:2] == ("xdotool", "type")
-    assert aloud.typing({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"})[0] == "ydotool"
+    assert say_and_type.typing({"DISPLAY": ":0"})[:2] == ("xdotool", "type")
+    assert say_and_type.typing({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"})[0] == "ydotool"
     program(tmp_path, "wtype", "")
-    assert aloud.typing({"WAYLAND_DISPLAY": "wayland-0"}) == ("wtype", "{text} ")
-    with pytest.raises(aloud.NoProgramError, match="graphical session"):
-        aloud.typing({})
+    assert say_and_type.typing({"WAYLAND_DISPLAY": "wayland-0"}) == ("wtype", "{text} ")
+    with pytest.raises(say_and_type.NoProgramError, match="graphical session"):
+        say_and_type.typing({})
 
 
 @pytest.fixture

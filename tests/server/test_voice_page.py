@@ -139,7 +139,8 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     texts = hold(page)
     page.locator("#choices button").nth(2).click()
     expect(page.locator("#correction-status")).to_contain_text(f"Kept for Teach: “{texts[2]}”", timeout=PATIENCE)
-    kept = httpx.get(f"{server}v1/taught/my face").json()
+    asks = httpx.Client(timeout=PATIENCE / 1000)
+    kept = asks.get(f"{server}v1/taught/my face").json()
     assert [one["text"] for one in kept["recordings"]] == [texts[2]]
     page.keyboard.press("Enter")  # the button has the focus again: once to begin, once to end
     expect(page.locator("#talk")).to_have_attribute("aria-pressed", "true")
@@ -148,8 +149,10 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     assert len(offered(page)) == 3
     page.keyboard.press("1")
     page.wait_for_timeout(2000)
-    assert len(httpx.get(f"{server}v1/taught/my face").json()["recordings"]) == 1, "the first was no mistake"
-    assert httpx.delete(f"{server}v1/taught/my face").json() == {"removed": True}
+    assert len(httpx.get(f"{server}v1/taught/my face", timeout=PATIENCE / 1000).json()["recordings"]) == 1, (
+        "the first was no mistake"
+    )
+    assert httpx.delete(f"{server}v1/taught/my face", timeout=PATIENCE / 1000).json() == {"removed": True}
 
 
 def test_a_real_speaker_is_spoken_for_after_two_seconds(visit: Open, shared: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The choice among the likeliest sentences in the terminal, and its keys."""
+"""``--choose`` and ``--key``: the likeliest sentences in the terminal, one of which a key chooses, and push to talk."""
 
 from __future__ import annotations
 

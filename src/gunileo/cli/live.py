@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gunileo.cli.aloud import InTurn, speech, typing
 from gunileo.cli.choice import CHOICES, Choice, Hand, talk_key
 from gunileo.cli.complaints import complain
+from gunileo.cli.decoding import loaded, searched, way
 from gunileo.cli.keyboard import Keyboard
 from gunileo.cli.options import (
     Beam,
@@ -30,7 +30,7 @@ from gunileo.cli.options import (
     Way,
 )
 from gunileo.cli.programs import Programs
-from gunileo.cli.readers import loaded, searched, way
+from gunileo.cli.say_and_type import InTurn, speech, typing
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
