@@ -8,8 +8,7 @@ taken. The way from a box to a crop and from one frame's landmarks to the next f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from math import atan2, cos, hypot, sin
@@ -18,6 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.util.aside import Aside
 from gunileo.util.cores import usable_cores
 from gunileo.vision.box import Box, same_place
 from gunileo.vision.detector import Model, detector, faces_in, faces_near, small_faces_in
@@ -94,13 +94,12 @@ class FaceTracker:
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        with ThreadPoolExecutor(min(2, usable_cores())) as pool:
-            for found_in in (faces_in, self.small_faces_in):
-                self._tracks = []
-                for boxes in pool.map(found_in, frames):
-                    follow(self._tracks, boxes)
-                if self._tracks:
-                    break
+        for found_in in (faces_in, self.small_faces_in):
+            self._tracks = []
+            for boxes in _each(found_in, frames):
+                follow(self._tracks, boxes)
+            if self._tracks:
+                break
         most = max(map(len, self._tracks), default=0)
         self._tracks = [track for track in self._tracks if len(track) >= most / 2]
         self._several |= len(self._tracks) > 1
@@ -138,19 +137,18 @@ class FaceTracker:
         if usable_cores() == 1:
             yield from self._kept(self._spared(frames, self._place))
             return
-        with ThreadPoolExecutor(1) as pool:
+        with Aside() as thread:
             begun = self._place
-            run_up = pool.submit(self._run_up, frames[middle - _RUN_UP : middle], begun)
-            second = pool.submit(lambda: self._spared(frames[middle:], run_up.result()))
+            run_up = thread.call(lambda: self._run_up(frames[middle - _RUN_UP : middle], begun))
+            second = thread.call(lambda: self._spared(frames[middle:], run_up.result()))
             # In parts, so that the caller can begin with the first while the thread goes on.
             parts = [
-                pool.submit(lambda: list(islice(second.result(), _PART))) for _ in range(middle, len(frames), _PART)
+                thread.call(lambda: list(islice(second.result(), _PART))) for _ in range(middle, len(frames), _PART)
             ]
             yield from self._kept(self._spared(frames[:middle], begun))
             if same := _same_crop(run_up.result().crop, self._place.crop):
                 for part in parts:
                     yield from self._kept(part.result())
-            pool.shutdown(cancel_futures=True)
         if not same:
             yield from self._kept(self._spared(frames[middle:], self._place))
 
@@ -288,6 +286,17 @@ def face_box(landmarks: Array) -> Box:
     (left, top), (right, bottom) = landmarks[:, :2].min(0).tolist(), landmarks[:, :2].max(0).tolist()
     x, y, _ = (landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]).tolist()
     return Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top), atan2(y, x))
+
+
+def _each(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> list[list[Box]]:
+    """The faces in each frame. Where there are two cores, another thread looks at half of them."""
+    if usable_cores() == 1:
+        return [found_in(frame) for frame in frames]
+    half = len(frames) // 2
+    with Aside() as thread:
+        first = thread.call(lambda: [found_in(frame) for frame in frames[:half]])
+        second = [found_in(frame) for frame in frames[half:]]
+        return first.result() + second
 
 
 def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
