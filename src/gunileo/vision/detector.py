@@ -28,6 +28,7 @@ _MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default
 # In parts of 20 pictures without a face, what was taken for one had up to 0.6; faces of 80 pixels in 1280 had over 0.4,
 # of 90 pixels over 0.8.
 _MIN_LOGIT_IN_PARTS = 0.7
+_SMALLEST = 640  # pixels of a frame's longer side; in smaller ones, faces under an eighth are too small to be read
 _AROUND = 4  # times a face's side, for the part in which it is looked for again
 
 
@@ -78,8 +79,10 @@ def faces_in(frame: Frame) -> list[Box]:
 
 
 def small_faces_in(frame: Frame) -> list[Box]:
-    """Faces down to half of that size. Of a wide frame this takes six times as long; some may be none."""
+    """Faces down to half of that size, where they can be read; some may be none. It takes six times as long."""
     height, width = frame.shape[:2]
+    if max(height, width) < _SMALLEST:
+        return []
     side = max(height, width) / 2
     parts = [_Part(left, top, side) for top in _starts(height, side) for left in _starts(width, side)]
     return _found(frame, parts, _MIN_LOGIT_IN_PARTS)

@@ -48,7 +48,7 @@ _LOOK_KEPT = 0.9  # of a face's look, when a frame is added to it
 _OUT = 0.2  # of half a face, a frame: how fast one that is hidden may go on
 _HIDDEN = 3 * FPS  # frames that one is waited for by its look; then whoever is in its place is followed, as after a cut
 _SMALL = 1 / 7  # of a frame's longer side: narrower faces are looked for where they were
-_SELDOM = FPS // 2  # frames without a face from one look for small ones to the next
+_SELDOM = FPS  # frames without a face from one look for small ones to the next
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
