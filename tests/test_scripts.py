@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import clips
 import pytest
 
 from gunileo.corpus.finders import find_corpus
@@ -50,29 +49,31 @@ NOT_RUN = {
     "scripts/licences.py": "writes docs/licences.md",
     "scripts/page.py": "writes docs/page.png",
     "scripts/picture.py": "writes docs/mouth.png and docs/captioned.jpg",
+    "scripts/train_shipped.py": "trains for hours",
 }
 PARTS = {"benchmarks/processor.py", "benchmarks/published_torch.py"}  # of the other benchmarks; no commands
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of a speaker s1. Two of them are on the list grid_s1_valid."""
-    folder = tmp_path_factory.mktemp("s1")
-    make_corpus(folder / "corpus", ["bbaz4n", "bgig7s", "bbaf2n", "lwws9a"])
-    prepare(find_corpus(folder / "corpus").utterances, folder / "cache", workers=1)
-    return folder / "cache"
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of a speaker s1, in GRID's layout. Two of them are on the list grid_s1_valid."""
+    folder = tmp_path_factory.mktemp("corpus")
+    make_corpus(folder, ["bbaz4n", "bgig7s", "bbaf2n", "lwws9a"])
+    return folder
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips.good(tmp_path_factory.mktemp("clip") / f"{clips.CODE}.mp4")
+def cache(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    prepare(find_corpus(corpus).utterances, folder, workers=1)
+    return folder
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="benchmarks ask for memory and cores as Unix tells them")
 @pytest.mark.parametrize("script", SHORT)
-def test_it_runs_in_a_short_form(script: str, clip: Path, model: str, cache: Path, tmp_path: Path) -> None:
+def test_it_runs_in_a_short_form(script: str, corpus: Path, cache: Path, model: str, tmp_path: Path) -> None:
     pytest.importorskip("lightning", reason='needs the extra "train"')
-    values = {"CLIP": clip, "MODEL": model, "CACHE": cache, "RUNS": tmp_path / "runs"}
+    values = {"CLIP": corpus / "s1" / "bbaf2n.mp4", "MODEL": model, "CACHE": cache, "RUNS": tmp_path / "runs"}
     arguments = [str(values.get(word, word)) for word in SHORT[script][0].split()]
     start = [str(ROOT / script)]
     if script == "scripts/curve.py":  # an epoch has 500 samples else
