@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gunileo.cli.main import main
 from gunileo.corpus.grid import SLOTS as GRID
 from gunileo.demo.page import write_page
 from gunileo.demo.result import Counts, Reading, Result
@@ -22,12 +23,19 @@ def test_vocabulary_is_grids() -> None:
     assert sum(len(words) for words in SLOTS) == 17  # as the page says
 
 
-def test_demo_goes_all_the_way_and_can_be_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_goes_all_the_way_and_can_be_run_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "demo"
     # Too few steps to learn: the network spells nonsense, which is not the point here.
-    settings = replace(SETTINGS, epochs=1, learning_rate=1e-6)
-    for _ in range(2):
-        result = run(folder, Counts(training=3, validation=1, test=2), settings)
+    counts, settings = Counts(training=3, validation=1, test=2), replace(SETTINGS, epochs=1, learning_rate=1e-6)
+    result = run(folder, counts, settings)
+    (folder / "demo.html").unlink()
+    capsys.readouterr()
+    monkeypatch.setattr(run, "__defaults__", (counts, settings))
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "-o", str(folder)])
+    assert not ended.value.code
     page = (folder / "demo.html").read_text(encoding="utf-8")
     assert len({reading.said for reading in result.readings}) == 2
     for reading in result.readings:

@@ -37,7 +37,7 @@ class _Track:
 
 
 def find_faces(frames: Iterable[Frame], file: str) -> dict[str, Box]:
-    """The faces in the frames of ``read_frames``: the name of each and its first place, from left to right.
+    """The faces in the frames of a video: the name of each and its first place, from left to right.
 
     Faces are followed as they move. If people pass in front of each other, they are recognised by their looks. Two
     faces are named "left" and "right", three "left", "middle" and "right", more "face1", "face2", ... The name of a
