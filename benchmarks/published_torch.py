@@ -83,7 +83,7 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Any:
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
-    def forward(self, x: Tensor, source: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Any:
+    def forward(self, x: Tensor, source: Tensor, positions: Tensor | None = None) -> Any:
         query, keys, values = (
             self._split(getattr(self, f"linear_{one}")(of)) for one, of in (("q", x), ("k", source), ("v", source))
         )
@@ -97,7 +97,6 @@ class Attention(nn.Module):
             shifted = by_place.gather(-1, (length - 1 - index[:, None] + index).expand(self.heads, -1, -1))
             scores = (query + self.pos_bias_u[:, None]) @ keys.transpose(-2, -1) + shifted
         scores = scores / math.sqrt(query.shape[-1])
-        scores = scores if mask is None else scores.masked_fill(mask, -torch.inf)
         return self.linear_out((scores.softmax(-1) @ values).transpose(-3, -2).flatten(-2))
 
 
@@ -161,9 +160,10 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(s.width, s.decoder_units)
         self.norm1, self.norm2, self.norm3 = _norm(s.width), _norm(s.width), _norm(s.width)
 
-    def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Any:
-        normal = self.norm1(x)
-        x = x + self.self_attn(normal, normal, mask=mask)
+    def forward(self, texts: Tensor, memory: Tensor) -> Any:
+        """Of texts [B, t, width], the newest token's output [B, 1, width]; ``memory`` is [B, T, width]."""
+        normal = self.norm1(texts)
+        x = texts[:, -1:] + self.self_attn(normal[:, -1:], normal)
         x = x + self.src_attn(self.norm2(x), memory)
         return x + self.feed_forward(self.norm3(x))
 
@@ -189,24 +189,29 @@ class Conformer(nn.Module):
         self.ctc.ctc_lo = nn.Linear(s.width, tokens)
 
     def encode(self, video: Tensor) -> Tensor:
-        """Video [1, 1, T, 88, 88] to the encoder's [T, width]; CTC's probabilities are worked out, too."""
+        """Video [1, 1, T, 88, 88] to the encoder's [T, width]."""
         x = self.encoder.embed(self.encoder.frontend(video)) * math.sqrt(self._width)
         positions = sinusoids(torch.arange(len(x) - 1, -len(x), -1), self._width)
         for layer in self.encoder.encoders:
             x = layer(x, positions)
         memory: Tensor = self.encoder.after_norm(x)
-        self.ctc.ctc_lo(memory).log_softmax(-1)
         return memory
 
-    def decode(self, memory: Tensor, beam: int, length: int) -> None:
-        """The decoder's scores of ``length`` tokens, one after the other, of ``beam`` hypotheses."""
-        texts = torch.ones(beam, 1, dtype=torch.long)
-        for _ in range(length):
-            count = texts.shape[1]
-            places = sinusoids(torch.arange(count), self._width)
-            x = self.decoder.embed(texts) * math.sqrt(self._width) + places
-            mask = torch.ones(count, count, dtype=torch.bool).triu(1)
-            for layer in self.decoder.decoders:
-                x = layer(x, memory, mask)
-            last = self.decoder.output_layer(self.decoder.after_norm(x[:, -1])).log_softmax(-1)
-            texts = torch.cat([texts, last.argmax(-1, keepdim=True)], 1)
+    def posteriors(self, memory: Tensor) -> Tensor:
+        """CTC's log-probabilities [T, tokens]."""
+        scores: Tensor = self.ctc.ctc_lo(memory).log_softmax(-1)
+        return scores
+
+    def step(self, texts: Tensor, memory: Tensor, kept: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Log-probabilities [B, tokens] of what follows texts [B, t], and each layer's outputs [B, t, width].
+
+        ``kept`` are the outputs [B, t - 1, width] of the step before. As published they are kept, and not the keys and
+        values, so those of the text and of the frames are worked out anew for each hypothesis and token.
+        """
+        places = sinusoids(torch.arange(texts.shape[1]), self._width)
+        x = self.decoder.embed(texts) * math.sqrt(self._width) + places
+        outputs = []
+        for layer, before in zip(self.decoder.decoders, kept, strict=True):
+            x = torch.cat([before, layer(x, memory)], 1)
+            outputs.append(x)
+        return self.decoder.output_layer(self.decoder.after_norm(x[:, -1])).log_softmax(-1), outputs

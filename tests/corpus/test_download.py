@@ -254,7 +254,11 @@ def link(name: str) -> zipfile.ZipInfo:
         ({"c:evil.mpg": b"bad"}, 0, "would be unpacked outside of its folder"),
         ({link("s1/bbaf2n.mpg"): b"/etc/passwd"}, 0, "is a link"),
         ({"s1/bbaf2n.mpg": b"x"}, zipfile.ZIP_BZIP2, "packed in an unusual way"),
-        ({"s1/bbaf2n.mpg": bytes(50_000_000)}, zipfile.ZIP_DEFLATED, "bytes that unpack to 50000000; no corpus"),
+        (
+            {"s1/bbaf2n.mpg": bytes(50_000_000)},
+            zipfile.ZIP_DEFLATED,
+            "bytes that unpack to 50000000; nothing",
+        ),
         ({f"s1/clip{n}.mpg": bytes(500_000) for n in range(100)}, zipfile.ZIP_DEFLATED, "that unpack to 50000000"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from gunileo.corpus.prepare import prepare
 from gunileo.evaluation.evaluate import Evaluation, evaluate, score, time_errors, word_times
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
+from gunileo.inference.session import Session
 from gunileo.output.transcript import Word
 
 
@@ -39,6 +41,26 @@ def test_scores() -> None:
     assert found.slots["letter"] == 0.5
     assert sum(found.slots.values()) == 5.5
     assert found.confusions == [("f", "s", 1)]
+
+
+class Counted(Session):
+    """A network that counts how often it runs."""
+
+    runs = 0
+
+    def run(self, names: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+        self.runs += 1
+        return super().run(names, inputs)
+
+
+def test_the_network_runs_once_a_clip_for_all_ways(reader: Reader, cache: Cache) -> None:
+    session = Counted(reader.session.path.read_bytes(), reader.session.path)
+    found = evaluate(replace(reader, session=session), cache, cache.utterances)
+    assert session.runs == len(cache.utterances) == 3
+    assert found.ways == ("greedy", "grammar")
+    for utterance, one in zip(cache.utterances, found.clips, strict=True):
+        mouths = cache.load(utterance)
+        assert one.read == {how: reader.read(mouths, how) for how in found.ways}  # type: ignore[arg-type]
 
 
 def test_free_sentences_have_no_places() -> None:

@@ -128,6 +128,13 @@ def test_weights_of_the_search(clip: Path, text: str, run: Run) -> None:
     assert (code, "need --decode beam, not greedy" in err) == (2, True)
 
 
+def test_it_is_measured(clip: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gunileo.inference.bench.REPEATS", 1)
+    code, out, err = run("bench", "--clip", clip, "--model", "mine")
+    assert (code, err) == (0, "")
+    assert [line[39:51].strip() for line in out.splitlines()] == ["GFLOP/s", "x real time", "ms", "ms", "s", "s"]
+
+
 def lengthened(clip: MouthClip, frames: int) -> MouthClip:
     """A clip said again and again, for so many frames."""
     return MouthClip.joined([clip] * (frames // len(clip) + 1))[:frames]

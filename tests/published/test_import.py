@@ -19,6 +19,7 @@ from published_models import LANGUAGE_TOLD, made_up, reference, told, write_chec
 import gunileo
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
+from gunileo.published.catalogue import KNOWN, VSR_LICENSE
 from gunileo.published.checkpoint import read_checkpoint
 from gunileo.published.importing import import_model
 from gunileo.published.search import Weighting
@@ -141,6 +142,8 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("41 classes, but 3 tokens", with_state({}, char_list=["<blank>", "a", "<eos>"]))
     refused("labels_type is 'phones'", with_state({}, labels_type="phones"))
     refused("adim 64, its weights 32", with_state({}, adim=64))
+    refused("macaron_style 0, its weights True", with_state({}, macaron_style=0))
+    refused("begin with <blank>", with_state({}, char_list=["a", *told("swish_latest")["char_list"][1:]]))
     content = (good / "model.pth").read_bytes()
     (bad / "model.pth").write_bytes(content[: len(content) // 2])
     refused("truncated or damaged", bad)
@@ -149,6 +152,11 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     (bad / "model.json").write_text("{")
     refused("model.pth: ", bad)
     refused("no such file", tmp_path / "nowhere.pth")
+    refused("no such file", Path(os.devnull))
+    zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
+    refused("empty.zip: no checkpoint", tmp_path / "empty.zip")
+    (tmp_path / "page.pth").write_text("\n<!DOCTYPE html><title>Virus scan warning</title>")
+    refused("page.pth: a web page", tmp_path / "page.pth")
     refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("no checkpoint", tmp_path)
     torch.save(state, bad / "model.pth", _use_new_zipfile_serialization=False)
@@ -162,6 +170,41 @@ def test_a_pickle_that_wants_to_run_code_is_told_and_runs_none(tmp_path: Path) -
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Harm(tmp_path / "done")))
     refused("older than 1.6, or not by it", tmp_path / "plain.pth")
     assert not (tmp_path / "done").exists()
+
+
+# A tensor "a" of three numbers in a storage of infinitely many.
+ENDLESS = (
+    b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+    b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuG\x7f\xf0\x00\x00\x00\x00\x00\x00tQK\x00K\x03\x85K\x01\x85\x89}tRs."
+)
+
+
+def test_a_length_that_is_no_number_is_damage(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+        archive.writestr("a/data.pkl", ENDLESS)
+        archive.writestr("a/data/0", bytes(12))
+    refused("a is damaged", tmp_path / "a.pth")
+
+
+def test_nothing_is_asked_of_what_is_not_there(tmp_path: Path) -> None:
+    for source in (str(tmp_path / "nowhere.pth"), "vsr-grid-unseen", "ftp://example.org/model.pth"):
+        with pytest.raises(GunileoError):
+            import_model(source, pytest.fail)
+
+
+def test_a_file_of_a_published_name_gets_the_published_settings(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "GRID_V_WER4.8", "swish_latest", told("swish_latest"))
+    said: list[str] = []
+    card = import_model(str(folder), yes, "mine", say=said.append)
+    assert "by its name vsr-grid-unseen" in said[0]
+    assert (card.license, card.published, card.grammar) == (
+        VSR_LICENSE,
+        "GRID, s1 s2 s20 s22 unseen: WER 4.8 %",
+        "grid",
+    )
+    assert Weighting.read(card.folder / "search.json") == Weighting(20, 0.1)
+    titles = [one.title.lower() for one in KNOWN if one.title]
+    assert len(set(titles)) == len(titles) == len(KNOWN) - 1  # the mirror has none of its own
 
 
 def test_every_kind_of_number_and_view_is_read(tmp_path: Path) -> None:

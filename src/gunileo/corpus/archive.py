@@ -20,7 +20,7 @@ Target = Callable[[PurePosixPath], Path | None]  # where a member goes, None to 
 
 
 class ArchiveError(GunileoError):
-    """An archive that is damaged or that no corpus would be packed as."""
+    """An archive that is damaged or packed as nothing published is."""
 
 
 def unpack(archive: Path, target: Target) -> dict[Path, int]:
@@ -44,7 +44,7 @@ def unpack(archive: Path, target: Target) -> dict[Path, int]:
         total, size = sum(member.file_size for member in chosen.values()), archive.stat().st_size
         if total > _RATIO * size:
             raise ArchiveError(
-                f"{archive}: {size} bytes that unpack to {total}; no corpus is packed so, don't trust it"
+                f"{archive}: {size} bytes that unpack to {total}; nothing published is packed so, don't trust it"
             )
         for place, member in chosen.items():
             if not _is_there(place, member):
@@ -72,7 +72,7 @@ def _checked(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
         fault = "is encrypted or packed in an unusual way"
     else:
         return path
-    raise ArchiveError(f"{archive}: {member.filename!r} {fault}; no corpus holds such a thing, don't trust it")
+    raise ArchiveError(f"{archive}: {member.filename!r} {fault}; nothing published holds such a thing, don't trust it")
 
 
 def _is_there(place: Path, member: zipfile.ZipInfo) -> bool:

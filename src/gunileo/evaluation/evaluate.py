@@ -29,6 +29,7 @@ from gunileo.evaluation.metrics import (
     slots_right,
     wer,
 )
+from gunileo.inference.decoders import Answers
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Word
 from gunileo.vision.mouth import MouthClip
@@ -192,11 +193,12 @@ def evaluate(
 
 
 def _readings(reader: Reader, clip: MouthClip, grammar: Grammar | None) -> dict[str, Decoded]:
-    """What is read in a clip by each way."""
-    readings = {}
+    """What is read in a clip by each way; the network runs once."""
+    readings, answers = {}, dict[str, Answers]()
     for how in ways_of(reader, grammar):
         try:
-            readings[how] = _plain(reader.read(clip, how, grammar if how == "grammar" else None), reader)
+            decoded = reader.read(clip, how, grammar if how == "grammar" else None, answers)
+            readings[how] = _plain(decoded, reader)
         except DecodeError:
             readings[how] = _UNREAD
     return readings

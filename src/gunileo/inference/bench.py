@@ -17,6 +17,7 @@ import numpy as np
 from gunileo.errors import GunileoError
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
+from gunileo.inference.registry import imported
 from gunileo.util.onnx import Device
 from gunileo.vision.mouth import MouthClip, read_mouth
 from gunileo.vision.video import FPS, read_frames
@@ -56,14 +57,15 @@ class Measurement:
 def measure(clip: Path, model: str, device: Device = "auto") -> Iterator[Measurement]:
     """All measurements of reading, each as soon as it is known; ``device`` is ``load_model``'s.
 
-    Raises ``GunileoError`` if the clip or the model can't be used, or no sentence begins in the clip.
+    An imported model's network takes one clip at once, so several at once aren't measured. Raises ``GunileoError`` if
+    the clip or the model can't be used, or no sentence begins in the clip.
     """
     transcribe = ["-m", "gunileo", "transcribe", str(clip), "--model", model, "--device", device]
     measurements: list[Callable[[], Measurement]] = [
         product,
         partial(reading, clip, model, device=device),
         partial(network, clip, model, device),
-        partial(batches, clip, model, device),
+        *([] if imported(model) else [partial(batches, clip, model, device)]),
         partial(live, clip, model, device),
         partial(cold, "transcribe it, from the shell", transcribe),
         partial(cold, "import gunileo", ["-c", "import gunileo"]),

@@ -195,8 +195,17 @@ class Reader(Network):
             language=self.needs.language,
         )
 
-    def read(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Decoded:
+    def read(
+        self,
+        clip: MouthClip,
+        how: How | None = None,
+        grammar: Grammar | None = None,
+        answers: dict[str, Answers] | None = None,
+    ) -> Decoded:
         """The words in a clip's mouths. ``how`` and ``grammar`` are as ``transcribe`` takes ``decode`` and ``grammar``.
+
+        To read one clip in several ways without running the networks again, give each call the same ``answers``, a
+        dictionary that is empty at first: what the networks say of the clip, by the checksums of their files.
 
         If the model has a fallback model, one of the two networks reads the clip (``best_prediction``). Raises
         ``DecodeError``, naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError``
@@ -208,7 +217,7 @@ class Reader(Network):
             told = in_sentences(clip, self, self.name, "", how, grammar)
             text = told.text.replace("\n", " ")
             return Decoded(text, told.words, told.confidence, told.sure, calibrated=told.calibrated)
-        return self.best_prediction(clip, how, grammar).decoded
+        return self.best_prediction(clip, how, grammar, answers).decoded
 
     def nbest(self, clip: MouthClip, n: int, how: How | None = None, grammar: Grammar | None = None) -> list[Decoded]:
         """The ``n`` best readings of a clip's mouths, best first. There are fewer if the decoder finds fewer.
@@ -254,17 +263,24 @@ class Reader(Network):
         if grammar:
             grammar.spelled_in(self.vocabulary)
 
-    def best_prediction(self, clip: MouthClip, how: How | None = None, grammar: Grammar | None = None) -> Prediction:
+    def best_prediction(
+        self,
+        clip: MouthClip,
+        how: How | None = None,
+        grammar: Grammar | None = None,
+        answers: dict[str, Answers] | None = None,
+    ) -> Prediction:
         """The prediction for a clip: the ``fallback`` model's if that is sure, as it then knows the speaker, else this
         one's.
 
-        Raises as ``read``.
+        ``answers`` are as for ``read``. Raises as ``read``.
         """
-        how = self.way(how, grammar)
-        if self.fallback and (first := self.fallback.best_prediction(clip, how, grammar)).decoded.sure:
+        how, kept = self.way(how, grammar), {} if answers is None else answers
+        if self.fallback and (first := self.fallback.best_prediction(clip, how, grammar, kept)).decoded.sure:
             return first
-        answers = self.answers(clip)
-        return Prediction(self, answers.log_probabilities, self._decoded(answers, how, grammar), answers)
+        if (own := kept.get(self.session.checksum)) is None:
+            own = kept[self.session.checksum] = self.answers(clip)
+        return Prediction(self, own.log_probabilities, self._decoded(own, how, grammar), own)
 
     def decode(
         self, logp: Floats, how: How | None = None, grammar: Grammar | None = None, named: Floats | None = None

@@ -56,6 +56,7 @@ class Known:
     grammar: str = ""
     start: int = 0  # the token after the start token, if it begins with one
     reads: str = "en"  # the language, ISO 639-1
+    title: str = ""  # what its authors call its file, folder or zip, without the ending
 
 
 UNITS = {
@@ -74,14 +75,20 @@ _PIECES = UNITS["unigram5000_units.txt"]
 
 
 def _by_hand(name: str, title: str, published: str, megabytes: int = 186, **how: object) -> Known:
-    return Known(name, f"{_VSR_PAGE} (model zoo: {title})", VSR_LICENSE, published, megabytes, **how)  # type: ignore[arg-type]
+    page = f"{_VSR_PAGE} (model zoo: {title})"
+    return Known(name, page, VSR_LICENSE, published, megabytes, title=title, **how)  # type: ignore[arg-type]
+
+
+def _auto_avsr(name: str, title: str, published: str, files: tuple[File, ...] = ()) -> Known:
+    return Known(name, f"{_AUTO_PAGE} ({title})", AUTO_LICENSE, published, 1002, files, title=title)
 
 
 def _lipnet(name: str, file: str, blob: str, published: str) -> Known:
     commit = "40209e09c49553c00c25c7d41faa3706aea3c625"
     address = f"{_RAW}/VIPL-Audio-Visual-Speech-Understanding/LipNet-PyTorch/{commit}/pretrain/{file}"
-    files = (File("model.pt", address, git_blob=blob),)
-    return Known(name, f"{_LIPNET_PAGE} (folder pretrain)", LIPNET_LICENSE, published, 27, files, grammar="grid")
+    files, title = (File("model.pt", address, git_blob=blob),), file.removesuffix(".pt")
+    page = f"{_LIPNET_PAGE} (folder pretrain)"
+    return Known(name, page, LIPNET_LICENSE, published, 27, files, grammar="grid", title=title)
 
 
 def _hub(repository: str, folder: str = "") -> tuple[File, ...]:
@@ -124,20 +131,19 @@ KNOWN = (
         (*_hub("Amanvir/LRS3_V_WER19.1"), _PIECES),
         _hub("Amanvir/lm_en_subword"),
         language=0.3,
+        title="LRS3_V_WER19.1",
     ),
-    Known(
+    _auto_avsr(
         "autoavsr-lrs3-36.0",
-        f"{_AUTO_PAGE} (vsr_trlrs3_base)",
-        AUTO_LICENSE,
+        "vsr_trlrs3_base",
         "LRS3: WER 36.0 %",
-        1002,
         (
             File("model.pth", "http://www.doc.ic.ac.uk/~pm4115/autoAVSR/vsr_trlrs3_base.pth", md5_start="c00a7"),
             _PIECES,
         ),
     ),
-    Known("autoavsr-lrs3-24.6", f"{_AUTO_PAGE} (vsr_trlrs3vox2_base)", AUTO_LICENSE, "LRS3: WER 24.6 %", 1002),
-    Known("autoavsr-lrs3-20.3", f"{_AUTO_PAGE} (vsr_trlrs2lrs3vox2avsp_base)", AUTO_LICENSE, "LRS3: WER 20.3 %", 1002),
+    _auto_avsr("autoavsr-lrs3-24.6", "vsr_trlrs3vox2_base", "LRS3: WER 24.6 %"),
+    _auto_avsr("autoavsr-lrs3-20.3", "vsr_trlrs2lrs3vox2avsp_base", "LRS3: WER 20.3 %"),
     Known(
         "autoavsr-lrs3",
         f"{_HUB}/aaahmet/silent-lip-reader-model (a mirror; of which of Auto-AVSR's files is disputed)",
@@ -170,6 +176,7 @@ KNOWN = (
             UNITS["unigram_units.txt"],
         ),
         start=2,
+        title="visper_vsr_base",
     ),
 )
 
@@ -177,3 +184,8 @@ KNOWN = (
 def known(name: str) -> Known | None:
     """The published model of this name, if there is one."""
     return next((one for one in KNOWN if one.name == name), None)
+
+
+def titled(title: str) -> Known | None:
+    """The published model whose file, folder or zip has this name, without its ending, in any case."""
+    return next((one for one in KNOWN if one.title and one.title.lower() == title.lower()), None)

@@ -61,6 +61,10 @@ def _no_zip(path: Path) -> str:
         return f"{path}: truncated or damaged; download it again"
     if start[:1] == b"\x80" and len(start) > 2:
         return f"{path}: saved by PyTorch older than 1.6, or not by it at all; save it again {_AGAIN}"
+    if start.lstrip()[:1] == b"<":
+        return f"{path}: a web page, not the file that it should lead to; download that in a browser"
+    if start.startswith(b"version https://git-lfs"):
+        return f"{path}: only Git LFS's note of where the file is; get the file itself with 'git lfs pull'"
     return f"{path}: no checkpoint of PyTorch's; give a .pth, .pt or .ckpt file as it was published"
 
 
@@ -72,7 +76,7 @@ class _Checkpoint:
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1 or any("/code/" in name for name in names):
-            kind = "a program (TorchScript)" if pickles else "a zip file"
+            kind = "a program (TorchScript)" if any("/code/" in name for name in names) else "a zip file"
             raise ImportFault(f"{path}: {kind}, no checkpoint; give the state dict as it was published")
         self._root = pickles[0].removesuffix("data.pkl")
         order = f"{self._root}byteorder"
@@ -119,7 +123,7 @@ class _Checkpoint:
             width = whole.itemsize
             view = np.ndarray(sizes, whole.dtype, whole, offset * width, [step * width for step in steps])
             return np.ascontiguousarray(view).reshape(sizes)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise ImportFault(f"{self._path}: {name} is damaged ({error}); download the file again") from error
 
     def _storage(self, kept: Any) -> NDArray[Any]:

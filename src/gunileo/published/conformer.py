@@ -1,8 +1,6 @@
 """The conformer encoder of the published visual models as an ONNX graph.
 
-A. Gulati et al., "Conformer" (2020), with the relative positions of Z. Dai et al., "Transformer-XL" (2019), appendix B;
-the front end of T. Stafylakis and G. Tzimiropoulos (2017): a convolution over five frames, then an 18-layer residual
-network a frame.
+A. Gulati et al., "Conformer" (2020), with the relative positions of Z. Dai et al., "Transformer-XL" (2019), appendix B.
 """
 
 from __future__ import annotations
@@ -23,10 +21,9 @@ from gunileo.published.layers import (
     swish,
 )
 from gunileo.published.onnx_file import Shape
+from gunileo.published.residual import CHANNELS, SIDE, front_end
 from gunileo.published.weights import Tensors
 
-SIDE = 88  # pixels of a crop
-_CHANNELS = (64, 128, 256, 512)
 _TABLE = 5000  # positions of the legacy table
 
 
@@ -56,8 +53,8 @@ def encoder_graph(w: Tensors, settings: Settings) -> Graph:
     """
     g, size = Graph("conformer"), settings.width
     regions = g.input("regions", "float32", (1, 1, "T", SIDE, SIDE))
-    x = front = _front_end(g, w, g.reshape(regions, -1, 1, SIDE, SIDE), settings.activation)
-    x = g("Mul", linear(g, w, "encoder.embed.0", x, _CHANNELS[-1], size), np.float32(math.sqrt(size)))
+    x = front = front_end(g, w, g.reshape(regions, -1, 1, SIDE, SIDE), settings.activation)
+    x = g("Mul", linear(g, w, "encoder.embed.0", x, CHANNELS[-1], size), np.float32(math.sqrt(size)))
     positions = _legacy_positions(g, x, size) if settings.legacy_positions else _positions(g, x, size)
     for number in range(settings.layers):
         x = _block(g, w, f"encoder.encoders.{number}", x, positions, settings)
@@ -67,52 +64,6 @@ def encoder_graph(w: Tensors, settings: Settings) -> Graph:
     for name, value, last in (("log_probabilities", ctc, tokens), ("features", x, size), ("frontend", front, 512)):
         g.output(name, g("Unsqueeze", value, np.array([0], np.int64)), (1, "T", last))
     return g
-
-
-def _front_end(g: Graph, w: Tensors, frames: str, activation: str) -> str:
-    """Frames [T, 1, 88, 88] to [T, 512].
-
-    The convolution over five frames is written as one over five planes of a picture, the same sums, for which ONNX
-    Runtime has fast code.
-    """
-    weight = w.take("encoder.frontend.frontend3D.0.weight", 64, 1, 5, 7, 7)[:, 0]
-    weight, bias = batch_normalised(w, "encoder.frontend.frontend3D.1", weight)
-    padded = g("Pad", frames, np.array([2, 0, 0, 0, 2, 0, 0, 0], np.int64))
-    shifted = [g.slice(padded, 0, 0, -4), *(g.slice(padded, 0, step, step - 4) for step in (1, 2, 3))]
-    planes = g("Concat", *shifted, g.slice(padded, 0, 4, 2**31), axis=1)
-    x = g("Conv", planes, weight, bias, kernel_shape=[7, 7], strides=[2, 2], pads=[3] * 4)
-    x = g("MaxPool", swish(g, x), kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    before = 64
-    for stage, channels in enumerate(_CHANNELS, 1):
-        for block in range(2):
-            name = f"encoder.frontend.trunk.layer{stage}.{block}"
-            x = _basic_block(g, w, name, x, before, channels, activation)
-            before = channels
-    return g.reshape(g("GlobalAveragePool", x), 0, _CHANNELS[-1])
-
-
-def _basic_block(g: Graph, w: Tensors, name: str, x: str, before: int, channels: int, activation: str) -> str:
-    step = 1 if before == channels else 2
-    inner = _convolved(g, w, f"{name}.conv1", f"{name}.bn1", x, (channels, before, 3), step)
-    inner = _activated(g, w, f"{name}.relu1", inner, channels, activation)
-    inner = _convolved(g, w, f"{name}.conv2", f"{name}.bn2", inner, (channels, channels, 3), 1)
-    if step == 2:
-        x = _convolved(g, w, f"{name}.downsample.0", f"{name}.downsample.1", x, (channels, before, 1), 2)
-    return _activated(g, w, f"{name}.relu2", g("Add", inner, x), channels, activation)
-
-
-def _convolved(g: Graph, w: Tensors, name: str, norm: str, x: str, sizes: tuple[int, int, int], step: int) -> str:
-    out, before, kernel = sizes
-    weight, bias = batch_normalised(w, norm, w.take(f"{name}.weight", out, before, kernel, kernel))
-    return g("Conv", x, weight, bias, kernel_shape=[kernel] * 2, strides=[step] * 2, pads=[kernel // 2] * 4)
-
-
-def _activated(g: Graph, w: Tensors, name: str, x: str, channels: int, activation: str) -> str:
-    if activation == "swish":
-        return swish(g, x)
-    if activation == "relu":
-        return g("Relu", x)
-    return g("PRelu", x, w.take(f"{name}.weight", channels).reshape(-1, 1, 1))
 
 
 def _positions(g: Graph, x: str, size: int) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gunileo.published.conformer import SIDE, Settings, encoder_graph, source_graph
+from gunileo.published.conformer import Settings, encoder_graph, source_graph
 from gunileo.published.decoder import LanguageSettings, decoder_graph, language_graph
 from gunileo.published.errors import ImportFault
 from gunileo.published.lipnet import HEIGHT, TOKENS, WIDTH, lipnet_graph
+from gunileo.published.residual import SIDE
 from gunileo.published.search import DECODER, LANGUAGE, SOURCE, Steps, session_of
 from gunileo.published.weights import Tensors
 

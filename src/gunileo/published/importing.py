@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from gunileo.corpus.archive import ArchiveError, unpack
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.registry import ImportedModel
-from gunileo.published.catalogue import KNOWN, UNITS, File, Known, known
+from gunileo.published.catalogue import KNOWN, UNITS, File, Known, known, titled
 from gunileo.published.checkpoint import read_checkpoint
 from gunileo.published.convert import write_language_model, write_lipnet, write_model
 from gunileo.published.downloads import digest, fetch
@@ -59,17 +59,21 @@ def import_model(
     read or kept; nothing is installed then.
     """
     entry = known(source)
+    _check_source(source, entry)
     name = _free_name(name or _name_of(source))
-    license = entry.license if entry else _license_beside(source)
+    meant = entry or known(name) or titled(_name_of(source))
+    license = entry.license if entry else _license_beside(source) or (meant.license if meant else _UNKNOWN_TERMS)
+    if meant and not entry:
+        say(f"{source}: by its name {meant.name} of 'gunileo models --known'; it gets the settings of that")
     if not accept(f"{source}: its licence says: {license}"):
         raise ImportFault(f"{source}: not imported, as its licence was not accepted; --accept-license does that")
     home = registry.home()
     with alone(home / "imports"), tempfile.TemporaryDirectory(prefix="gunileo-", dir=home / "imports") as work:
-        found = _found(source, entry, license, Path(work), lm, say)
+        found = replace(_found(source, entry, license, Path(work), lm, say), known=meant)
         built = Path(work, "built")
         try:
             built.mkdir()
-            card = _built(found, name, built, say)
+            card = _built(found, built, say)
             (built / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
             target = registry.imported_folder(name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +85,17 @@ def import_model(
     kept = registry.imported(name)
     assert kept is not None
     return kept
+
+
+def _check_source(source: str, entry: Known | None) -> None:
+    """Raise ``ImportFault`` if there is nothing of which a licence need be accepted."""
+    if entry and not entry.files:
+        raise ImportFault(f"{source}: get it by hand from {entry.page}, then 'gunileo import FILE --name {source}'")
+    if "://" in source and urlsplit(source).scheme not in ("http", "https"):
+        raise ImportFault(f"{source}: no address that can be fetched; give one with https")
+    if not (entry or "://" in source or Path(source).is_file() or Path(source).is_dir()):
+        names = ", ".join(one.name for one in KNOWN if one.files)
+        raise ImportFault(f"{source}: no such file; give a file, folder, zip or address, or one of {names}")
 
 
 def _name_of(source: str) -> str:
@@ -107,33 +122,26 @@ def _license_beside(source: str) -> str:
     for path in (folder / "LICENSE", folder / "LICENSE.txt", folder / "LICENSE.md"):
         if "://" not in source and path.is_file():
             return " ".join(path.read_text(encoding="utf-8", errors="replace").split())[:2000]
-    return _UNKNOWN_TERMS
+    return ""
 
 
 def _found(source: str, entry: Known | None, license: str, work: Path, lm: Path | None, say: Say) -> _Found:
     """The checkpoint that is meant, fetched and unpacked where it needs that."""
-    language = _checkpoint_in(_opened(lm, work / "lm")) if lm else None
+    language = _checkpoint_in(_opened(lm, work / "lm"), lm) if lm else None
     if entry:
-        if not entry.files:
-            raise ImportFault(f"{source}: get it by hand from {entry.page}, then 'gunileo import FILE --name {source}'")
         folder = _downloads(source)
         fetch(entry.files, folder, say)
         if entry.language_model:
             fetch(entry.language_model, folder / "lm", say)
-            language = language or _checkpoint_in(folder / "lm")
+            language = language or _checkpoint_in(folder / "lm", folder / "lm")
         address = next(file.address for file in entry.files if file.name.endswith(_CHECKPOINTS))
-        return _Found(_checkpoint_in(folder), address, license, entry, language)
+        return _Found(_checkpoint_in(folder, folder), address, license, language_model=language)
     if "://" in source:
-        if urlsplit(source).scheme not in ("http", "https"):
-            raise ImportFault(f"{source}: no address that can be fetched; give one with https")
         path = _downloads(source) / (PurePosixPath(urlsplit(source).path).name or "model.pth")
         fetch([File(path.name, source)], path.parent, say)
     else:
         path = Path(source)
-        if not path.exists():
-            names = ", ".join(one.name for one in KNOWN if one.files)
-            raise ImportFault(f"{source}: no such file; give a file, folder, zip or address, or one of {names}")
-    return _Found(_checkpoint_in(_opened(path, work / "unpacked")), source, license, None, language)
+    return _Found(_checkpoint_in(_opened(path, work / "unpacked"), path), source, license, language_model=language)
 
 
 def _opened(path: Path, folder: Path) -> Path:
@@ -141,6 +149,7 @@ def _opened(path: Path, folder: Path) -> Path:
     if path.suffix.lower() != ".zip":
         return path
     try:
+        folder.mkdir()
         unpack(path, lambda member: folder / member.name)
     except ArchiveError as error:
         raise ImportFault(f"{error}") from error
@@ -149,25 +158,25 @@ def _opened(path: Path, folder: Path) -> Path:
     return folder
 
 
-def _checkpoint_in(path: Path) -> Path:
-    """The one checkpoint in a folder, or the file itself."""
+def _checkpoint_in(path: Path, given: Path) -> Path:
+    """The one checkpoint in a folder, or the file itself; ``given`` is what a message names."""
     if not path.is_dir():
         return path
     found = sorted(one for one in path.iterdir() if one.suffix.lower() in _CHECKPOINTS)
     if len(found) != 1:
         what = f"{len(found)} checkpoints" if found else "no checkpoint (.pth, .pt, .ckpt)"
-        raise ImportFault(f"{path}: {what} in it; give the one that is meant as a file")
+        raise ImportFault(f"{given}: {what} in it; give the one that is meant as a file")
     return found[0]
 
 
-def _built(found: _Found, name: str, folder: Path, say: Say) -> dict[str, Any]:
+def _built(found: _Found, folder: Path, say: Say) -> dict[str, Any]:
     """Write a model's files into a folder; its card."""
     path = found.checkpoint
     say(f"{path.name}: reading")
     checksum = digest(path, hashlib.sha256())
     weights = renamed(read_checkpoint(path))
     kind, tensors = kind_of(weights, path), Tensors(weights, str(path))
-    entry = found.known or known(name)  # a file that was got by hand and is named as the catalogue does
+    entry = found.known
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     card = {"license": found.license, "source": found.source, "sha256": checksum, "date": date}
     metadata = {key: json.dumps(value) for key, value in card.items()}

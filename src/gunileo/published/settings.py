@@ -22,6 +22,8 @@ _TOLD = {  # settings that the shapes tell, too
     "dunits": "decoder_units",
     "dlayers": "decoder_layers",
     "cnn_module_kernel": "kernel",
+    "macaron_style": "macaron",
+    "use_cnn_module": "convolution",
 }
 _ATTENTION = {"rel_mha": False, "legacy_rel_mha": True}
 

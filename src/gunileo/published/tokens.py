@@ -28,6 +28,10 @@ def tokens_of(told: Mapping[str, Any], size: int, folder: Path, source: str) -> 
         tokens = _pieces(size, folder, source)
     else:
         raise ImportFault(f"{source}: labels_type is {kind!r}; char and unigram5000 are known")
+    if tokens[:1] != (_BLANK,) or tokens[-1] != _END:
+        raise ImportFault(
+            f"{source}: its tokens don't begin with {_BLANK} and end with {_END}; give the published list"
+        )
     if len(tokens) != size:
         raise ImportFault(f"{source}: {size} classes, but {len(tokens)} tokens; give the list that came with it")
     return tokens
