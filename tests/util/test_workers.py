@@ -55,7 +55,7 @@ def test_a_daemonic_process_does_the_work_itself() -> None:
     with get_context("spawn").Pool(1) as pool:
         own, done, alone = pool.apply(in_a_daemonic_process)
     assert own != os.getpid()
-    assert done == {number: own for number in range(3)}
+    assert done == dict.fromkeys(range(3), own)
     assert alone, "files are read one after the other"
 
 

@@ -57,7 +57,8 @@ _Confidence = Annotated[float, typer.Option(min=0, max=1, help="Sentences with a
 _Choose = Annotated[
     bool,
     typer.Option(
-        "--choose", help="Show the three likeliest sentences. Choose one with the keys 1, 2, 3, pressed in this terminal."
+        "--choose",
+        help="Show the three likeliest sentences. Choose one with the keys 1, 2, 3, pressed in this terminal.",
     ),
 ]
 _Say = Annotated[bool, typer.Option("--say", help="Say each sentence aloud, with the system's speech.")]
