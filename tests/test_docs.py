@@ -35,6 +35,7 @@ NOT_RUN = {  # why no test runs or parses these
     "curl": "needs a server; its routes and answers are in tests/server",
     "ssh": "needs a second computer",
     "ray": "needs a cluster",
+    "tmux": "needs a desktop; its keys are tried in tests/cli/test_live_voice.py",
     ".": "is the shell's own",
     "HOST=$(scontrol": "needs SLURM",
     "pre-commit": "writes into .git",
