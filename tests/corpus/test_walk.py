@@ -179,3 +179,12 @@ def test_a_pattern_in_a_folder_with_brackets(tmp_path: Path) -> None:
     clip = touch(tmp_path / "talks [2024]" / "a [x].mp4")
     jobs, failed = find_jobs([str(clip.parent / "*.mp4")])
     assert ([job.path for job in jobs], failed) == ([clip], False)
+
+
+def test_a_sheet_of_a_folder_that_lacks_something_is_drawn_and_ends_with_1(run, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    clips.good(tmp_path / "corpus" / "a.mp4", 5)
+    linked(tmp_path / "corpus" / "s2", tmp_path / "gone")
+    code, out, err = run("sheet", tmp_path / "corpus", "-o", tmp_path / "sheet.png")
+    assert (code, out) == (1, f"{tmp_path / 'sheet.png'}: 1 of 1 clips\n")
+    assert err == f"{tmp_path / 'corpus' / 's2'}: is a link that leads nowhere; correct or delete it\n"
