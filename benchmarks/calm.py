@@ -24,7 +24,7 @@ from gunileo.errors import GunileoError
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
-from gunileo.vision import face
+from gunileo.vision.detector import Model
 from gunileo.vision.mouth import MouthClip, mouth_stream
 from gunileo.vision.mouth_shape import POINTS
 from gunileo.vision.video import Frame, read_frames
@@ -84,13 +84,13 @@ def followed(frames: list[Frame], at_once: int | None) -> MouthClip:
 def counted() -> Iterator[list[None]]:
     """A list that gets an entry for each run of a face model."""
     runs: list[None] = []
-    call = face._Model.__call__
+    call = Model.__call__
 
-    def run(model: face._Model, picture: Frame) -> object:
+    def run(model: Model, picture: Frame) -> object:
         runs.append(None)
         return call(model, picture)
 
-    with patch.object(face._Model, "__call__", run):
+    with patch.object(Model, "__call__", run):
         yield runs
 
 

@@ -23,14 +23,15 @@ from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.session import Session
-from gunileo.vision import face, mouth
+from gunileo.vision import detector, face, mouth
 from gunileo.vision.video import read_frames
 
 REPEATS = 9
 Spent = dict[str, float]  # milliseconds a stage
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("warps for the face models", face, "warped"),
-    ("face models", face._Model, "__call__"),
+    ("warps for the face models", detector, "warped"),
+    ("face models", detector.Model, "__call__"),
     ("from the mesh to landmarks", face.FaceTracker, "_landmarks"),
     ("boxes of faces", face, "face_box"),
     ("whether lips are calm", face, "_calm"),

@@ -1,6 +1,6 @@
 """Learning curve: python scripts/curve.py CACHE -o RUNS [--clips 10 30 100 300 670]
 
-From scratch, with the architecture of the best shipped model, on that many clips of speaker s1, the first by a hash of
+From scratch, with the architecture ``labial-wide``, on that many clips of speaker s1, the first by a hash of
 their names, so that each number holds the smaller ones; validated on grid_s1_valid. Each run is RUNS/N: one that was
 stopped is gone on with, one that is finished is measured again. All see as many samples, ``SAMPLES`` an epoch, and the
 last epoch's weights are measured: nothing is chosen. A number over that of all clips stands for all. Prints a row a run
@@ -21,7 +21,6 @@ from gunileo.corpus.split import listed, training_parts, validation_part
 from gunileo.errors import GunileoError
 from gunileo.evaluation.evaluate import Score, evaluate
 from gunileo.inference.load import load_model
-from gunileo.inference.registry import DEFAULT
 from gunileo.training.config import from_scratch
 from gunileo.training.train import train
 from gunileo.training.weights import ARCHITECTURES
@@ -41,7 +40,9 @@ def main() -> None:
 
     cache = Cache(arguments.cache)
     pool, held = training_parts(cache.utterances, listed("grid_s1_valid"), speakers=["s1"])
-    settings = replace(from_scratch(ARCHITECTURES[DEFAULT]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True)
+    settings = replace(
+        from_scratch(ARCHITECTURES["labial-wide"]), epochs=arguments.epochs, samples=SAMPLES, keep_last=True
+    )
     points: dict[int, dict[str, Score]] = {}
     print("| clips | greedy | grammar |\n|---|---|---|", flush=True)
     for count in sorted({min(count, len(pool)) for count in arguments.clips}):
@@ -71,7 +72,7 @@ def draw(points: dict[int, dict[str, Score]], path: Path) -> None:
     axis.set_xscale("log")
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.set_ylim(0, 105)
-    axis.set_xlabel("clips of one speaker, trained on from nothing")
+    axis.set_xlabel("clips of one speaker to train on, from scratch")
     axis.set_ylabel("word error rate, %")
     axis.grid(alpha=0.3)
     axis.legend()

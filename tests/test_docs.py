@@ -5,17 +5,22 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import typer
+from waiting import PATIENCE
 
 import gunileo
 from gunileo.cli.main import app
@@ -30,6 +35,7 @@ NOT_RUN = {  # why no test runs or parses these
     "curl": "needs a server; its routes and answers are in tests/server",
     "ssh": "needs a second computer",
     "ray": "needs a cluster",
+    "tmux": "needs a desktop; its keys are tried in tests/cli/test_live_voice.py",
     ".": "is the shell's own",
     "HOST=$(scontrol": "needs SLURM",
     "pre-commit": "writes into .git",
@@ -216,18 +222,50 @@ class _Loads(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in loading]
 
 
-@pytest.mark.skipif(find_spec("mkdocs") is None or find_spec("mkdocstrings") is None, reason='needs the extra "docs"')
-def test_the_site_is_built_and_loads_nothing_from_outside(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built docs site."""
+    if find_spec("mkdocs") is None or find_spec("mkdocstrings") is None:
+        pytest.skip('needs the extra "docs"')
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    pages = sorted(tmp_path.rglob("*.html"))
+    return folder
+
+
+def test_the_site_names_nothing_from_outside(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
     assert {page.name for page in pages} >= {"index.html", "faq.html", "api.html", "changelog.html"}
     for page in pages:
         loads = _Loads(page.read_text(encoding="utf-8")).found
         assert loads
         assert not [address for address in loads if OUTSIDE.match(address)], page.name
-    for sheet in tmp_path.rglob("*.css"):
+    for sheet in site.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")
         assert not re.search(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", text), sheet.name
-    assert "transcribe_stream" in (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert "transcribe_stream" in (site / "api.html").read_text(encoding="utf-8")
+
+
+def test_a_browser_loads_nothing_from_outside_and_finds_words(site: Path) -> None:
+    """Its scripts could load more than its pages name."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium (apt-get install chromium)")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_api.sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        asked: list[str] = []
+        page = playwright.chromium.launch(executable_path=chromium).new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        for name in ("index.html", "api.html", "faq.html"):
+            page.goto(address + name, wait_until="networkidle")
+        page.click(".md-search__input")
+        page.keyboard.type("grammar", delay=50)
+        page.wait_for_selector(".md-search-result__item")
+        server.shutdown()
+    assert len(asked) > 10
+    assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]

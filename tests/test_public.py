@@ -21,8 +21,7 @@ NAMES = {
     *("GunileoError", "LabialCNN", "Lexicon", "Live", "Match", "ModelInfo", "MouthClip", "Reader", "Segment"),
     *("TrainingConfig", "Transcript", "Utterance", "Word", "available_models", "code_to_text", "collate"),
     *("contact_sheet", "draw_codes", "evaluate", "find_corpus", "find_faces", "load_model", "make_corpus"),
-    *("nbest", "prepare", "read_mouth", "train"),
-    "write_transcript",
+    *("create_app", "nbest", "prepare", "read_mouth", "train", "write_transcript"),
 }
 
 

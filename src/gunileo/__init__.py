@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gunileo.output.transcript import Transcript as Transcript
     from gunileo.output.transcript import Word as Word
     from gunileo.output.writers import write_transcript as write_transcript
+    from gunileo.server.app import create_app as create_app
     from gunileo.training.augmentation import Augmentation as Augmentation
     from gunileo.training.config import TrainingConfig as TrainingConfig
     from gunileo.training.dataset import Clips as Clips
@@ -72,6 +73,7 @@ _NAMES = {  # what each module gives
     "gunileo.inference.templates": ("Match",),
     "gunileo.output.transcript": ("Alternative", "Segment", "Transcript", "Word"),
     "gunileo.output.writers": ("write_transcript",),
+    "gunileo.server.app": ("create_app",),
     "gunileo.training.augmentation": ("Augmentation",),
     "gunileo.training.config": ("TrainingConfig",),
     "gunileo.training.dataset": ("Clips", "collate"),
@@ -109,6 +111,7 @@ __all__ = [
     "code_to_text",
     "collate",
     "contact_sheet",
+    "create_app",
     "draw_codes",
     "evaluate",
     "find_corpus",

@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from waiting import PATIENCE, until_idle
 from gunileo.inference.confidence import Calibration
 from gunileo.inference.load import load_model
 from gunileo.training.export import describe_calibration
-from gunileo.vision.video import FPS
+from gunileo.vision.camera import Taken, timed
+from gunileo.vision.video import Frame
 
 TELL = "import sys; open(sys.argv[1], 'a').write('|'.join(sys.argv[2:]) + chr(10)); sys.exit({})"
 MEET = """
@@ -131,12 +132,18 @@ def test_a_pipe_is_read_as_it_comes_until_ctrl_c(talk: Path, model: str) -> None
     assert len(out.split()) == 6, "what was begun is read"
 
 
-def test_ctrl_c_ends_it_and_reads_what_was_begun(talk: Path, model: str) -> None:
-    live = start(talk, "--model", model, "--decode", "greedy", "--latency")
-    assert live.stdout is not None
-    first = live.stdout.readline()
-    time.sleep(50 / FPS)  # amid the second sentence
-    live.send_signal(signal.SIGINT)
-    out, err = live.communicate(timeout=PATIENCE)
-    assert live.returncode == 0
-    assert len([first, *out.splitlines()]) == len(err.splitlines()) == 2
+def test_ctrl_c_ends_it_and_reads_what_was_begun(run, talk: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = 0
+
+    def stopped_amid_the_second(frames: Iterable[Frame], in_time: bool) -> Iterator[Taken]:
+        nonlocal given
+        for taken in timed(frames, in_time=False):
+            if given == 120:
+                signal.raise_signal(signal.SIGINT)
+            given += 1
+            yield taken
+
+    monkeypatch.setattr("gunileo.vision.camera.timed", stopped_amid_the_second)
+    code, out, err = run("live", talk, "--model", model, "--decode", "greedy", "--latency")
+    assert (code, given) == (0, 120)
+    assert len(out.splitlines()) == len(err.splitlines()) == 2

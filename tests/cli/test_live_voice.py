@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from waiting import PATIENCE, until, until_idle
 
 from gunileo import load_model
-from gunileo.cli import aloud
+from gunileo.cli import say_and_type
 from gunileo.vision.video import read_frames
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
@@ -133,6 +134,13 @@ def test_push_to_talk_reads_what_is_between_two_keys(talk: Path, model: str, tmp
     silent = Typist(talk, "--fast", "--model", model, "--key", "t")
     assert silent.end()[:2] == (0, [])
 
+    nothing = Typist(pipe, "--model", model, "--key", "space")
+    nothing.until("press space")
+    nothing.press("  ")
+    pipe.write_bytes(film)
+    nothing.until("no words were read")
+    assert nothing.end()[:2] == (0, [])
+
 
 def test_what_is_missing_is_a_line(
     run: Callable[..., tuple[int, str, str]], talk: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,17 +161,41 @@ def test_what_is_missing_is_a_line(
     assert "terminal" in err
 
 
+def test_tmux_presses_the_keys_from_any_window(
+    talk: Path, model: str, sentences: list[list[str]], tmp_path: Path
+) -> None:
+    """So a shortcut of the desktop's does, as ``docs/voice.md`` tells."""
+    if not shutil.which("tmux"):
+        pytest.skip("needs tmux (apt-get install tmux)")
+    chosen, environment = tmp_path / "chosen", {**os.environ, "TMUX_TMPDIR": str(tmp_path)}
+    environment.pop("TMUX", None)
+
+    def tmux(*arguments: str) -> str:
+        done = subprocess.run(["tmux", *arguments], env=environment, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    live = shlex.join([sys.executable, "-m", "gunileo", "live", str(talk), "--fast", "--model", model, "--choose"])
+    tmux("new-session", "-d", "-s", "lips", f"{live} > {shlex.quote(str(chosen))}")
+    try:
+        for count, key in ((1, "2"), (2, "1")):
+            until(lambda count=count: tmux("capture-pane", "-p", "-t", "lips").count("press 1 to 3") == count)
+            tmux("send-keys", "-t", "lips", key)
+        until(lambda: chosen.read_text().splitlines() == [sentences[0][1], sentences[1][0]])
+    finally:
+        tmux("kill-server")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux's two kinds of windows")
 def test_wayland_and_x11_have_programs_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("xdotool", "ydotool"):
         program(tmp_path, name, "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert aloud.typing({"DISPLAY": ":0"})[:2] == ("xdotool", "type")
-    assert aloud.typing({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"})[0] == "ydotool"
+    assert say_and_type.typing({"DISPLAY": ":0"})[:2] == ("xdotool", "type")
+    assert say_and_type.typing({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"})[0] == "ydotool"
     program(tmp_path, "wtype", "")
-    assert aloud.typing({"WAYLAND_DISPLAY": "wayland-0"}) == ("wtype", "{text} ")
-    with pytest.raises(aloud.NoProgramError, match="graphical session"):
-        aloud.typing({})
+    assert say_and_type.typing({"WAYLAND_DISPLAY": "wayland-0"}) == ("wtype", "{text} ")
+    with pytest.raises(say_and_type.NoProgramError, match="graphical session"):
+        say_and_type.typing({})
 
 
 @pytest.fixture

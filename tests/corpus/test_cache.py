@@ -60,7 +60,7 @@ def test_a_cache_of_another_version_is_refused(cache: Path, utterances: list[Utt
     before = files(cache)
     for version in (1, 3):  # the first had no shapes
         (cache / "cache.json").write_text(f'{{"version": {version}, "fps": 25, "height": 100, "width": 150}}')
-        for use in (lambda: Cache(cache), lambda: prepare(utterances, cache), lambda: open_cache(cache)):
+        for use in (lambda: Cache(cache), lambda: prepare(utterances, cache), lambda: open_cache(cache).__enter__()):
             message = rf"{cache} is a cache of another version .*'version': {version}.* prepare the corpus again into"
             with pytest.raises(CacheError, match=message) as error:
                 use()

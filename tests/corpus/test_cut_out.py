@@ -66,8 +66,8 @@ def test_word_times_count_from_where_a_player_starts(tmp_path: Path) -> None:
             container.mux(film.encode(frame))
         container.mux([*sound.encode(None), *film.encode(None)])
     utterance = Utterance("a", "", path, "bin", (WordTime("bin", 1.5, 1.9),))
-    open_cache(tmp_path / "cache")
-    entry = cut_out(utterance, tmp_path / "cache")
+    with open_cache(tmp_path / "cache"):
+        entry = cut_out(utterance, tmp_path / "cache")
     assert isinstance(entry, Entry)
     assert entry.utterance.words[0].start == pytest.approx(0.5, abs=0.03)
     enter(tmp_path / "cache", entry)

@@ -88,6 +88,9 @@ def label(folder: Path, name: str, content: str, encoding: str = "utf-8") -> Pat
         ("a.txt", "0 46797 She had your dark suit.\n", "she had your dark suit", ()),
         ("a.txt", "He said: stop\n", "he said stop", ()),
         ("a.txt", "Wait...what? Bin,blue: \u00abat f\u00bb\u2026 U.S.\n", "wait what bin blue at f us", ()),
+        ("a.txt", "Bin,blue\nat f\n", "bin blue at f", ()),
+        ("a.txt", "\u200bbin blue\u00ad\n", "bin blue", ()),  # as copied from a page
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n>> bin blue\n&gt;&gt; now\n", "bin blue now", ()),
         ("a.srt", SRT, "bin blue now then", ()),
         ("a.srt", "\ufeff" + SRT.replace("\n", "\r\n"), "bin blue now then", ()),
         ("a.vtt", VTT, "bin blue now then", ()),
@@ -129,6 +132,7 @@ def test_the_encoding_that_windows_calls_unicode(tmp_path: Path) -> None:
         ("a.txt", "23751 29511 bin\n29511 34111 blue\n", "a table of times"),
         ("a.txt", "Ann Lee: bin blue\n", "a header"),
         ("a.vtt", "WEBVTT\n\n1\n00:01.000 --> 00:02.000\nAnn Lee (guest): bin blue\n", "names who speaks"),
+        ("a.txt", "file,text\nbbaf2n,bin blue at f two now\n", "it is a table, with 'file,text' as its first line"),
         ("a.txt", "start\tend\tword\n0\t1\tbin\n", "a header"),
         ("a.txt", "WEBVTT\n\nhello\n", "from subtitles; name the file"),
         ("a.txt", SRT, "from subtitles; name the file"),
@@ -183,11 +187,14 @@ def test_what_gunileo_writes_is_a_label_where_it_is_sure(tmp_path: Path, kind: s
 def test_subtitles_as_they_are_downloaded_name_their_language(tmp_path: Path) -> None:
     for name in ("one.en.vtt", "Two.EN-us.vtt", "both.en.vtt", "both.de.vtt", "own.vtt", "own.de.vtt"):
         label(tmp_path, name, VTT)
-    for name in ("one", "two", "both", "own"):
+    for name in ("three.eng.srt", "four.old.srt", "five.raw.srt"):
+        label(tmp_path, name, SRT)
+    for name in ("one", "two", "three", "four", "five", "both", "own"):
         (tmp_path / f"{name}.mp4").touch()
     corpus = find_corpus(tmp_path)
-    assert [utterance.id for utterance in corpus.utterances] == ["one", "own", "two"]
-    assert [path.name for path in corpus.without_label] == ["both.mp4"], "which of them nobody knows"
+    assert [utterance.id for utterance in corpus.utterances] == ["one", "own", "three", "two"]
+    without = ["both.mp4", "five.mp4", "four.mp4"]
+    assert [path.name for path in corpus.without_label] == without, "which one nobody knows; old is no language"
 
 
 def test_any_label_beside_a_clip_is_its_label(tmp_path: Path) -> None:

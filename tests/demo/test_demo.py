@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gunileo.cli.main import main
 from gunileo.corpus.grid import SLOTS as GRID
 from gunileo.demo.page import write_page
+from gunileo.demo.result import Counts, Reading, Result
 from gunileo.demo.run import SETTINGS, SLOTS, run
-from gunileo.demo.story import Counts, Reading, Story
 from gunileo.errors import GunileoError
 from gunileo.evaluation.html import marked
 
@@ -22,21 +23,28 @@ def test_vocabulary_is_grids() -> None:
     assert sum(len(words) for words in SLOTS) == 17  # as the page says
 
 
-def test_demo_goes_all_the_way_and_can_be_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_goes_all_the_way_and_can_be_run_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "demo"
     # Too few steps to learn: the network spells nonsense, which is not the point here.
-    settings = replace(SETTINGS, epochs=1, learning_rate=1e-6)
-    for _ in range(2):
-        story = run(folder, Counts(training=3, validation=1, test=2), settings)
+    counts, settings = Counts(training=3, validation=1, test=2), replace(SETTINGS, epochs=1, learning_rate=1e-6)
+    result = run(folder, counts, settings)
+    (folder / "demo.html").unlink()
+    capsys.readouterr()
+    monkeypatch.setattr(run, "__defaults__", (counts, settings))
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "-o", str(folder)])
+    assert not ended.value.code
     page = (folder / "demo.html").read_text(encoding="utf-8")
-    assert len({reading.said for reading in story.readings}) == 2
-    for reading in story.readings:
+    assert len({reading.said for reading in result.readings}) == 2
+    for reading in result.readings:
         assert reading.said in page
         assert reading.crops.shape == (75, 100, 150)
         assert len(reading.grammar.split()) == 6
     printed = capsys.readouterr().out
     assert str(folder / "demo.html") in printed
-    assert f"{story.rate('grammar'):.1%} with GRID's grammar" in printed
+    assert f"{result.rate('grammar'):.1%} with GRID's grammar" in printed
     assert (folder / "run" / "model.onnx").is_file()
     assert len(list((folder / "corpus" / "s1").iterdir())) == 6
 
@@ -46,8 +54,8 @@ def test_page_holds_all_it_shows(tmp_path: Path) -> None:
     video.write_bytes(b"film")
     said = "bin blue at f two now"
     readings = [Reading(video, np.zeros((75, 100, 150), np.uint8), said, "bin glue at f now", said)]
-    story = Story(Counts(), SETTINGS, readings, {"training": 100.0}, b"curve")
-    write_page(story, tmp_path / "demo.html")
+    result = Result(Counts(), SETTINGS, readings, {"training": 100.0}, b"curve")
+    write_page(result, tmp_path / "demo.html")
     page = (tmp_path / "demo.html").read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 3

@@ -130,10 +130,10 @@ def test_two_at_once_prepare_into_one_cache(synthetic_corpus: Path, tmp_path: Pa
     ends = [(process.communicate()[1], process.returncode) for process in both]
     assert sorted(code for _, code in ends) == [0, 1]
     (said,) = [error for error, code in ends if code]
-    assert said == f"{cache}: another process is writing to it; wait for it, or end that one\n"
+    assert said == f"{cache}: another process is writing to it; wait until it ends, or stop it\n"
     lines = (cache / "manifest.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines)) == 6
     with alone(cache):
         code, _, said = run(*command[2:])
-    assert (code, said) == (1, f"{cache}: another process is writing to it; wait for it, or end that one\n")
+    assert (code, said) == (1, f"{cache}: another process is writing to it; wait until it ends, or stop it\n")
     assert len(Cache(cache).utterances) == 6

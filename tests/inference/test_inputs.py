@@ -86,6 +86,8 @@ def test_frames_are_brought_to_25_a_second_by_their_rate_or_times() -> None:
     assert shown(frames, times=[Fraction(number, 50) for number in range(6)]) == [0, 2, 4, 5]
     assert shown(frames, fps=12.5) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert shown(frames, times=[7, 7.04, 7.2, 7.24, 7.28, 7.32]) == [0, 1, 1, 1, 1, 2, 3, 4, 5]
+    assert shown(frames, times=[np.array(number / 50) for number in range(6)]) == [0, 2, 4, 5]  # as a tensor's elements
+    assert shown(frames, fps=np.array(50)) == [0, 2, 4, 5]
 
 
 def test_words_keep_the_times_that_frames_have() -> None:

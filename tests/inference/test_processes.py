@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,21 @@ def forked(work: Callable[[], bool], leave: Callable[[int], object] = os._exit) 
         signal.alarm(60)
         leave(0 if work() else 1)
     return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_thread_reads_on_after_the_main_one_has_ended(model: str, clip: Path, tmp_path: Path) -> None:
+    """As in a script that starts a thread and has nothing more to do; large frames are decoded by another thread."""
+    large = clips.phone_4k(tmp_path / "large.mov")
+    script = f"""
+import threading, gunileo
+def read():
+    threading.main_thread().join()
+    reader = gunileo.load_model({model!r})
+    print([bool(reader.transcribe(path, "greedy").file) for path in ({str(clip)!r}, {str(large)!r})])
+threading.Thread(target=read).start()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("[True, True]\n", "", 0)
 
 
 @needs_fork

@@ -43,9 +43,15 @@ def test_json_has_exactly_the_published_fields() -> None:
         "segments": [
             {
                 "id": 0,
+                "seek": 20,
                 "start": 0.2,
                 "end": 0.68,
                 "text": " bin blue",
+                "tokens": [],
+                "temperature": 0.0,
+                "avg_logprob": -0.3528,  # (ln 0.9877 + ln 0.5) / 2
+                "compression_ratio": 0.5294,  # 9 bytes, and zlib's 17
+                "no_speech_prob": 0.0,
                 "confidence": 0.4938,
                 "sure": True,
                 "words": [
@@ -63,15 +69,20 @@ def test_json_has_exactly_the_published_fields() -> None:
 
 def test_json_as_a_reader_of_whispers_sees_it() -> None:
     """Words put together are the sentence, as Whisper's own subtitles take them; others read its segments."""
+    audio = pytest.importorskip("openai.types.audio", reason='needs the extra "dev"')
     fields = json.loads(to_json(LONG))
     cues = pysubs2.load_from_whisper(fields)
     assert [cue.plaintext for cue in cues] == LONG.text.splitlines()
     assert [(cue.start, cue.end) for cue in cues] == TIMES
     for number, segment in enumerate(fields["segments"]):
         assert segment["id"] == number
+        audio.TranscriptionSegment.model_validate(segment, strict=True)  # all fields, of the right types
         assert "".join(word["word"] for word in segment["words"]) == segment["text"]
         assert segment["words"][0]["start"] == segment["start"]
         assert segment["words"][-1]["end"] == segment["end"]
+    assert [segment["seek"] for segment in fields["segments"]] == [20, 6100, 360_000]
+    never = replace(READ, words=(Word("bin", 0.2, 0.44, 0.0),))
+    assert to_fields(never)["segments"][0]["avg_logprob"] == -9.2103, "JSON has no minus infinity"
 
 
 def test_json_is_read_back(tmp_path: Path) -> None:

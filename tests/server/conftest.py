@@ -57,8 +57,9 @@ def visit(server: str) -> Iterator[Callable[..., Any]]:
     if CHROMIUM is None:
         pytest.skip("needs chromium (apt-get install chromium)")
     from browser import PATIENCE
-    from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+    from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     wrong: list[str] = []
     with sync_playwright() as playwright:
         browsers = []

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("uvicorn", reason='needs the extra "serve"')
 import httpx
 from load import load, served
-from waiting import until
+from waiting import PATIENCE, until
 
 
 def test_fifty_clients_at_once() -> None:
@@ -26,7 +26,7 @@ def test_fifty_clients_at_once() -> None:
 def test_a_server_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     with served(tmp_path / "tmp") as (address, server):
         sent = {"file": ("letter.mp4", b"no film")}
-        assert httpx.post(f"{address}v1/transcribe", files=sent, timeout=60).status_code == 422
+        assert httpx.post(f"{address}v1/transcribe", files=sent, timeout=PATIENCE).status_code == 422
         assert list((tmp_path / "tmp").iterdir())
         os.kill(server, signal.SIGKILL)
         until(lambda: not list((tmp_path / "tmp").iterdir()))  # its worker takes the files away and ends

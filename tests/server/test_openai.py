@@ -12,6 +12,7 @@ import httpx
 import pysubs2
 import pytest
 import webvtt
+from waiting import PATIENCE
 
 pytest.importorskip("fastapi", reason='needs the extra "serve"')
 pytest.importorskip("openai", reason='needs the extra "dev"')
@@ -102,13 +103,14 @@ def test_errors_are_as_openais(ask: Any, tmp_path: Path) -> None:
 
 
 def test_what_no_client_sends_is_refused_in_the_same_shape(server: str) -> None:
+    asks = httpx.Client(timeout=PATIENCE)
     for answer, status in (
-        (httpx.get(f"{server}{ROUTE[1:]}"), 405),
-        (httpx.post(f"{server}{ROUTE[1:]}", content=b"x"), 415),
-        (httpx.post(f"{server}{ROUTE[1:]}", files={"other": b"x"}), 400),
-        (httpx.post(f"{server}v1/audio/speech", json={}), 404),
-        (httpx.get(f"{server}v1/models", headers={"Host": "evil.example"}), 403),
-        (httpx.post(f"{server}{ROUTE[1:]}", files={"file": b"x"}, headers={"Host": "evil.example"}), 403),
+        (asks.get(f"{server}{ROUTE[1:]}"), 405),
+        (asks.post(f"{server}{ROUTE[1:]}", content=b"x"), 415),
+        (asks.post(f"{server}{ROUTE[1:]}", files={"other": b"x"}), 400),
+        (asks.post(f"{server}v1/audio/speech", json={}), 404),
+        (asks.get(f"{server}v1/models", headers={"Host": "evil.example"}), 403),
+        (asks.post(f"{server}{ROUTE[1:]}", files={"file": b"x"}, headers={"Host": "evil.example"}), 403),
     ):
         assert answer.status_code == status
         told = answer.json()["error"]

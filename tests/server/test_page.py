@@ -114,6 +114,58 @@ def read(page: Page, model: str, path: Path) -> str:
     return " ".join(word.split("\n")[0] for word in page.locator("#words button").all_inner_texts())
 
 
+def begin_teaching(page: Page, name: str, command: str) -> None:
+    page.click("nav a[href='#teach']")
+    page.fill("#teach-name", name)
+    page.fill("#teach-text", command)
+    page.press("#teach-name", "Enter")
+
+
+def teach_the_door(page: Page) -> None:
+    """A first command of two recordings, after a rule that can't be used and a recording that is discarded."""
+    begin_teaching(page, "mine", "turn (on")
+    expect(page.locator("#plan-status")).to_contain_text("line 1: '(' is never closed", timeout=PATIENCE)
+    page.fill("#teach-text", "open the door")
+    page.press("#teach-name", "Enter")
+    record(page, "open the door")
+    page.click("#record-again")
+    expect(page.locator("#recording-status")).to_contain_text("Discarded")
+    record(page, "open the door")
+    record(page, "open the door")
+    page.click("#studio-done")
+    expect(page.locator("#taught article")).to_contain_text(
+        "Uses each recording as an example: 2 of 2", timeout=PATIENCE
+    )
+
+
+def teach_stop(page: Page) -> None:
+    """A second command of two recordings. The first is read as the only command that the model knows."""
+    begin_teaching(page, "mine", "stop")
+    record(page, "stop")
+    expect(page.locator("#recording-status")).to_contain_text("read as “open the door”")
+    record(page, "stop")
+    page.click("#studio-done")
+    expect(page.locator("#taught article")).to_contain_text(
+        "Uses each recording as an example: 4 of 4", timeout=PATIENCE
+    )
+
+
+def train(page: Page) -> None:
+    card = page.locator("#taught article")
+    page.click("text=Train")
+    expect(card).to_contain_text(re.compile(r"Training: [1-9]+ of 10"), timeout=PATIENCE)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(card).to_contain_text(re.compile(r"Trained: [01] of 1 read right"), timeout=PATIENCE)
+
+
+def delete(page: Page) -> None:
+    """Delete the taught model: its card goes."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("nav a[href='#teach']")
+    page.click("text=Delete")
+    expect(page.locator("#taught article")).to_have_count(0, timeout=PATIENCE)
+
+
 def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: Open, tmp_path: Path) -> None:
     pytest.importorskip("lightning", reason='needs the extra "train"')
     codes = {"open the door": "lwws9a", "stop": "pgiozs"}
@@ -121,40 +173,12 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
         write_video(tmp_path / f"{text}.mp4", command(code, 7))  # said again, otherwise
 
     door = visit(camera(tmp_path / "door.y4m", command(codes["open the door"], 0)))
-    door.click("nav a[href='#teach']")
-    door.fill("#teach-name", "mine")
-    door.fill("#teach-text", "turn (on")
-    door.press("#teach-name", "Enter")
-    expect(door.locator("#plan-status")).to_contain_text("line 1: '(' is never closed", timeout=PATIENCE)
-    door.fill("#teach-text", "open the door")
-    door.press("#teach-name", "Enter")
-    record(door, "open the door")
-    door.click("#record-again")
-    expect(door.locator("#recording-status")).to_contain_text("Discarded")
-    record(door, "open the door")
-    record(door, "open the door")
-    door.click("#studio-done")
-    expect(door.locator("#taught article")).to_contain_text(
-        "Uses each recording as an example: 2 of 2", timeout=PATIENCE
-    )
+    teach_the_door(door)
     assert read(door, "mine", tmp_path / "open the door.mp4") == "open the door"
 
     stop = visit(camera(tmp_path / "stop.y4m", command(codes["stop"], 0)))
-    stop.click("nav a[href='#teach']")
-    stop.fill("#teach-name", "mine")
-    stop.fill("#teach-text", "stop")
-    stop.press("#teach-name", "Enter")
-    record(stop, "stop")
-    expect(stop.locator("#recording-status")).to_contain_text("read as “open the door”")  # which is all it knows
-    record(stop, "stop")
-    stop.click("#studio-done")
-    card = stop.locator("#taught article")
-    expect(card).to_contain_text("Uses each recording as an example: 4 of 4", timeout=PATIENCE)
-
-    stop.click("text=Train")
-    expect(card).to_contain_text(re.compile(r"Training: [1-9]+ of 10"), timeout=PATIENCE)
-    expect(stop.get_by_role("progressbar")).to_be_visible()
-    expect(card).to_contain_text(re.compile(r"Trained: [01] of 1 read right"), timeout=PATIENCE)
+    teach_stop(stop)
+    train(stop)
     for text in codes:
         assert read(stop, "mine", tmp_path / f"{text}.mp4") == text
     stop.click("nav a[href='#teach']")
@@ -164,10 +188,7 @@ def test_commands_are_taught_from_the_first_recording_to_a_trained_model(visit: 
     expect(stop.locator("#spoken small").first).to_contain_text("after the last word")
     stop.click("nav a[href='#models']")
     expect(stop.locator("#cards")).to_contain_text("4 recordings of 2 sentences")
-    stop.on("dialog", lambda dialog: dialog.accept())
-    stop.click("nav a[href='#teach']")
-    stop.click("text=Delete")
-    expect(card).to_have_count(0, timeout=PATIENCE)
+    delete(stop)
     expect(stop.locator("#live-model option", has_text="mine")).to_have_count(0)
 
 
@@ -175,10 +196,7 @@ def test_a_real_speaker_is_read_taught_and_read_live(visit: Open, shared: Path, 
     clip = min((shared / "grid" / "s1").glob("*.mpg"))
     page = visit(camera(tmp_path / "real.y4m", list(read_frames(clip))))
     assert read(page, "labial-wide", clip) == code_to_text(clip.stem)
-    page.click("nav a[href='#teach']")
-    page.fill("#teach-name", "real")
-    page.fill("#teach-text", "lights on")
-    page.press("#teach-name", "Enter")
+    begin_teaching(page, "real", "lights on")
     record(page, "lights on")
     page.click("#studio-done")
     expect(page.locator("#taught article")).to_contain_text("Uses each recording as an example", timeout=PATIENCE)
@@ -186,7 +204,4 @@ def test_a_real_speaker_is_read_taught_and_read_live(visit: Open, shared: Path, 
     page.click("nav a[href='#live']")
     page.select_option("#live-model", "labial-wide")
     assert code_to_text(clip.stem) in heard_live(page, code_to_text(clip.stem))
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.click("nav a[href='#teach']")
-    page.click("text=Delete")
-    expect(page.locator("#taught article")).to_have_count(0, timeout=PATIENCE)
+    delete(page)

@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import clips
 import httpx
 import pytest
+from waiting import PATIENCE
 
 pytest.importorskip("fastapi", reason='needs the extra "serve"')
 from fastapi import FastAPI
@@ -215,7 +216,7 @@ def test_behind_a_proxy_as_the_docs_have_it(language: str, start: Any, server: t
     inner, token = server
     with ExitStack() as stack:
         address = stack.enter_context(start(lines, inner, tmp_path))
-        client = stack.enter_context(httpx.Client(base_url=address, follow_redirects=True, timeout=120))
+        client = stack.enter_context(httpx.Client(base_url=address, follow_redirects=True, timeout=PATIENCE))
         assert client.get("/lips/", headers={"Accept": "text/html"}).status_code == 401
         page = client.get("/lips", params={"token": token})
         assert (page.status_code, str(page.url)) == (200, f"{address}/lips/")
@@ -228,7 +229,7 @@ def test_behind_a_proxy_as_the_docs_have_it(language: str, start: Any, server: t
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         live = f"{address.replace('http', 'ws')}/lips/v1/live"
         camera = stack.enter_context(connect(live, origin=address, additional_headers={"Cookie": cookie}))  # type: ignore[arg-type]
-        assert "ready" in camera.recv(60)
+        assert "ready" in camera.recv(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -250,11 +251,11 @@ def test_behind_nginx_of_other_habits(server: tuple[int, str], tmp_path: Path, l
     inner, token = server
     headers = {"Authorization": f"Bearer {token}"}
     with nginx(f"location /lips/ {{ {lines} }}", inner, tmp_path) as address:
-        assert httpx.get(f"{address}/lips/web/app.js", headers=headers).status_code == 200
-        answer = httpx.get(f"{address}/lips/v1/models", headers={**headers, "Origin": address})
+        assert httpx.get(f"{address}/lips/web/app.js", headers=headers, timeout=PATIENCE).status_code == 200
+        answer = httpx.get(f"{address}/lips/v1/models", headers={**headers, "Origin": address}, timeout=PATIENCE)
         assert answer.status_code == status
         if status == 403:
             assert address in answer.json()["error"]
             assert "docs/proxy.md" in answer.json()["error"]
         same = {**headers, "Origin": address, "Sec-Fetch-Site": "same-origin"}
-        assert httpx.get(f"{address}/lips/v1/models", headers=same).status_code == 200
+        assert httpx.get(f"{address}/lips/v1/models", headers=same, timeout=PATIENCE).status_code == 200

@@ -8,6 +8,7 @@ pytest.importorskip("schemathesis")
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from waiting import PATIENCE
 
 from gunileo.server.app import create_app
 
@@ -22,4 +23,4 @@ def test_the_api_keeps_to_its_description(case, server: str) -> None:  # type: i
 
 
 def test_it_still_runs(server: str) -> None:
-    assert httpx.get(f"{server}healthz").status_code == 200
+    assert httpx.get(f"{server}healthz", timeout=PATIENCE).status_code == 200

@@ -70,6 +70,27 @@ def start(page: Page, talk: str = "push") -> None:
     expect(page.locator("#live-status")).to_contain_text("Your mouth is seen", timeout=PATIENCE)
 
 
+def start_by_keys(page: Page) -> None:
+    """The same without a mouse."""
+
+    def reach(name: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.id || document.activeElement.hash") == name:
+                return
+        raise AssertionError(f"no tab leads to {name}")
+
+    reach("#live")
+    page.keyboard.press("Enter")
+    reach("live-model")
+    page.keyboard.type("labial-wide")
+    reach("live-talk")
+    page.keyboard.press("ArrowDown")
+    reach("live-start")
+    page.keyboard.press("Enter")
+    expect(page.locator("#live-status")).to_contain_text("Your mouth is seen", timeout=PATIENCE)
+
+
 def hold(page: Page, seconds: float = 5.0) -> list[str]:
     """Hold the space bar through one sentence of the film; what is offered then."""
     until(page, f"!{MARK}")
@@ -100,7 +121,7 @@ def heard(page: Page) -> list[list[object]]:
 
 def test_from_the_space_bar_to_the_spoken_sentence(visit: Open, film: Path) -> None:
     page = visit(film, VOICE)
-    start(page)
+    start_by_keys(page)
     expect(page.locator("#talk")).to_be_focused()
     page.wait_for_timeout(6000)
     assert page.locator("#spoken li").count() == 0, "nothing is read while the bar is not held"
@@ -139,7 +160,8 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     texts = hold(page)
     page.locator("#choices button").nth(2).click()
     expect(page.locator("#correction-status")).to_contain_text(f"Kept for Teach: “{texts[2]}”", timeout=PATIENCE)
-    kept = httpx.get(f"{server}v1/taught/my face").json()
+    asks = httpx.Client(timeout=PATIENCE / 1000)
+    kept = asks.get(f"{server}v1/taught/my face").json()
     assert [one["text"] for one in kept["recordings"]] == [texts[2]]
     page.keyboard.press("Enter")  # the button has the focus again: once to begin, once to end
     expect(page.locator("#talk")).to_have_attribute("aria-pressed", "true")
@@ -148,8 +170,10 @@ def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) 
     assert len(offered(page)) == 3
     page.keyboard.press("1")
     page.wait_for_timeout(2000)
-    assert len(httpx.get(f"{server}v1/taught/my face").json()["recordings"]) == 1, "the first was no mistake"
-    assert httpx.delete(f"{server}v1/taught/my face").json() == {"removed": True}
+    assert len(httpx.get(f"{server}v1/taught/my face", timeout=PATIENCE / 1000).json()["recordings"]) == 1, (
+        "the first was no mistake"
+    )
+    assert httpx.delete(f"{server}v1/taught/my face", timeout=PATIENCE / 1000).json() == {"removed": True}
 
 
 def test_a_real_speaker_is_spoken_for_after_two_seconds(visit: Open, shared: Path, tmp_path: Path) -> None:
@@ -208,8 +232,19 @@ def test_axe_finds_nothing(visit: Open, film: Path, scheme: str) -> None:
     page.keyboard.press("1")
     assert page.evaluate("parseFloat(getComputedStyle(caption).fontSize)") >= 48
     check(page)
+    assert page.evaluate("document.querySelector('footer').inert"), "what is covered can't have the focus"
     page.keyboard.press("Escape")
     expect(page.locator("#live-large")).to_have_attribute("aria-pressed", "false")
+    assert not page.evaluate("document.querySelector('footer').inert")
+    page.emulate_media(contrast="more")
+    check(page)
+    page.emulate_media(forced_colors="active")
+    background = "getComputedStyle(talk).backgroundColor"
+    idle = page.evaluate(background)
+    page.focus("#talk")
+    page.keyboard.down("Space")
+    assert page.evaluate(background) != idle, "it is seen to be held without the page's own colours"
+    page.keyboard.up("Space")
     for width in (1280, 380):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"

@@ -1,6 +1,7 @@
 """The exported ONNX file computes what the PyTorch model does, for any number of clips and frames."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -163,3 +164,14 @@ def test_what_differs_from_pytorch_is_not_written(
     with pytest.raises(GunileoError, match="differs from PyTorch's output"):
         export_model("labial-wide", tmp_path / "out.onnx")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_the_command_writes_a_file_and_tells_the_difference(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    output = tmp_path / "wide.onnx"
+    code, out, err = run("export", "labial-wide", "-o", output)
+    assert (code, err) == (0, "")
+    told = re.fullmatch(r"(.*): ([\d.]+) MB, differs from PyTorch by (\S+) at most\n", out)
+    assert told
+    assert (told[1], float(told[2])) == (str(output), pytest.approx(output.stat().st_size / 1e6, abs=0.06))
+    assert float(told[3]) < 1e-3
+    assert load_model(str(output)).name == "wide"

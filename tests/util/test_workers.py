@@ -5,10 +5,13 @@ import signal
 import sys
 import time
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from gunileo.cli.batch import here, on_cores
+from gunileo.cli.jobs import Job
 from gunileo.util.cores import keep_to_one_core, usable_cores
 from gunileo.util.workers import spread, unwanted
 
@@ -35,6 +38,25 @@ def until_unwanted(folder: Path) -> str:
 def cores(_: int) -> tuple[int, str | None]:
     keep_to_one_core()
     return usable_cores(), os.environ.get("OMP_NUM_THREADS")
+
+
+def in_a_daemonic_process() -> tuple[int, dict[int, int | None], bool]:
+    jobs = [Job(Path(f"{name}.mp4"), Path(name)) for name in "ab"]
+    with pytest.warns(RuntimeWarning, match="daemonic process may start no others"):
+        return os.getpid(), dict(spread(process, range(3), 2)), on_cores(jobs, 2) is here
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def test_a_daemonic_process_does_the_work_itself() -> None:
+    """As a worker of Celery's must, or one of ``multiprocessing.Pool``."""
+    with get_context("spawn").Pool(1) as pool:
+        own, done, alone = pool.apply(in_a_daemonic_process)
+    assert own != os.getpid()
+    assert done == dict.fromkeys(range(3), own)
+    assert alone, "files are read one after the other"
 
 
 def test_a_process_that_dies_takes_its_item_alone() -> None:

@@ -100,12 +100,12 @@ def test_a_camera_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
         for one in camera.frames():
             found.append(one)
             if len(found) == 10:
-                time.sleep(0.3)  # busy with a sentence; the next ones keep their times
+                time.sleep(1)  # busy with a sentence; the next ones keep their times
 
     with Camera(0) as camera, pytest.raises(CameraError, match="camera 0: gives no more pictures; check its cable"):
         watch(camera)
     assert [clips.read_clock(one.frame) for one in found] == list(range(1, 46))
-    assert np.diff([one.time for one in found]).max() < 0.2
+    assert np.diff([one.time for one in found]).max() < 0.9
     assert (found[0].frame[..., 2] == 7).all()
     assert device.released
     assert camera.dropped == 0

@@ -14,7 +14,7 @@ from gunileo.corpus.geometry import speaker_shapes
 from gunileo.vision.mouth import read_mouth
 from gunileo.vision.mouth_shape import FEATURES, MEASURES, NAMES, POINTS, features, scaled, smooth
 
-A_SPEAKER = 4  # clips at most, of those that are there as videos and as geometry
+A_SPEAKER = 6  # clips at most, of those that are there as videos and as geometry
 CLIPS = 40  # at least
 
 
@@ -165,4 +165,4 @@ def test_the_same_sentence_by_video_and_by_published_geometry(shared: Path) -> N
     median = np.median(rows, 0)
     for name, value in zip(NAMES, median, strict=True):
         print(f"{name:14}{value:.3f}")
-    assert (median >= 0.93).all(), dict(zip(NAMES, median.round(3), strict=True))
+    assert (median > 0.95).all(), dict(zip(NAMES, median.round(3), strict=True))

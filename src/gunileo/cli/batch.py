@@ -20,7 +20,7 @@ from gunileo.cli.reading import Reading
 from gunileo.errors import GunileoError, Stopped
 from gunileo.util.cores import usable_cores
 from gunileo.util.progress import progress
-from gunileo.util.workers import spread, unwanted
+from gunileo.util.workers import may_start, spread, unwanted
 from gunileo.vision.pipe import is_pipe
 
 if TYPE_CHECKING:
@@ -125,9 +125,10 @@ def here(reading: Reading, jobs: Sequence[Numbered], report: Report) -> None:
 
 
 def on_cores(jobs: Sequence[Job], count: int | None = None) -> Engine:
-    """Reads files with so many cores of this machine, all if None. Pipes are this process's own to read."""
+    """Reads files with so many cores of this machine, all if None. Pipes are this process's own to read, and all files
+    where it may start no others."""
     count = min(count or usable_cores(), len(jobs))
-    alone = count == 1 or any(is_pipe(str(job.path)) for job in jobs)
+    alone = count == 1 or not may_start() or any(is_pipe(str(job.path)) for job in jobs)
     return here if alone else in_processes(count)
 
 

@@ -1,4 +1,4 @@
-"""The choice among the likeliest sentences in the terminal, and its keys."""
+"""``--choose`` and ``--key``: the likeliest sentences in the terminal, one of which a key chooses, and push to talk."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ class Hand:
                 self._lips.begin()
                 typer.echo("speak", err=True)
             else:
-                self._told(self._lips.end())
+                read = self._lips.end()
+                self._told(read)
+                if not read:
+                    typer.echo("no words were read; look into the camera, and say it again", err=True)
         elif key and self._choice is not None:
             self._choice.press(key)
 

@@ -30,8 +30,8 @@ def clips_in(path: Path, reader: Reader) -> Cache | Videos:
     return Videos.of_cache(cache, reader.view) if reader.view else cache
 
 
-def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
-    """Name and loader of each clip of a cache or a folder."""
+def find_clips(source: Path) -> tuple[list[tuple[str, Callable[[], Crops]]], bool]:
+    """Name and loader of each clip of a cache or a folder; and whether a part of the folder can't be reached."""
     from functools import partial
 
     from gunileo.vision.mouth import read_mouth
@@ -41,8 +41,9 @@ def find_clips(source: Path) -> list[tuple[str, Callable[[], Crops]]]:
 
     if (source / "cache.json").is_file():
         cache = filled(source)
-        return [(utterance.id, partial(cache.crops, utterance)) for utterance in with_crops(cache)]
-    return [(job.stem.as_posix(), partial(crops_of, job.path)) for job in find_jobs([str(source)])[0]]
+        return [(utterance.id, partial(cache.crops, utterance)) for utterance in with_crops(cache)], False
+    jobs, lost = find_jobs([str(source)])
+    return [(job.stem.as_posix(), partial(crops_of, job.path)) for job in jobs], lost
 
 
 def filled(path: Path) -> Cache:

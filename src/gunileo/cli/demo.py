@@ -28,4 +28,4 @@ def demo(
     try:
         run(output)
     except (KeyboardInterrupt, Stopped):
-        raise Stopped(f"{output}: stopped; the next demo begins anew") from None
+        raise Stopped(f"{output}: stopped; run the same command to start over") from None

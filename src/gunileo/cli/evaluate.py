@@ -9,8 +9,8 @@ import typer
 
 from gunileo.cli.clips import clips_in, with_crops
 from gunileo.cli.complaints import complain
+from gunileo.cli.decoding import loaded
 from gunileo.cli.options import Beam, CtcWeight, Grammar, LmWeight, Model
-from gunileo.cli.readers import loaded
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 

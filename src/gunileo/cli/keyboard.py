@@ -48,7 +48,10 @@ class Keyboard:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def pressed(self, wait: float = 0.0) -> str:
-        """The next key, or "" if none is pressed within ``wait`` seconds."""
+        """The next key, or "" if none is pressed within ``wait`` seconds.
+
+        Raises ``KeyboardError`` if the terminal was closed.
+        """
         if sys.platform == "win32":
             import msvcrt
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gunileo.cli.aloud import InTurn, speech, typing
 from gunileo.cli.choice import CHOICES, Choice, Hand, talk_key
 from gunileo.cli.complaints import complain
+from gunileo.cli.decoding import loaded, searched, way
 from gunileo.cli.keyboard import Keyboard
 from gunileo.cli.options import (
     Beam,
@@ -30,7 +30,7 @@ from gunileo.cli.options import (
     Way,
 )
 from gunileo.cli.programs import Programs
-from gunileo.cli.readers import loaded, searched, way
+from gunileo.cli.say_and_type import InTurn, speech, typing
 from gunileo.errors import GunileoError
 from gunileo.inference.registry import DEFAULT
 
@@ -55,13 +55,21 @@ _Command = Annotated[
 ]
 _Confidence = Annotated[float, typer.Option(min=0, max=1, help="Sentences with a lower confidence count as not sure.")]
 _Choose = Annotated[
-    bool, typer.Option("--choose", help="Show the three likeliest sentences, and choose one with the keys 1, 2, 3.")
+    bool,
+    typer.Option(
+        "--choose",
+        help="Show the three likeliest sentences. Choose one with the keys 1, 2, 3, pressed in this terminal.",
+    ),
 ]
 _Say = Annotated[bool, typer.Option("--say", help="Say each sentence aloud, with the system's speech.")]
 _Type = Annotated[bool, typer.Option("--type", help="Type each sentence into the window that has the focus.")]
 _Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", help="Push to talk: KEY begins and ends a sentence. A character, or space."),
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="Push to talk: KEY, pressed in this terminal, begins and ends a sentence. A character, or space.",
+    ),
 ]
 _Latency = Annotated[bool, typer.Option("--latency", help="Print the latency of each sentence on standard error.")]
 
@@ -100,7 +108,8 @@ def live(
     Press Ctrl-C to end. A sentence that you have begun is still read. A camera needs OpenCV: pip install
     "gunileo[live]".
 
-    --exec, --say and --type get the sentences that the model is sure of. With --choose, they get what you choose.
+    --exec, --say and --type get the sentences that the model is sure of. With --choose, they get what you choose. Keys
+    are taken only while this terminal has the focus, and --type would then type into it.
 
     COMMAND is a program and its arguments, all in one pair of quotes. It is not run by a shell. Reading goes on while
     it runs. If it fails, a line on standard error says so.

@@ -126,13 +126,13 @@ LmWeight = Annotated[float | None, typer.Option("--lm-weight", min=0, help=f"Wei
 
 
 def check_address(address: str | None, engine: Engine) -> None:
-    """An address is a Ray cluster's."""
+    """Raise ``typer.BadParameter`` if an address is given without ``--engine ray``."""
     if address and engine != Engine.ray:
         raise typer.BadParameter("this is the address of a Ray cluster; add --engine ray", param_hint="--address")
 
 
 def formats_of(given: str | None) -> list[str]:
-    """The formats that an option names, in any case; JSON if it names none."""
+    """The formats that an option names, in any case; JSON if it names none. Raises ``typer.BadParameter``."""
     from gunileo.output.writers import WRITERS
 
     known = {name.lower(): name for name in WRITERS}

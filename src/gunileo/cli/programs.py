@@ -1,4 +1,4 @@
-"""Programs that ``gunileo live`` runs beside the reading."""
+"""``--exec``: programs that ``gunileo live`` runs while it reads."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from gunileo.cli.complaints import complain
+from gunileo.cli.decoding import AS_PUBLISHED, Weights, loaded, way
 from gunileo.cli.jobs import Job
 from gunileo.cli.options import Decode, Device, Faces
-from gunileo.cli.readers import AS_PUBLISHED, Weights, loaded, way
 from gunileo.errors import GunileoError
 from gunileo.util.files import fitting, write_whole
 

@@ -32,13 +32,13 @@ def sheet(
 
     if not source.is_dir():
         raise GunileoError(f"{source}: no such folder; give one with clips, or a cache")
-    clips = find_clips(source)
+    clips, failed = find_clips(source)
     if not clips:
         raise typer.Exit(1)
     chosen = [
         clips[index * len(clips) // min(len(clips), _SHEET_ROWS)] for index in range(min(len(clips), _SHEET_ROWS))
     ]
-    rows, failed = [], False
+    rows = []
     with progress("looking") as bar:
         for number, (name, load) in enumerate(chosen, 1):
             try:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gunileo.cli.decoding import searched
 from gunileo.cli.jobs import find_jobs
 from gunileo.cli.options import (
     Address,
@@ -29,7 +30,6 @@ from gunileo.cli.options import (
     check_address,
     formats_of,
 )
-from gunileo.cli.readers import searched
 from gunileo.inference.registry import DEFAULT
 
 _Files = Annotated[

@@ -25,7 +25,13 @@ _LABEL_SUFFIXES = frozenset({".align", ".json", *LABELS})
 _SPEAKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _TCD = re.compile(r"\d\d[mft]|lipspkr\d+", re.IGNORECASE)  # TCD-TIMIT's volunteers and lipspeakers
-_LANGUAGE = re.compile(r"(.+)\.[a-z]{2,3}(-\w+)*", re.IGNORECASE)  # talk.en.vtt, as subtitles are downloaded
+# Of ISO 639-1, with the older codes that systems still use, and English's of ISO 639-2: old or raw is no language here.
+_LANGUAGE = (
+    "a[abefkmnrsvyz]|b[aegimnors]|c[aehorsuvy]|d[aevz]|e[elnostu]|f[afijory]|g[adlnuv]|h[aeiortuyz]|"
+    "i[adegiknostuw]|j[aiv]|k[agijklmnorsuvwy]|l[abginotuv]|m[ghiklnrsty]|n[abdeglnorvy]|o[cjmrs]|p[ailst]|qu|"
+    "r[mnouw]|s[acdeghiklmnoqrstuvw]|t[aeghiklnorstwy]|u[gkrz]|v[eio]|w[ao]|xh|y[io]|z[ahu]|eng"
+)
+_SUBTITLES = re.compile(rf"(.+)\.(?:{_LANGUAGE})(?:-\w+)*", re.IGNORECASE)  # talk.en.vtt, as they are downloaded
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
 
 
@@ -173,7 +179,7 @@ def find_folder(root: Path | str) -> Corpus:
 
     def loose(path: Path) -> str:
         place, name = _volunteer(path) or plain(str(path.parent)), stem(path)
-        subtitles = suffix(path.name) in (".vtt", ".srt") and _LANGUAGE.fullmatch(name)
+        subtitles = suffix(path.name) in (".vtt", ".srt") and _SUBTITLES.fullmatch(name)
         return f"{place}/{subtitles[1] if subtitles else name}".casefold()
 
     found = _walked(root)

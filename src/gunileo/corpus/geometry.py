@@ -19,7 +19,6 @@ from gunileo.corpus.labels import WordTime
 from gunileo.corpus.prepare import open_cache
 from gunileo.errors import GunileoError
 from gunileo.util.arrays import read_arrays
-from gunileo.util.files import alone
 from gunileo.vision.mouth_shape import MEASURES, POINTS
 from gunileo.vision.video import FPS
 
@@ -113,8 +112,7 @@ def add_speaker(path: Path, cache: Path) -> tuple[int, int]:
     does, ``CacheError`` if the cache is something else or can't be written, ``FileError`` if another process prepares
     into it.
     """
-    open_cache(cache)
-    with alone(cache):
+    with open_cache(cache):
         present, torn = read_manifest(cache)
         if torn:  # what is appended would become a part of the last line
             with writing(cache):

@@ -15,7 +15,7 @@ ALIGN_UNITS = 25_000  # an .align file counts in samples of GRID's 25 kHz sound
 _SILENCES = frozenset({"sil", "sp"})
 # Punctuation shows on no lips. Some of it stands between words, some within.
 _BETWEEN = re.compile("[-\u2013\u2014\u2026,;:!?\xab\xbb]|\\.{2,}")
-_WITHIN = str.maketrans("", "", ".\"'\u2018\u2019\u201c\u201d\u201e()")
+_WITHIN = str.maketrans("", "", ".\"'\u2018\u2019\u201c\u201d\u201e()\u00ad\u200b\u200c\u200d\u2060\ufeff")
 
 
 class CorpusError(GunileoError):

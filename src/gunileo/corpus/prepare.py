@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -69,12 +69,9 @@ def prepare(
     Finished clips stay, and nothing is half-written. Raises ``FileError`` if another process prepares into it.
     """
     cache = Path(cache)
-    if cache.exists() and not cache.is_dir():
-        raise CacheError(f"{cache} is a file; name a folder for the cache")
     report = PrepareReport()
-    with alone(cache):
+    with open_cache(cache):
         with writing(cache):
-            open_cache(cache)
             usable = _usable(utterances, report)
             present = _present(cache, usable)
         report.kept = len(present)
@@ -110,17 +107,23 @@ def _usable(utterances: Sequence[Utterance], report: PrepareReport) -> list[Utte
     return list(usable.values())
 
 
-def open_cache(cache: Path) -> None:
-    """Begin a cache in a new or empty folder; ``CacheError`` if there is something else."""
+@contextmanager
+def open_cache(cache: Path) -> Iterator[None]:
+    """A cache to write into, begun in a new or empty folder. It is this process's alone meanwhile.
+
+    Raises ``CacheError`` if there is something else, or it can't be written; ``FileError`` if another process holds it.
+    """
     if cache.exists() and not cache.is_dir():
         raise CacheError(f"{cache} is a file; name a folder for the cache")
-    cache.mkdir(parents=True, exist_ok=True)
-    if is_cache(cache):
-        return
-    if any(not path.name.startswith(".") for path in cache.iterdir()):
-        raise CacheError(f"{cache} is a folder with other things in it; name a new or empty folder for the cache")
-    with replacing(cache / "cache.json") as part:
-        part.write_bytes(json.dumps(FORMAT).encode() + b"\n")
+    with alone(cache):
+        with writing(cache):
+            if not is_cache(cache):
+                if any(not path.name.startswith(".") for path in cache.iterdir()):
+                    other = "is a folder with other things in it; name a new or empty folder for the cache"
+                    raise CacheError(f"{cache} {other}")
+                with replacing(cache / "cache.json") as part:
+                    part.write_bytes(json.dumps(FORMAT).encode() + b"\n")
+        yield
 
 
 def _present(cache: Path, utterances: Sequence[Utterance]) -> set[str]:

@@ -27,9 +27,11 @@ _TABLE = re.compile(
     r'\W*(word|frame|start|begin|time)\b"?[\s,;]+"?(start|end|x|begin|word|stop|label)\b', re.IGNORECASE
 )
 _NUMBERS = re.compile(r"\d[.:]\d|^\s*\d+[\s,;]+\d{3,}[\s,;]+\D")  # times, which are said otherwise
+_CSV = re.compile(r"\S[,;]\S")  # "file,text" in each line
 _LRS_FIELDS = frozenset({"text", "conf", "ref"})
 _NOISE = re.compile(r"\{\w+\}|\[[^]]*\]|<[^>]*>")  # {LG} of LRS, [music] and tags of subtitles
-_BRACKETS = re.compile(r"\([^)]*\)|\{[^}]*\}|[\u266a\u266b]")  # of subtitles: (sighs), {\an8}, notes of music
+# Of subtitles: (sighs), {\an8}, notes of music, >> where another speaks.
+_BRACKETS = re.compile(r"\([^)]*\)|\{[^}]*\}|[\u266a\u266b]|>>+")
 _WITHIN = re.compile(r"<(?:\d+:)?\d\d:\d\d\.\d{3}>")  # the time of a word
 _CLOCK = re.compile(r"((?:\d+:)?\d\d:\d\d[.,]\d{3})\s+-->\s+(?:\d+:)?\d\d:\d\d[.,]\d{3}")
 _TOKEN = re.compile(r'(?<!\S)(?:"(?:[^"]|"")*"|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|<exists>)(?!\S)')
@@ -82,6 +84,10 @@ def _text(path: Path | str) -> Label:
         return spoken(prompt[1]), ()
     for number, line in enumerate(lines, 1):
         _refuse_headers(path, number, line)
+    filled = [line for line in lines if line.strip()]
+    if len(filled) > 1 and all(map(_CSV.search, filled)):
+        first = filled[0].strip()[:60]
+        raise CorpusError(f"{path}: it is a table, with {first!r} as its first line; keep only what the clip says")
     return spoken(" ".join(lines)), ()
 
 

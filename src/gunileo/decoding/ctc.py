@@ -181,12 +181,14 @@ def beam(logp: Floats, width: int = 32, vocabulary: Vocabulary = GRID) -> Decode
     A. Maas, D. Jurafsky, A. Ng, "First-pass large vocabulary continuous speech recognition using bi-directional
     recurrent DNNs", 2014, here without a language model. The sentence's confidence is the probability of its
     symbols, which is exact where no beginning was dropped; words have times and confidence as ``align`` gives them.
+
+    Raises ``ValueError`` if ``width`` is under 1 or the shape is another, ``DecodeError`` if there are NaN.
     """
     return beams(logp, 1, width, vocabulary)[0]
 
 
 def beams(logp: Floats, n: int, width: int = 32, vocabulary: Vocabulary = GRID) -> list[Decoded]:
-    """The ``n`` likeliest texts that ``beam`` holds at the end, best first; fewer if it holds no more."""
+    """The ``n`` likeliest texts that ``beam`` holds at the end, best first. Raises as ``beam``."""
     if width < 1:
         raise ValueError(f"a beam of width {width}; give 1 or more")
     logp = checked(logp, len(vocabulary))
@@ -333,7 +335,7 @@ def _backward(scores: Floats, grammar: Grammar) -> Floats:
 
 
 def checked(logp: Floats, classes: int) -> NDArray[np.float64]:
-    """As float64, with zero probabilities made finite; ``ValueError`` for another shape than [T, C]."""
+    """As float64, with zero probabilities made finite; ``ValueError`` unless it is [T, C], ``DecodeError`` for NaN."""
     logp = np.asarray(logp, dtype=np.float64)
     if logp.ndim != 2 or logp.shape[1] != classes or len(logp) == 0:
         raise ValueError(f"log-probabilities of shape {logp.shape}; [T, {classes}] with at least one frame needed")

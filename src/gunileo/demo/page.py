@@ -10,7 +10,7 @@ from gunileo.evaluation.html import marked, strip, uri
 from gunileo.evaluation.metrics import cer
 
 if TYPE_CHECKING:
-    from gunileo.demo.story import Reading, Story
+    from gunileo.demo.result import Reading, Result
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -28,21 +28,21 @@ code { font-size: 1.05em }
 """
 
 
-def write_page(story: Story, path: Path) -> None:
+def write_page(result: Result, path: Path) -> None:
     """Write what a demo did as one HTML file that loads nothing from anywhere."""
-    counts, first = story.counts, story.readings[0]
-    rates = [("greedy", story.rate("greedy")), ("with GRID's grammar", story.rate("grammar"))]
+    counts, first = result.counts, result.readings[0]
+    rates = [("greedy", result.rate("greedy")), ("with GRID's grammar", result.rate("grammar"))]
     shown = "".join(f"<div><b>{rate:.1%}</b>of the words wrong, {how}</div>" for how, rate in rates)
-    shown += f"<div><b>{story.rate('greedy', cer):.1%}</b>of the letters wrong, greedy</div>"
-    times = "".join(f"<tr><td>{escape(what)}<td>{spent:.0f} s" for what, spent in story.seconds.items())
-    clips = "".join(_clip(reading) for reading in story.readings)
+    shown += f"<div><b>{result.rate('greedy', cer):.1%}</b>of the letters wrong, greedy</div>"
+    times = "".join(f"<tr><td>{escape(what)}<td>{spent:.0f} s" for what, spent in result.seconds.items())
+    clips = "".join(_clip(reading) for reading in result.readings)
     path.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Gunileo: the demo</title>
 <style>{_STYLE}</style>
 <h1>Sentences read from lips alone</h1>
 <p>This network has just learned to read the lips of an animated photograph. Below are
-{len(story.readings)} clips, read from their video files. Their sentences were used neither in training nor to choose
+{len(result.readings)} clips, read from their video files. Their sentences were used neither in training nor to choose
 the best epoch.</p>
 <video autoplay loop muted playsinline controls src="{uri(first.video.read_bytes(), "video/mp4")}"></video>
 <p>It says <i>{escape(first.said)}</i>.</p>
@@ -51,7 +51,7 @@ the best epoch.</p>
 <p>The face is one public-domain portrait (NASA's of Eileen Collins, from scikit-image), moved by rules from the
 phones of each word. The clips are sentences in GRID's grammar with 17 of its 51 words, two or three in each slot. A
 random guess gets nearly two words of three wrong. All else is real: {sum(counts)} video files, face tracking,
-mouth crops, {story.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
+mouth crops, {result.settings.epochs} epochs of LabialCNN on {counts.training} clips ({counts.validation} more to
 choose the best epoch), export to ONNX, and reading with the same engine as <code>gunileo transcribe</code>. It shows
 that the parts work together. It says nothing about real people: this network can't read them. <code>gunileo
 models</code> lists the models that can.</p>
@@ -60,7 +60,7 @@ models</code> lists the models that can.</p>
 <mark>marked</mark>.</p>
 {clips}
 <h2>Learning</h2>
-<img class="curve" alt="learning curve: loss and error rates by epoch" src="{uri(story.curve, "image/png")}">
+<img class="curve" alt="learning curve: loss and error rates by epoch" src="{uri(result.curve, "image/png")}">
 <h2>Time</h2><table style="width:auto">{times}</table></html>
 """,
         encoding="utf-8",

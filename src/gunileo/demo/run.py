@@ -16,7 +16,7 @@ from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.prepare import prepare
 from gunileo.corpus.synthetic import draw_codes, make_corpus
 from gunileo.demo.page import write_page
-from gunileo.demo.story import Counts, Reading, Story
+from gunileo.demo.result import Counts, Reading, Result
 from gunileo.errors import GunileoError
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
@@ -55,32 +55,32 @@ _MARK = ".gunileo-demo"  # in a folder that a demo made, and that the next one m
 _CHUNK = 4  # clips that a process makes at a time
 
 
-def run(folder: Path | str, counts: Counts | None = None, settings: TrainingConfig = SETTINGS) -> Story:
+def run(folder: Path | str, counts: Counts | None = None, settings: TrainingConfig = SETTINGS) -> Result:
     """Make ``folder/demo.html``, and beside it the corpus, the cache and the run that it tells of.
 
     Takes under four minutes on two cores. Prints the page's path and the word error rates. A folder of an
     earlier demo is cleared first; raises ``GunileoError`` if ``folder`` holds anything else, and when the
     training did not learn to spell anything.
     """
-    folder, story = Path(folder), Story(counts or Counts(), settings)
+    folder, result = Path(folder), Result(counts or Counts(), settings)
     _clear(folder)
-    codes = draw_codes(sum(story.counts), slots=SLOTS)
-    seen, unseen = codes[: -story.counts.test], codes[-story.counts.test :]
-    with _timed(story, "making the clips"):
+    codes = draw_codes(sum(result.counts), slots=SLOTS)
+    seen, unseen = codes[: -result.counts.test], codes[-result.counts.test :]
+    with _timed(result, "making the clips"):
         _make(folder / "corpus", codes)
-    with _timed(story, "finding the mouths"):
+    with _timed(result, "finding the mouths"):
         cache = _prepare(folder)
-    with _timed(story, "training"):
+    with _timed(result, "training"):
         clips = {utterance.id.rpartition("/")[2]: utterance for utterance in cache.utterances}
-        training, validation = seen[: story.counts.training], seen[story.counts.training :]
+        training, validation = seen[: result.counts.training], seen[result.counts.training :]
         train(cache, [clips[code] for code in training], [clips[code] for code in validation], folder / "run", settings)
-        story.curve = (folder / "run" / "curve.png").read_bytes()
-    with _timed(story, "reading the unseen clips"):
+        result.curve = (folder / "run" / "curve.png").read_bytes()
+    with _timed(result, "reading the unseen clips"):
         reader = load_model(folder / "run" / "model.onnx")
-        story.readings = read_back(reader, [folder / "corpus" / "s1" / f"{code}.mp4" for code in unseen])
-    write_page(story, folder / "demo.html")
-    print(_ending(story, folder / "demo.html"))
-    return story
+        result.readings = read_back(reader, [folder / "corpus" / "s1" / f"{code}.mp4" for code in unseen])
+    write_page(result, folder / "demo.html")
+    print(_ending(result, folder / "demo.html"))
+    return result
 
 
 def read_back(reader: Reader, videos: Sequence[Path]) -> list[Reading]:
@@ -93,21 +93,21 @@ def read_back(reader: Reader, videos: Sequence[Path]) -> list[Reading]:
     return readings
 
 
-def _ending(story: Story, page: Path) -> str:
+def _ending(result: Result, page: Path) -> str:
     lines = [f"\n{'said':34}{'read, greedy':34}read, grammar"]
-    lines += [f"{reading.said:34}{reading.greedy:34}{reading.grammar}" for reading in story.readings]
+    lines += [f"{reading.said:34}{reading.greedy:34}{reading.grammar}" for reading in result.readings]
     lines.append(
-        f"\nword error rate on {len(story.readings)} unseen clips of the animated portrait: "
-        f"{story.rate('greedy'):.1%} greedy, {story.rate('grammar'):.1%} with GRID's grammar"
+        f"\nword error rate on {len(result.readings)} unseen clips of the animated portrait: "
+        f"{result.rate('greedy'):.1%} greedy, {result.rate('grammar'):.1%} with GRID's grammar"
     )
-    lines.append(f"{page}  ({sum(story.seconds.values()):.0f} s)")
+    lines.append(f"{page}  ({sum(result.seconds.values()):.0f} s)")
     return "\n".join(lines)
 
 
 def _clear(folder: Path) -> None:
     """Make an empty folder, of nothing or of an earlier demo's."""
     if folder.exists() and not (folder / _MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise GunileoError(f"{folder}: holds something else than a demo; name a new folder with -o")
+        raise GunileoError(f"{folder}: holds something other than a demo; name a new folder with -o")
     for name in ("corpus", "cache", "run"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "demo.html").unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def _prepare(folder: Path) -> Cache:
 
 
 @contextmanager
-def _timed(story: Story, part: str) -> Iterator[None]:
+def _timed(result: Result, part: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    story.seconds[part] = time.perf_counter() - start
+    result.seconds[part] = time.perf_counter() - start

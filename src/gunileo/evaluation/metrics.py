@@ -55,7 +55,7 @@ def slot_accuracy(refs: Sequence[str], hyps: Sequence[str]) -> dict[str, float]:
 
 
 def slots_right(refs: Sequence[str], hyps: Sequence[str]) -> Floats:
-    """Which words of GRID sentences are right, 1 or 0, [clips, 6]; as ``slot_accuracy``."""
+    """Which words of GRID sentences are right, 1 or 0, [clips, 6]. Raises ``ValueError`` as ``slot_accuracy`` does."""
     _check(refs, hyps)
     for ref in refs:
         if len(ref.split()) != len(SLOT_NAMES):

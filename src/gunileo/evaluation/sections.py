@@ -33,8 +33,8 @@ _KEY = (
 _KINDS = {"letters": "Letters", "digits": "Digits", "visemes": "Visemes, by their phones"}
 _CALIBRATED = {
     True: "the model carries a calibration. It was learnt from clips held back from training, and from negatives of "
-    "these. (An adapted model has that of the model it began with.) On these clips, this section flatters the model. "
-    "Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
+    "these. (An adapted model has that of the model that it was initialised from.) On those clips this section is a "
+    "little too good. Of those that were read well, 1 %, rounded up to a whole clip, came out as not sure. "
     "<code>benchmarks/confidence.py</code> measures each clip by a calibration learnt from others.",
     False: "the model carries no calibration. Confidences are the decoder's own, and the model is always sure.",
 }
@@ -175,9 +175,10 @@ def confidence(results: Results) -> str:
         for how in WAYS
     ]
     return (
-        "<p>Confidences are good if 80 % of all that is read with 80 % confidence is right. Then bars end on the "
-        "dashed line. Red is what is missing, pale is what is right beyond the confidence. The grey bars below show "
-        "the number of readings. The expected calibration error (ECE) is the mean of what is red or pale.</p>"
+        "<p>Confidences are good if 80 % of all that is read with 80 % confidence is right. Then the bars end on the "
+        "dashed line. Red shows how many too few were right, and pale how many more were right than the confidence "
+        "says. The grey bars below show the number of readings. The expected calibration error (ECE) is the mean of "
+        "the red and pale parts.</p>"
         f'<div class="pair four">{shown}</div><h3>Readings and guesses</h3>{_calibrated(results)}'
         f"{_table(['', 'not sure of', 'words wrong where sure', 'where not sure'], rows)}{_negatives(results)}"
     )
@@ -223,8 +224,8 @@ def times(results: Results) -> str:
     return (
         "<p>The starts and ends of words, read with the grammar, differ from those of the corpus by "
         f"{metric(results, 'word_times/both', 'time')} {_interval(results, 'word_times/interval', 'time')} on average "
-        f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. A "
-        "model learns its timing from the clips that it was validated on. On these, the figures flatter it.</p>"
+        f"over {metric(results, 'word_times/words', 'count')} words. A frame takes {1000 // FPS} ms. "
+        "A model learns its timing from its validation clips. On those the figures are a little too good.</p>"
         + _table(["", "starts off by", "ends off by"], rows)
     )
 

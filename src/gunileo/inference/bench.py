@@ -105,7 +105,10 @@ def batches(clip: Path, model: str, device: Device = "auto") -> Measurement:
 
 
 def live(clip: Path, model: str, device: Device = "auto") -> Measurement:
-    """How long the frame that ends a sentence, or the end on demand, takes to give its text."""
+    """How long the frame that ends a sentence, or the end on demand, takes to give its text.
+
+    Raises ``GunileoError`` if no sentence is said in the clip.
+    """
     reader, frames = load_model(model, device), list(read_frames(clip))
     times = []
     for _ in range(REPEATS):

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import count, repeat
-from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,7 +55,7 @@ def frames_of(
     """
     if fps is not None and times is not None:
         raise InputError("both fps and times are given; frames have either a rate or times")
-    if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
+    if fps is not None and not _number(fps) > 0:
         raise InputError(f"{fps!r} can't be a frame rate; give a number above 0")
     is_file = isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read")
     if is_file and (fps is not None or times is not None):
@@ -65,7 +64,7 @@ def frames_of(
         return read_frames(os.fsdecode(source), timeline)
     if is_file:
         return _stored(source, timeline)
-    clock = (number / (fps or FPS) for number in count()) if times is None else iter(times)
+    clock = (number / (FPS if fps is None else _number(fps)) for number in count()) if times is None else iter(times)
     return _evenly(_frames(source), clock, timeline or Timeline())
 
 
@@ -134,19 +133,29 @@ def _called(thing: Any) -> str:
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
+def _number(given: Any) -> float:
+    """A number of any library's, such as a tensor's element, as Python's; NaN if it is none, or not finite."""
+    try:
+        number = math.nan if isinstance(given, str | bytes) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline) -> Iterator[Frame]:
     """Frames that are shown from ``times`` on at 25 a second, each the nearest, as FFmpeg's ``fps`` filter has them."""
     first = last = 0.0
     waiting: Frame | None = None  # until the next one tells how long it is shown
     slot = given = 0  # frames of 1/25 s before the one that waits: by its time, and as given
     for number, frame in enumerate(frames):
-        time = next(times, None)
-        if not isinstance(time, Real) or not math.isfinite(time):
-            raise InputError(f"frame {number + 1} has no time in seconds but {time!r}; give as many times as frames")
+        told = next(times, None)
+        time = _number(told)
+        if math.isnan(time):
+            raise InputError(f"frame {number + 1} has no time in seconds but {told!r}; give as many times as frames")
         if number and time < last:
             raise InputError(f"frame {number + 1} comes at {time} s, after one at {last} s; times have to increase")
         if waiting is None:
-            first = float(time)
+            first = time
             timeline.begin(0, first)
         else:
             following = math.floor((time - first) * FPS + 0.5)
@@ -156,7 +165,7 @@ def _evenly(frames: Iterator[Frame], times: Iterator[float], timeline: Timeline)
             if repeated < following - slot:
                 timeline.begin(given, first + following / FPS)
             slot = following
-        waiting, last = frame, float(time)
+        waiting, last = frame, time
     if waiting is not None:
         timeline.duration = last + 1 / FPS
         yield waiting

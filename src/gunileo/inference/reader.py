@@ -26,7 +26,7 @@ from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, Watch, mouth_stream, stretches, unreadable
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.timeline import Timeline
-from gunileo.vision.video import FPS, Frame, ahead
+from gunileo.vision.video import FPS, Frame, VideoError, ahead
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,15 @@ class Reader(Network):
     ) -> Transcript:
         """As ``transcribe``, from what ``mouths`` makes of the frames of ``file``.
 
-        ``on_segment`` is called with each sentence of a long video as it is read. ``timeline`` is the one that
-        ``read_frames`` was given. Raises as ``transcribe``, and what ``stream`` raises.
+        ``on_segment`` is called with each sentence of a video that is read sentence by sentence, also with those before
+        the damage of a damaged one. ``timeline`` is the one that ``read_frames`` was given. Raises as ``transcribe``,
+        and what ``stream`` raises.
         """
         timeline = timeline or Timeline()
-        first = list(islice(stream, LONGEST + 1))
+        first, broken = _first(stream)
         found = sum(mouth is not None for mouth in first)
         seen = stretches(first)
-        if len(first) <= LONGEST and len(seen) == 1:
+        if len(first) <= LONGEST and len(seen) == 1 and not broken:
             start, mouths = seen[0]
             read = self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
             words = moved(read.words, lambda time: timeline.seconds(time + start / FPS))
@@ -121,6 +122,8 @@ class Reader(Network):
             for sentence in sentences(chain(first, stream), self, file, decode, grammar, timeline):
                 segments.append(sentence)
                 on_segment(sentence)
+        if broken:
+            raise broken
         if not segments and len(first) <= LONGEST and (complaint := unreadable(len(first), found)):
             raise MouthError(f"{file}: {complaint}")
         return joined(file, self.name, segments, timeline.duration, self.needs.language)
@@ -368,6 +371,16 @@ class Reader(Network):
         times = (said.start + ends * (said.stop - said.start)) / FPS
         spoken = (Word(word, float(times[i]), float(times[i + 1]), best.confidence) for i, word in enumerate(words))
         return Decoded(best.text, tuple(spoken), best.confidence, best.sure)
+
+
+def _first(stream: Iterator[Mouth | None]) -> tuple[list[Mouth | None], VideoError | None]:
+    """As many frames as are read as one sentence and one more, and why no more come of a file that is damaged there."""
+    first: list[Mouth | None] = []
+    try:
+        first += islice(stream, LONGEST + 1)
+    except VideoError as error:
+        return first, error
+    return first, None
 
 
 class Prediction(NamedTuple):

@@ -130,7 +130,7 @@ def apart(texts: Sequence[str], between: NDArray[np.float64]) -> float:
 
 
 def ranked(texts: Sequence[str], found: Sequence[float] | NDArray[np.float64], apart: float) -> list[Match]:
-    """The commands ``texts`` of templates at distances ``found``, the nearest first, each once."""
+    """The commands ``texts`` [N] of templates at distances ``found`` [N], the nearest first, each once."""
     nearest = dict.fromkeys(texts, np.inf)
     for text, distance in zip(texts, found, strict=True):
         nearest[text] = min(nearest[text], float(distance))

@@ -1,8 +1,9 @@
 """A transcript as JSON in the layout of Whisper, OpenAI's speech recogniser, with what a lip reader has to add.
 
 The layout is that of ``whisper --output_format json --word_timestamps True``
-(https://github.com/openai/whisper, whisper/transcribe.py and whisper/timing.py): ``text``, ``language``,
-``segments[]`` with ``id``, ``start``, ``end``, ``text``, ``words[]``, and of a word ``word``, ``start``, ``end``,
+(https://github.com/openai/whisper, whisper/transcribe.py, whisper/timing.py and whisper/utils.py): ``text``,
+``language``, ``segments[]`` with ``id``, ``seek``, ``start``, ``end``, ``text``, ``tokens``, ``temperature``,
+``avg_logprob``, ``compression_ratio``, ``no_speech_prob``, ``words[]``, and of a word ``word``, ``start``, ``end``,
 ``probability``. There a sentence and a word begin with the space before them, so that words put together without
 anything between are the sentence; so they do here.
 """
@@ -10,6 +11,8 @@ anything between are the sentence; so they do here.
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from operator import attrgetter
@@ -21,6 +24,7 @@ from gunileo.output.transcript import Segment, Transcript, Word, spoken_words
 from gunileo.util.files import FileError
 
 _Said = TypeVar("_Said", Segment, Word)
+_LEAST = 1e-4  # probability, so that each has a logarithm; what is written has four places
 
 
 class JsonError(GunileoError):
@@ -33,8 +37,14 @@ def to_json(transcript: Transcript) -> str:
 
 
 def to_fields(transcript: Transcript) -> dict[str, Any]:
-    """``{"text", "language", "segments": [{"id", "start", "end", "text", "words": [{"word", "start", "end",
-    "probability"}]}]}`` as Whisper has it.
+    """``{"text", "language", "segments": [{"id", "seek", "start", "end", "text", "tokens", "temperature",
+    "avg_logprob", "compression_ratio", "no_speech_prob", "words": [{"word", "start", "end", "probability"}]}]}`` as
+    Whisper has it.
+
+    ``"avg_logprob"`` is the mean of the natural logarithms of the words' probabilities, in Whisper that of its tokens'.
+    ``"seek"`` is the start in hundredths of a second. ``"compression_ratio"`` is the text's bytes by those that zlib
+    makes of them. ``"tokens"`` is empty and ``"temperature"`` 0, as nothing is made of Whisper's tokens and nothing is
+    drawn by chance. ``"no_speech_prob"`` is always 0: it is not measured.
 
     Ours are ``"confidence"`` and ``"sure"`` of each segment and of the whole, ``"file"``, ``"model"``, and
     ``"duration"`` where it is known. ``"calibrated": false`` comes with the confidences of a model that has no
@@ -108,11 +118,18 @@ def _typed(fields: dict[str, Any], name: str, *kinds: type) -> Any:
 
 
 def _segment(number: int, segment: Segment, words: Sequence[Word]) -> dict[str, Any]:
+    text = f" {segment.text}"
     return {
         "id": number,
+        "seek": round(1000 * segment.start) // 10,  # in Whisper's frames, of which a second has 100
         "start": round(segment.start, 3),
         "end": round(segment.end, 3),
-        "text": f" {segment.text}",
+        "text": text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": _mean_log([word.confidence for word in words] or [segment.confidence]),
+        "compression_ratio": round(len(text.encode()) / len(zlib.compress(text.encode())), 4),
+        "no_speech_prob": 0.0,
         "confidence": round(segment.confidence, 4),
         "sure": segment.sure,
         **_speaker(segment),
@@ -127,6 +144,11 @@ def _segment(number: int, segment: Segment, words: Sequence[Word]) -> dict[str, 
             for word in words
         ],
     }
+
+
+def _mean_log(probabilities: Sequence[float]) -> float:
+    """Of the probabilities as they are written, so that a file gives the same."""
+    return round(sum(math.log(max(round(one, 4), _LEAST)) for one in probabilities) / len(probabilities), 4)
 
 
 def _speaker(said: Segment | Word) -> dict[str, str]:

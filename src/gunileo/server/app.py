@@ -36,10 +36,11 @@ _ABOUT = (
 def create_app(
     model: str = registry.DEFAULT, limits: Limits | None = None, token: str | None = None, root_path: str = ""
 ) -> FastAPI:
-    """The server, for any ASGI runner.
+    """The page and the HTTP API as an ASGI application, for any ASGI server. Needs the ``serve`` extra.
 
-    With a ``token`` it may have a public address, or stand behind a proxy, which may serve it below a ``root_path``
-    such as "/lips" (``Guard``).
+    ``model`` is the name of the default model, or a file. ``limits`` are those of ``gunileo serve`` if None. With a
+    ``token`` the application may have a public address or stand behind a proxy, which may serve it below a
+    ``root_path`` such as "/lips".
     """
     limits = limits or Limits()
 

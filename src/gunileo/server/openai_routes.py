@@ -6,8 +6,6 @@ what a lip reader has no use for (``language``, ``prompt``, ``temperature``, ``s
 
 from __future__ import annotations
 
-import math
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,6 @@ _TEXTS = {
 _FORMATS = ("json", *_TEXTS, "verbose_json")
 _GRANULARITIES = ("word", "segment")
 _LANGUAGES = {"en": "english", "es": "spanish", "fr": "french", "pt": "portuguese", "zh": "chinese"}
-_LEAST = 1e-4  # probability, so that each has a logarithm
 
 _FIELDS: dict[str, Any] = {
     "file": {"type": "string", "format": "binary", "description": "The video."},
@@ -156,27 +153,13 @@ def _verbose(result: Reading, granularities: list[str]) -> dict[str, Any]:
         words = [word for segment in fields["segments"] for word in segment["words"]]
         said["words"] = [{**word, "word": word["word"].strip()} for word in words]
     if "segment" in granularities:
-        said["segments"] = [_segment(segment) for segment in fields["segments"]]
+        said["segments"] = [
+            {name: value for name, value in segment.items() if name != "words"} for segment in fields["segments"]
+        ]
     own = ("model", "confidence", "sure", "calibrated")
     ours: dict[str, Any] = {name: fields[name] for name in own if name in fields}
     return {
         **said,
         **ours,
         "alternatives": [{"text": text, "share": round(share, 4)} for text, share in result.alternatives],
-    }
-
-
-def _segment(segment: dict[str, Any]) -> dict[str, Any]:
-    """A segment with all that OpenAI's has. ``avg_logprob`` is that of its words, ``compression_ratio`` as Whisper
-    counts it; a lip reader has no ``tokens`` and draws nothing by chance."""
-    logs = [math.log(max(word["probability"], _LEAST)) for word in segment["words"]]
-    text = segment["text"].encode()
-    return {
-        **{name: value for name, value in segment.items() if name != "words"},
-        "seek": 0,
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": round(sum(logs) / len(logs), 4) if logs else math.log(_LEAST),
-        "compression_ratio": round(len(text) / len(zlib.compress(text)), 4),
-        "no_speech_prob": 0.0,
     }

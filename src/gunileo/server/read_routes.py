@@ -44,7 +44,12 @@ def _answers() -> dict[str, Any]:
     word = {"word": {"type": "string"}, **times, "probability": {"type": "number"}}
     words = {"type": "array", "items": {"type": "object", "properties": word}}
     judged = {"confidence": {"type": "number"}, "sure": {"type": "boolean"}}
-    segment = {"id": {"type": "integer"}, **times, "text": {"type": "string"}, **judged, "words": words}
+    whispers = {
+        "tokens": {"type": "array", "items": {"type": "integer"}},
+        **{name: {"type": "number"} for name in ("temperature", "avg_logprob", "compression_ratio", "no_speech_prob")},
+    }
+    head = {"id": {"type": "integer"}, "seek": {"type": "integer"}, **times, "text": {"type": "string"}}
+    segment = {**head, **whispers, **judged, "words": words}
     kinds["application/json"] = {
         "schema": {
             "type": "object",

@@ -57,7 +57,7 @@ class Piece(NamedTuple):
 
 
 def word_span(utterance: CachedUtterance, augmentation: Augmentation, random: np.random.Generator) -> tuple[Array, str]:
-    """A word-span crop: the frames and the text of some neighbouring words, with a random margin on either side."""
+    """Random word-span cropping: frames (numbers [T]) and text of some neighbouring words, and a random margin."""
     count = int(random.integers(1, min(augmentation.max_words, len(utterance.words)) + 1))
     first = int(random.integers(0, len(utterance.words) - count + 1))
     words = utterance.words[first : first + count]
@@ -98,7 +98,7 @@ def boundary(utterance: CachedUtterance, place: int) -> int:
 
 
 def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator) -> Array:
-    """Drop up to ``share`` of the frames and double as many, unless fewer than ``fewest`` were left."""
+    """Drop up to ``share`` of the frames (numbers [T]) and double as many, unless fewer than ``fewest`` were left."""
     repeats = np.ones(len(frames), np.int64)
     chance = random.uniform(0, share)
     draws = random.random(len(frames))
@@ -108,7 +108,7 @@ def jitter(frames: Array, fewest: int, share: float, random: np.random.Generator
 
 
 def perturb_speed(frames: Array, fewest: int, speed: float, random: np.random.Generator) -> Array:
-    """Say it faster or slower, by leaving out or repeating frames evenly, but in no fewer than ``fewest`` frames."""
+    """Say it faster or slower: leave out or repeat frames (numbers [T]) evenly, but keep at least ``fewest``."""
     length = max(fewest, round(len(frames) * math.exp(random.uniform(-speed, speed))))
     return frames[np.arange(length) * len(frames) // length]
 
@@ -131,7 +131,7 @@ def move(crops: Crops, augmentation: Augmentation, random: np.random.Generator) 
 def light(
     normalised: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Another contrast, and a light from one side, the same for all frames of a clip."""
+    """Another contrast, and a light from one side, the same for all frames of a clip [T, height, width]."""
     across, down = random.normal(0, augmentation.shade, 2)
     shade = across * np.linspace(-0.5, 0.5, WIDTH) + down * np.linspace(-0.5, 0.5, HEIGHT)[:, None]
     contrast = math.exp(random.uniform(-1, 1) * augmentation.contrast)

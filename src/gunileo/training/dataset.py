@@ -27,7 +27,7 @@ from gunileo.training.augmentation import (
     perturb_speed,
     word_span,
 )
-from gunileo.training.looks import Features, Looks
+from gunileo.training.frozen_features import Features, FrozenFeatures
 from gunileo.training.shape_augmentation import ShapeAugmentation, Silences, changed, filled, relative
 from gunileo.vision.crop import Crops, normalise
 from gunileo.vision.video import FPS
@@ -104,7 +104,7 @@ class Shapes:
         self._loaded: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, utterance: CachedUtterance) -> NDArray[np.float32]:
-        """Not a number in frames of which nothing is known. Raises ``CacheError`` as ``Cache.measures`` does."""
+        """The shape in each frame, [T, 12], NaN where it is not known. Raises as ``Cache.measures``."""
         loaded = self._loaded.get(utterance.id)
         return relative(self.cache.measures(utterance)) if loaded is None else loaded
 
@@ -131,7 +131,7 @@ class Clips(Dataset[Sample]):
         words: Sequence[str] = (),
         draws: Draws | None = None,
         shapes: Shapes | None = None,
-        looks: Looks | None = None,
+        looks: FrozenFeatures | None = None,
     ):
         self.cache = cache
         self.shapes = shapes or Shapes(cache)

@@ -113,7 +113,7 @@ class _Planar(nn.Module):
         return outputs.log_probabilities, outputs.features, *words
 
     def _convolved(self, crops: Tensor) -> Tensor:
-        """What ``Visual.visual`` gives, [N, T, F]."""
+        """What ``FrontEnd.visual`` gives, [N, T, F]."""
         clips, _, frames = crops.shape[:3]
         x = crops.transpose(1, 2).flatten(0, 1)
         if self.model.config.shrink > 1:

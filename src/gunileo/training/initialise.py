@@ -49,7 +49,7 @@ def initialise(weights: str, config: ModelConfig) -> LabialCNN:
     dropped = {name: getattr(config, name) for name in ("dropout", "feature_dropout", "words")}
     if replace(initial.config, **dropped) != config:
         raise GunileoError(
-            f"{weights}: has another architecture than this run's settings; leave it out, or give its own"
+            f"{weights}: its architecture is not that of this run's settings; leave it out, or give its settings"
         )
     model = LabialCNN(config)
     fresh = model.state_dict()

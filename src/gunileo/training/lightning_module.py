@@ -26,16 +26,19 @@ from gunileo.training import parallel
 from gunileo.training.alignment import Times, pseudo_align
 from gunileo.training.config import TrainingConfig, loaders
 from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike, Shapes, collate
+from gunileo.training.frozen_features import FrozenFeatures, keep
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
-from gunileo.training.looks import Looks, keep
 from gunileo.training.sampling import balanced, evened, silences
 from gunileo.training.weights import heads
 from gunileo.util.cores import usable_cores
 
 
 class Training(lightning.LightningModule):
-    """The training and the test loop over one cache."""
+    """The training and the test loop over one cache.
+
+    Raises ``GunileoError`` if the architecture needs word times and the clips have none, and if a loss is not finite.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Training(lightning.LightningModule):
         self.blank = False
         self.ended = Event()  # by Ctrl-C
         self.progress: Callable[[int, int], None] | None = None
-        self.looks: Looks | None = None
+        self.looks: FrozenFeatures | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Or a run that was stopped after that epoch would forget.
@@ -246,4 +249,4 @@ def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]]
     for said, read in (pairs[0], pairs[len(pairs) // 2]):
         print(f"  said {said!r}\n  read {read!r}")
     if blank:
-        print("  every answer is blank: usual in the first epochs, a fault if it stays")
+        print("  every output is blank; this is usual in the first epochs, and a fault later on")

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gunileo.corpus.grid import CLASSES
 from gunileo.training import recurrent
-from gunileo.training.visual import Outputs, Visual
+from gunileo.training.front_end import FrontEnd, Outputs
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ModelConfig:
     self_conditioning: bool = False  # that head follows the first GRU, and feeds the second; not in the original
 
 
-class LabialCNN(Visual):
+class LabialCNN(FrontEnd):
     """Mouth crops to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
 
     Takes one clip ``[1, T, 100, 150]`` and returns ``[T, 37]``, as the original did, or a batch

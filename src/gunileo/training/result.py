@@ -30,7 +30,7 @@ def finish(fit: Training, run: Path, kept: Path) -> Path:
     save_model(fit.model, run / "model.safetensors")
     export_onnx(load_weights(run / "model.safetensors"), run / "model.onnx")
     if fit.blank and not fit.settings.init:  # what a trained one makes of a few clips may well be nothing
-        raise GunileoError(f"{run}: every answer is still blank; train for more epochs, or on clips with word times")
+        raise GunileoError(f"{run}: every output is still blank; train for more epochs, or on clips with word times")
     _calibrate(fit, run / "model.onnx")
     return run / "model.safetensors"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gunileo.corpus.grid import CLASSES
-from gunileo.training.visual import Outputs, Visual
+from gunileo.training.front_end import FrontEnd, Outputs
 from gunileo.vision.mouth_shape import FEATURES
 
 
@@ -22,7 +22,7 @@ class ShapeConfig:
     shrink: int = 2  # pixels, each way, whose mean the first convolution sees as one
     width: int = 192  # channels of the convolutions over time
     before: tuple[int, ...] = (1, 2, 4, 1)  # dilations of the residual blocks before the word head
-    after: tuple[int, ...] = (2, 1)  # and of those that hear its prediction
+    after: tuple[int, ...] = (2, 1)  # and of those that take its output
     kernel: int = 5  # frames
     dropout: float = 0.1  # of whole channels, in a block
     feature_dropout: float = 0.0  # of whole channels of what the convolutions over pixels give
@@ -48,7 +48,7 @@ class _Block(nn.Module):
         return nn.functional.silu(x + y)
 
 
-class LabialShape(Visual):
+class LabialShape(FrontEnd):
     """Mouth crops and the mouth's shape to log-probabilities of the 37 classes of ``gunileo.corpus.grid``.
 
     Takes crops ``[N, 1, T, 100, 150]``, normalised by ``gunileo.vision.crop.normalise``, and shapes ``[N, T, 12]`` as
@@ -59,6 +59,8 @@ class LabialShape(Visual):
     The shape goes through one convolution over time, the crops through LabialCNN's convolutions and a residual block;
     their sum goes through residual blocks, a head that names the word in each frame, and blocks that take
     its output as input (self-conditioning, as in LabialCNN).
+
+    Raises ``ValueError`` if the configuration has no words.
     """
 
     def __init__(self, config: ShapeConfig) -> None:
@@ -113,8 +115,8 @@ class LabialShape(Visual):
     def read(self, visual: Tensor | None, shape: Tensor, mask: Tensor, seen: Tensor) -> Outputs:
         """As ``heads``, from the convolutions' features [N, T, F] of the crops; ``mask`` [N, 1, T] is 0 at padding."""
         has_crops, has_shape = seen.to(shape.dtype)[:, :, None, None].unbind(1)
-        heard = self.shape_norm(self.shape(shape.transpose(1, 2) * mask))
-        x = heard * has_shape + self.missing[1, :, None] * (1 - has_shape)
+        convolved = self.shape_norm(self.shape(shape.transpose(1, 2) * mask))
+        x = convolved * has_shape + self.missing[1, :, None] * (1 - has_shape)
         if visual is None:
             x = x + self.missing[0, :, None]
         else:

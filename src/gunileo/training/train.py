@@ -43,7 +43,7 @@ def train(
     with the number of finished epochs and of all epochs, and nothing is printed. An error that it raises ends the run.
 
     Raises ``GunileoError`` if ``run`` holds another run, if there are no clips to train or validate on, if the loss
-    becomes infinite or NaN, if every answer is still blank at the end, or if ``run`` can't be written to; ``Stopped``
+    becomes infinite or NaN, if every output is still blank at the end, or if ``run`` can't be written to; ``Stopped``
     on Ctrl-C.
     """
     settings = settings or TrainingConfig()
@@ -100,7 +100,8 @@ def _spellable(utterances: Sequence[CachedUtterance]) -> list[CachedUtterance]:
     kept = [utterance for utterance in utterances if utterance.frames >= ctc_frames(utterance.text) > 0]
     if len(kept) < len(utterances):
         left = sorted({u.id for u in utterances} - {u.id for u in kept})
-        print(f"left out {len(left)} clips that are shorter than their spelling, or have none: {', '.join(left[:5])}")
+        some = ", ".join(left[:5])
+        print(f"left out {len(left)} clips that have no text, or fewer frames than their text needs: {some}")
     if not kept:
         raise GunileoError("no clips to train or to validate on; check the cache and the split")
     return kept

@@ -37,7 +37,7 @@ def parameters(model: nn.Module) -> int:
 def heads(network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
     """Log-probabilities [N, T, 37], and scores of the word in each frame [N, T, 1 + words] if the network has words.
 
-    A LabialCNN takes the crops of a batch, which must be there, and passes over the shapes.
+    A LabialCNN takes the crops of a batch, and passes over the shapes. Raises ``ValueError`` if there are no crops.
     """
     if isinstance(network, LabialShape):
         return network.heads(batch.crops, batch.lengths, batch.shape, batch.seen, batch.visual)
@@ -53,7 +53,7 @@ def described(config: ModelConfig | ShapeConfig) -> dict[str, Any]:
 
 
 def save_model(model: Network, path: Path | str, notes: Mapping[str, str] | None = None, half: bool = False) -> None:
-    """Write weights as safetensors with the configuration inside; ``half`` stores them in float16."""
+    """Write weights as safetensors with the configuration inside, in float16 if ``half``. Raises ``OSError``."""
     state = {
         name: value.detach().to("cpu", torch.float16 if half and value.is_floating_point() else None).contiguous()
         for name, value in model.state_dict().items()

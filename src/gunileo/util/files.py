@@ -101,7 +101,7 @@ def _locked(path: Path) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT)
         try:
             if not _try_lock(file):
-                raise FileError(f"{path.parent}: another process is writing to it; wait for it, or end that one")
+                raise FileError(f"{path.parent}: another process is writing to it; wait until it ends, or stop it")
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file), os.stat(path)):
                     return file

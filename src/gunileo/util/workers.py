@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -25,6 +26,11 @@ class WorkerError(GunileoError):
     """Worker processes that can't be started."""
 
 
+def may_start() -> bool:
+    """Whether this process may start others. Daemonic ones, such as workers of Celery and of Python's Pool, may not."""
+    return not current_process().daemon
+
+
 def spread(
     work: Callable[[Item], Result],
     items: Iterable[Item],
@@ -36,8 +42,14 @@ def spread(
     ``items`` are taken as processes get free. Ctrl-C is for this process alone. Where it, an error of ``work`` or the
     caller ends the loop (``contextlib.closing``), the workers find that they are ``unwanted``; what they make of the
     items that they have is told to ``late``. They end with this process, however that ends. Raises what ``work``
-    raises, and ``WorkerError`` if no process can be started.
+    raises, and ``WorkerError`` if no process can be started. A process that may start none does the work itself, and a
+    ``RuntimeWarning`` says so.
     """
+    if not may_start():
+        warnings.warn("this daemonic process may start no others, so it does all of the work itself", RuntimeWarning, 2)
+        for item in items:
+            yield item, work(item)
+        return
     waiting = iter(items)
     running: dict[Future[Result], tuple[ProcessPoolExecutor, Item]] = {}
     ending = _context.RawValue("b", 0)

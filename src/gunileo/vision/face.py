@@ -1,27 +1,26 @@
-"""Faces in frames: MediaPipe's short-range detector and 468-point face mesh with refined lips, run by ONNX Runtime.
+"""A face followed through frames: MediaPipe's 468-point face mesh with refined lips, run by ONNX Runtime.
 
-Models: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019);
-Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019); I. Grishchenko
-et al., "Attention mesh: high-fidelity face mesh prediction in real-time" (2020), of which the lips are taken. The way
-from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe 0.10.21's
-face_landmark graphs.
+Models: Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs" (2019);
+I. Grishchenko et al., "Attention mesh: high-fidelity face mesh prediction in real-time" (2020), of which the lips are
+taken. The way from a box to a crop and from one frame's landmarks to the next frame's crop is that of MediaPipe
+0.10.21's face_landmark graphs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from importlib.resources import files
+from itertools import islice
 from math import atan2, cos, hypot, sin
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.util import onnx
+from gunileo.util.aside import Aside
 from gunileo.util.cores import usable_cores
 from gunileo.vision.box import Box, same_place
+from gunileo.vision.detector import Model, detector, faces_in, faces_near, small_faces_in
 from gunileo.vision.image import warped
 from gunileo.vision.looks import is_other, look_of
 from gunileo.vision.mouth_shape import INNER_LIPS
@@ -34,19 +33,22 @@ RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, the person's right and left
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # outer contour
 
 _MOUTH = np.array([*LIPS, *INNER_LIPS])
-_MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default for both models
-_DETECTOR_SIDE, _MESH_SIDE = 128, 192  # pixels
+_MIN_LOGIT = 0.0  # a probability of one half, MediaPipe's default
+_MESH_SIDE = 192  # pixels
 _CROP_SCALE = 1.5  # crop side / face side
 # Frames looked at; each takes half of what is left from another start, down to what the pixels' rounding makes.
 _RUN_UP = 4
+_PART = 8  # frames that the second thread hands over at once
 # Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
 _STILL = 1 / 3
-_SETTLING = 2  # further looks at the frame in which a face is found
+_SETTLING = 2  # further looks at the frame in which a face is found, and at one that stands
 # Of a face's side a frame: where lips move by less, as in half of all frames, every second frame is enough.
 _CALM = 0.004
 _LOOK_KEPT = 0.9  # of a face's look, when a frame is added to it
 _OUT = 0.2  # of half a face, a frame: how fast one that is hidden may go on
 _HIDDEN = 3 * FPS  # frames that one is waited for by its look; then whoever is in its place is followed, as after a cut
+_SMALL = 1 / 7  # of a frame's longer side: narrower faces are looked for where they were
+_SELDOM = FPS  # frames without a face from one look for small ones to the next
 _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ to be taken for the same
 
 
@@ -54,35 +56,9 @@ _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ t
 Face = Literal["largest", "left", "right"] | Box
 
 
-class _Model:
-    """One face model, from a picture, uint8 [S, S, 3], to its two outputs; any thread may call it.
-
-    A call keeps to the thread that makes it, as it takes about a millisecond.
-    """
-
-    def __init__(self, name: str):
-        content = (files("gunileo.vision") / "landmarks" / name).read_bytes()
-        self._session = onnx.session(content, threads=1)
-
-    def __call__(self, picture: NDArray[np.uint8]) -> tuple[Array, Array]:
-        first, second = self._session.run(None, {"picture": picture[None]})
-        return np.asarray(first, np.float32)[0], np.asarray(second, np.float32)[0]
-
-
 @cache
-def _models() -> tuple[_Model, _Model]:
-    """The detector and the mesh."""
-    return _Model("face_detection_short_range.onnx"), _Model(MESH)
-
-
-@cache
-def _anchors() -> Array:
-    """The detector's 896 anchor centres, [896, 2] in 0-1: two a cell of 16x16, then six a cell of 8x8."""
-    centres = []
-    for cells, repeat in ((16, 2), (8, 6)):
-        y, x = np.divmod(np.arange(cells * cells), cells)
-        centres.append(np.repeat(np.stack([x, y], 1), repeat, axis=0) / cells + 0.5 / cells)
-    return np.concatenate(centres).astype(np.float32)
+def _mesh() -> Model:
+    return Model(MESH)
 
 
 class _Place(NamedTuple):
@@ -92,8 +68,12 @@ class _Place(NamedTuple):
     seen: Box | None = None  # where the face was last
     look: Array | None = None  # what it looks like, where it is one of several
     missed: int = 0  # frames since then
+    frame: Frame | None = None  # the last one
+    landmarks: Array | None = None  # what was found in it
+    stands: int = 0  # frames that are the same as the one before them
 
 
+_Known = tuple[Array, Array | None]  # a face's landmarks and look
 _Step = tuple[Array | None, _Place]  # a frame's landmarks and the place that they leave
 
 
@@ -106,7 +86,7 @@ class FaceTracker:
     """
 
     def __init__(self, face: Face = "largest") -> None:
-        _models()  # a damaged installation is told before the first frame
+        detector(), _mesh()  # a damaged installation is told before the first frame
         self._face = face
         self._place = _Place()
         self._tracks: list[list[Box]] = []
@@ -114,13 +94,20 @@ class FaceTracker:
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        self._tracks = []
-        for frame in frames:
-            follow(self._tracks, self.detect(frame))
+        for found_in in (faces_in, self.small_faces_in):
+            self._tracks = []
+            for boxes in _each(found_in, frames):
+                follow(self._tracks, boxes)
+            if self._tracks:
+                break
         most = max(map(len, self._tracks), default=0)
         self._tracks = [track for track in self._tracks if len(track) >= most / 2]
         self._several |= len(self._tracks) > 1
         return len(self._tracks)
+
+    def small_faces_in(self, frame: Frame) -> list[Box]:
+        """Faces too small for ``faces_in``, best first, if the mesh finds them, too."""
+        return [box for box in small_faces_in(frame) if self._settled(frame, _widened(box)) is not None]
 
     def start(self, frames: Sequence[Frame]) -> None:
         """Pick the face that is wanted of those that were counted, by how their mouths move in ``frames``; if there is
@@ -143,30 +130,38 @@ class FaceTracker:
         crop than the first half ends with, it is followed again. While the lips are calm, the mesh runs in every
         second one of many frames (``_spared``).
         """
-        middle = (len(frames) + _RUN_UP) // 2
-        if len(frames) - middle < 2 * _RUN_UP:
+        middle = (len(frames) - _RUN_UP) // 2  # the thread has to follow the frames of its run-up, too
+        if middle < 2 * _RUN_UP:
             yield from self._kept(self._chain(frames, self._place))
             return
         if usable_cores() == 1:
             yield from self._kept(self._spared(frames, self._place))
             return
-        with ThreadPoolExecutor(1) as pool:
+        with Aside() as thread:
             begun = self._place
-            second = pool.submit(self._run_up, frames[middle - _RUN_UP :], begun)
+            run_up = thread.call(lambda: self._run_up(frames[middle - _RUN_UP : middle], begun))
+            second = thread.call(lambda: self._spared(frames[middle:], run_up.result()))
+            # In parts, so that the caller can begin with the first while the thread goes on.
+            parts = [
+                thread.call(lambda: list(islice(second.result(), _PART))) for _ in range(middle, len(frames), _PART)
+            ]
             yield from self._kept(self._spared(frames[:middle], begun))
-            before, steps = second.result()
-        same = _same_crop(before.crop, self._place.crop)
-        yield from self._kept(steps if same else self._spared(frames[middle:], self._place))
+            if same := _same_crop(run_up.result().crop, self._place.crop):
+                for part in parts:
+                    yield from self._kept(part.result())
+        if not same:
+            yield from self._kept(self._spared(frames[middle:], self._place))
 
     def _kept(self, steps: Iterable[_Step]) -> Iterator[Array | None]:
         for landmarks, place in steps:
             self._place = place
             yield landmarks
 
-    def _run_up(self, frames: Sequence[Frame], place: _Place) -> tuple[_Place, list[_Step]]:
-        """The place that some first frames leave, however the face was followed before, and what comes after them."""
-        *_, (_, before) = self._chain(frames[:_RUN_UP], place)
-        return before, list(self._spared(frames[_RUN_UP:], before))
+    def _run_up(self, frames: Sequence[Frame], place: _Place) -> _Place:
+        """The place that some frames leave."""
+        for _, after in self._chain(frames, place):
+            place = after
+        return place
 
     def _chain(self, frames: Sequence[Frame], place: _Place) -> Iterator[_Step]:
         """Each frame's step, from the ``place`` before them on."""
@@ -191,24 +186,36 @@ class FaceTracker:
             at += len(steps)
 
     def _step(self, frame: Frame, place: _Place) -> _Step:
+        if frame is place.frame and place.stands == _SETTLING:
+            return place.landmarks, place
+        landmarks, after = self._looked(frame, place)
+        stands = place.stands + 1 if frame is place.frame else 0
+        return landmarks, after._replace(frame=frame, landmarks=landmarks, stands=stands)
+
+    def _looked(self, frame: Frame, place: _Place) -> _Step:
         if place.missed >= _HIDDEN:
             place = place._replace(look=None)
-        landmarks = self._landmarks(frame, place.crop) if place.crop else None
-        if landmarks is None or _is_other(frame, landmarks, place.look):
-            landmarks = self._found_again(frame, place)
-        if landmarks is None:
+        known = self._known(frame, self._landmarks(frame, place.crop), place) if place.crop else None
+        known = known or self._found_again(frame, place)
+        if known is None:
             return None, place._replace(crop=None, missed=place.missed + 1)
-        look = look_of(frame, face_box(landmarks)) if self._several else None
+        landmarks, look = known
         if look is not None and place.look is not None:
             look = _LOOK_KEPT * place.look + (1 - _LOOK_KEPT) * look
         return landmarks, _place_of(landmarks, look)
 
-    def _found_again(self, frame: Frame, place: _Place) -> Array | None:
-        """The landmarks of the face as the detector finds it: the largest one near its place that looks like it."""
+    def _known(self, frame: Frame, landmarks: Array | None, place: _Place) -> _Known | None:
+        """Landmarks, and where there are several faces the face's look; None if it is another than the one followed."""
+        if landmarks is None:
+            return None
+        look = look_of(frame, face_box(landmarks)) if self._several else None
+        return None if look is not None and place.look is not None and is_other(place.look, look) else (landmarks, look)
+
+    def _found_again(self, frame: Frame, place: _Place) -> _Known | None:
+        """The face as the detector finds it: the largest one near its place that looks like it."""
         for box in self._near(frame, place):
-            landmarks = self._settled(frame, _widened(box))
-            if landmarks is not None and not _is_other(frame, landmarks, place.look):
-                return landmarks
+            if known := self._known(frame, self._settled(frame, _widened(box)), place):
+                return known
         return None
 
     def _settled(self, frame: Frame, crop: Box) -> Array | None:
@@ -220,35 +227,15 @@ class FaceTracker:
                 landmarks = self._landmarks(frame, _widened(face_box(landmarks)))
         return landmarks
 
-    def detect(self, frame: Frame) -> list[Box]:
-        """Every face in a frame, without overlaps, best first."""
-        height, width = frame.shape[:2]
-        scale = max(height, width) / _DETECTOR_SIDE
-        to_image = np.array(
-            [[scale, 0, (width - scale * _DETECTOR_SIDE) / 2], [0, scale, (height - scale * _DETECTOR_SIDE) / 2]]
-        )
-        detector, _ = _models()
-        regressors, scores = detector(warped(frame, to_image, (_DETECTOR_SIDE, _DETECTOR_SIDE)))
-        sure = np.flatnonzero(scores[:, 0] > _MIN_LOGIT)
-        boxes: list[Box] = []
-        for i in sure[np.argsort(-scores[sure, 0])]:
-            points = regressors[i].reshape(8, 2) / _DETECTOR_SIDE  # centre, size, then six key points
-            points[[0, 2, 3, 4, 5, 6, 7]] += _anchors()[i]
-            pixels = points * _DETECTOR_SIDE * scale + to_image[:, 2]
-            right, left = pixels[2], pixels[3]
-            angle = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
-            side = float(points[1].max() * _DETECTOR_SIDE * scale)
-            box = Box(float(pixels[0, 0]), float(pixels[0, 1]), side, angle)
-            if not any(same_place(box, other) for other in boxes):
-                boxes.append(box)
-        return boxes
-
     def _near(self, frame: Frame, place: _Place) -> list[Box]:
         """The faces in a frame that may be the one followed, the largest first; a known one may come out elsewhere."""
-        boxes = self.detect(frame)
+        boxes = faces_in(frame)
         if place.seen is not None:
-            further = 1 if place.look is None else 1 + _OUT * place.missed
-            boxes = [box for box in boxes if same_place(place.seen, box, further)]
+            boxes = _there(place, boxes)
+            if not boxes and place.seen.side < _SMALL * max(frame.shape):
+                boxes = _there(place, faces_near(frame, place.seen))
+        elif not boxes and place.missed % _SELDOM == _SELDOM - 1:
+            boxes = small_faces_in(frame)
         return sorted(boxes, key=lambda box: box.side, reverse=True)
 
     def _pick(self, frames: Sequence[Frame], face: str, tracks: list[list[Box]]) -> list[Box]:
@@ -264,11 +251,10 @@ class FaceTracker:
 
     def _looks_as_before(self, frames: Sequence[Frame], face: Box) -> bool:
         """Whether the face that comes to a place in ``frames`` is the one that was followed last."""
-        look = self._place.look
-        if look is None or self._face == "largest":
+        if self._place.look is None or self._face == "largest":
             return False
-        found = ((frame, self._settled(frame, _widened(face))) for frame in frames[::4])
-        return any(landmarks is not None and not _is_other(frame, landmarks, look) for frame, landmarks in found)
+        found = (self._known(frame, self._settled(frame, _widened(face)), self._place) for frame in frames[::4])
+        return any(known is not None for known in found)
 
     def _movement(self, frames: Sequence[Frame], face: Box) -> float:
         """How far the lips of a face move in the face, as a part of its size: standard deviation over frames."""
@@ -285,10 +271,9 @@ class FaceTracker:
         scale, half = crop.side / _MESH_SIDE, _MESH_SIDE / 2
         right, down = scale * cos(crop.angle), scale * sin(crop.angle)
         x, y = crop.x - half * (right - down), crop.y - half * (down + right)
-        _, find = _models()
         to_frame = np.array([[right, -down, x], [down, right, y]])
         # As the mesh has learnt it: what is outside the picture is like its edge.
-        mesh, score = find(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE), continued=True))
+        mesh, score = _mesh()(warped(frame, to_frame, (_MESH_SIDE, _MESH_SIDE), continued=True))
         if score.item() < _MIN_LOGIT:
             return None
         turn = np.array([[right, -down, 0], [down, right, 0], [0, 0, scale]])
@@ -301,6 +286,17 @@ def face_box(landmarks: Array) -> Box:
     (left, top), (right, bottom) = landmarks[:, :2].min(0).tolist(), landmarks[:, :2].max(0).tolist()
     x, y, _ = (landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]).tolist()
     return Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top), atan2(y, x))
+
+
+def _each(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> list[list[Box]]:
+    """The faces in each frame. Where there are two cores, another thread looks at half of them."""
+    if usable_cores() == 1:
+        return [found_in(frame) for frame in frames]
+    half = len(frames) // 2
+    with Aside() as thread:
+        first = thread.call(lambda: [found_in(frame) for frame in frames[:half]])
+        second = [found_in(frame) for frame in frames[half:]]
+        return first.result() + second
 
 
 def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
@@ -318,9 +314,11 @@ def _place_of(landmarks: Array, look: Array | None) -> _Place:
     return _Place(_widened(seen), seen, look)
 
 
-def _is_other(frame: Frame, landmarks: Array, look: Array | None) -> bool:
-    """Whether this face is another than the one with this look, if that is known."""
-    return look is not None and is_other(look, look_of(frame, face_box(landmarks)))
+def _there(place: _Place, boxes: Iterable[Box]) -> list[Box]:
+    """The faces that may be the one last seen at a place."""
+    assert place.seen
+    further = 1 if place.look is None else 1 + _OUT * place.missed
+    return [box for box in boxes if same_place(place.seen, box, further)]
 
 
 def _calm(before: Array | None, after: Array | None, place: _Place, frames: int = 1) -> bool:

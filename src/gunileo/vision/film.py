@@ -176,7 +176,7 @@ def _decoded(container: av.container.InputContainer, stream: av.VideoStream, dam
     """The frames of a stream; as players do, those are left out that can't be decoded."""
     clock, before = Clock(container, stream), 0  # time of the last frame, as it is stored
     end: int | None = None  # of the frame before
-    for frame, after_fault in _whole(container.demux(stream)):
+    for frame, after_fault in _whole(clock.marked(container.demux(stream))):
         if after_fault and frame.pts is not None and frame.pts < before:
             continue  # it was held back while those after it were lost
         before = frame.pts or 0

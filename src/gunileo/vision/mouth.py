@@ -27,6 +27,10 @@ _MAX_GAP = FPS // 2  # frames without a face that are interpolated
 _PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth
 _ROUND = 3 * FPS  # frames of a file that are followed at once
 
+NO_FACE = (
+    "no face found; film one face from the front, in good light; "
+    "if it is less than an eighth as wide as the picture, cut that part out"
+)
 Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth crop, pixels [4, 2], or None
 
 
@@ -157,8 +161,10 @@ def unreadable(total: int, found: int) -> str:
     """Why a clip of so many frames, with a face in so many of them, can't be read as one; nothing if it can."""
     if total < MIN_FRAMES:
         return f"only {total} frame(s) long; at least {MIN_FRAMES} (0.2 s) are needed to read lips"
+    if not found:
+        return NO_FACE
     if found < total:
-        share = f"face found in {found} of {total} frames ({found / total:.0%})" if found else "no face found"
+        share = f"face found in {found} of {total} frames ({found / total:.0%})"
         return f"{share}; film one face from the front, in good light, without breaks over half a second"
     return ""
 

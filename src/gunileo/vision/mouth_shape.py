@@ -39,7 +39,7 @@ _HEIGHT = 5.4
 _SPREAD = np.array([0.06, 0.05, 0.06, 0.13, 0.08, 0.035, 0.01, 0.034, 0.018, 0.018, 0.05, 0.27], np.float32)
 # Standard deviation, in frames, of the Gaussian that smooths a feature: meshes found in each frame alone and followed
 # ones differ by noise, which is as large as the widths of closed lips change.
-_SMOOTHING = {0: 1.2, 5: 1.2, 6: 1.2, 7: 1.2, 9: 2.0}
+_SMOOTHING = {0: 1.2, 5: 1.2, 6: 1.2, 7: 1.2, 9: 2.2, 10: 0.45}
 _SIZE_SMOOTHING, _TILT_SMOOTHING = 12.0, 8.0  # frames, of the eyes' distance and the face's height, and of the tilt
 _OUTLIER = 0.1  # share of the median beyond which a distance of the eyes or a height of the face is cut off
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.util.aside import Aside
 from gunileo.util.cores import usable_cores
 from gunileo.vision.canvas import Canvas
 from gunileo.vision.container import VideoError as VideoError
@@ -61,10 +61,10 @@ def ahead(frames: Iterator[Frame], count: int = 16) -> Iterator[Frame]:
     if first.nbytes <= LARGE or usable_cores() == 1:
         yield from frames
         return
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, frames, None) for _ in range(count))
+    with Aside() as thread:
+        waiting = deque(thread.call(lambda: next(frames, None)) for _ in range(count))
         while (frame := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, frames, None))
+            waiting.append(thread.call(lambda: next(frames, None)))
             yield frame
 
 

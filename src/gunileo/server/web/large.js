@@ -24,4 +24,5 @@ function enter() {
 function show(large) {
   find("live").classList.toggle("large", large);
   find("live-large").setAttribute("aria-pressed", String(large));
+  for (const covered of document.querySelectorAll("body > :not(main)")) covered.inert = large;
 }

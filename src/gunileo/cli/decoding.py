@@ -1,4 +1,4 @@
-"""A model's reader and its way to decode, as options ask for them."""
+"""The reader of a model and its way to decode, as ``--model``, ``--decode`` and the like ask for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_PUBLISHED: Weights = (None, None, None)
 
 
 def loaded(model: str, device: Device = Device.auto, weights: Weights = AS_PUBLISHED) -> Reader:
-    """The reader of a model, with the weights that are given."""
+    """The reader of a model, with these weights. Raises what ``load_model`` and ``Reader.weighted`` raise."""
     from gunileo.inference.load import load_model
 
     reader = load_model(model, device.value)
@@ -27,7 +27,7 @@ def loaded(model: str, device: Device = Device.auto, weights: Weights = AS_PUBLI
 
 
 def searched(decode: Decode | None, weights: Weights) -> Decode | None:
-    """How to decode if weights of a search are given: by it. Another way has no use for them."""
+    """The way to decode: a search if weights of one are given. Raises ``typer.BadParameter`` for another way."""
     if weights == AS_PUBLISHED:
         return decode
     if decode not in (None, Decode.beam):
@@ -42,7 +42,9 @@ def way(
 ) -> tuple[How | None, Rules | None]:
     """The options of decoding as the arguments ``decode`` and ``grammar`` of a reader's methods.
 
-    Words are spelled in the tokens of the ``model``, which is loaded if there are any.
+    Words are spelled in the tokens of the ``model``, which is loaded if there are any. Raises ``typer.BadParameter``
+    if options don't go together, ``GrammarError`` or ``LexiconError`` if a file can't be used, and what
+    ``load_model`` raises.
     """
     from gunileo.decoding.grammar import Grammar
     from gunileo.decoding.lexicon import Lexicon

@@ -1,4 +1,4 @@
-"""A sentence as speech, or as keys typed: by the programs that this system has for it."""
+"""``--say`` and ``--type``: a sentence spoken or typed by a program of this system."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import Clips, Draws, collate
-from gunileo.training.looks import keep
+from gunileo.training.frozen_features import keep
 from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import heads, load_weights, save_model
 from gunileo.vision.crop import normalise

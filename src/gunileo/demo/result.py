@@ -1,4 +1,4 @@
-"""What a demo did."""
+"""What the demo did and measured, for its page."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Reading(NamedTuple):
 
 
 @dataclass
-class Story:
-    """What a demo did, for its page."""
+class Result:
+    """What the demo did and measured."""
 
     counts: Counts
     settings: TrainingConfig

@@ -1,4 +1,4 @@
-"""The convolutions over pixels that all our networks see mouths with, and what a network gives for clips."""
+"""The visual front-end: the convolutions over mouth crops with which every network begins, and a network's outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _MaxPool(nn.MaxPool3d):
         return pooled
 
 
-class Visual(nn.Module):
+class FrontEnd(nn.Module):
     """A network that begins with LabialCNN's spatio-temporal convolutions over mouth crops."""
 
     def __init__(self, channels: tuple[int, ...], shrink: int, normalise: bool) -> None:

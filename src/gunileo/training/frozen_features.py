@@ -1,4 +1,4 @@
-"""What still convolutions see of each clip, changed at random in a few ways: their features, kept in a file."""
+"""Features of frozen convolutions, computed once before training: of each clip a few augmented versions, in a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.training.augmentation import light, move
 from gunileo.training.config import TrainingConfig
-from gunileo.training.visual import Visual
+from gunileo.training.front_end import FrontEnd
 from gunileo.util.progress import progress
 from gunileo.vision.crop import normalise
 
@@ -21,11 +21,11 @@ Features = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Features of clips' crops, a few looks at each; a look is one way in which the crops were changed at random.
+class FrozenFeatures:
+    """Features of clips' crops, a few looks at each. A look is one augmented version of the crops.
 
-    Most of a training step goes into changing crops and convolving them. Where the convolutions don't learn, that need
-    not be done in each epoch again.
+    Most of a training step goes into augmenting crops and convolving them. If the convolutions don't learn, that need
+    not be done again in each epoch.
     """
 
     path: Path  # of a file of float16 [frames, F], one frame after the other
@@ -44,12 +44,12 @@ def keep(
     path: Path,
     cache: Cache,
     utterances: Sequence[CachedUtterance],
-    network: Visual,
+    network: FrontEnd,
     settings: TrainingConfig,
-) -> Looks:
-    """Look at the crops of ``utterances`` as often as ``settings`` say, each time changed anew; write it to ``path``.
+) -> FrozenFeatures:
+    """Write the features of ``settings.looks`` augmented versions of each clip's crops to ``path``.
 
-    A clip's looks depend on the seed and its place among the clips alone. The file takes 1.5 KB a frame and look with
+    A clip's looks depend only on the seed and on its place among the clips. The file takes 1.5 KB a frame and look with
     768 features: 1 GB for 1,000 clips of GRID and eight looks. Raises ``CacheError`` if crops can't be read,
     ``OSError`` if the file can't be written.
     """
@@ -68,4 +68,4 @@ def keep(
                 file.write(features.half().cpu().numpy().tobytes())
             bar(place + 1, len(utterances))
     first = dict(zip((one.id for one in utterances), starts, strict=False))
-    return Looks(path, network.visual_features, first, count)
+    return FrozenFeatures(path, network.visual_features, first, count)

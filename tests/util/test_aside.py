@@ -1,0 +1,36 @@
+"""Work on a thread beside this one."""
+
+import threading
+
+import pytest
+
+from gunileo.util.aside import Aside
+
+
+def test_results_and_errors_come_to_whoever_waits() -> None:
+    with Aside() as thread:
+        one, two, three = (
+            thread.call(threading.get_ident),
+            thread.call(lambda: 1 // 0),
+            thread.call(threading.get_ident),
+        )
+        assert one.result() == three.result() != threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            two.result()
+
+
+def test_what_was_not_begun_is_dropped_at_the_end() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), list[int]()
+
+    def first() -> None:
+        begun.set()
+        go_on.wait()
+        done.append(1)
+
+    with Aside() as thread:
+        thread.call(first)
+        second = thread.call(lambda: done.append(2))
+        begun.wait()
+        threading.Timer(0.05, go_on.set).start()
+    assert done == [1]
+    assert second.cancelled()
