@@ -17,6 +17,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.decoding.ctc import DecodeError
+from gunileo.inference import registry
 from gunileo.inference.needs import LONGEST
 from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
@@ -210,7 +211,9 @@ def test_what_can_not_be_evaluated_is_told(synthetic_corpus: Path, tmp_path: Pat
     assert (code, "the videos that they were cut from are gone" in err, err.count("\n")) == (1, True, 1)
 
 
-def test_commands_are_taught_on_an_imported_encoder(synthetic_corpus: Path, tmp_path: Path, run: Run) -> None:
+def test_commands_are_taught_on_an_imported_encoder(
+    synthetic_corpus: Path, clip: Path, tmp_path: Path, run: Run
+) -> None:
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     said = {"bbaf2n": "lights on", "lwws9a": "lights off"}
@@ -236,6 +239,11 @@ def test_commands_are_taught_on_an_imported_encoder(synthetic_corpus: Path, tmp_
     code, _, err = run("train", synthetic_corpus, "-o", tmp_path / "run", "--init", "mine")
     assert code == 1
     assert err.count("\n") == 1
+    folder = registry.imported_folder("mine")
+    folder.rename(folder.with_name("gone"))
+    code, _, err = run("transcribe", clip, "--model", "house")
+    folder.with_name("gone").rename(folder)
+    assert (code, "house: was taught on mine, which can't be loaded: mine: no such model" in err) == (1, True)
     run("forget", "house")
 
 

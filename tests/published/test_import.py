@@ -155,8 +155,10 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("no such file", Path(os.devnull))
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     refused("empty.zip: no checkpoint", tmp_path / "empty.zip")
-    (tmp_path / "page.pth").write_text("\n<!DOCTYPE html><title>Virus scan warning</title>")
-    refused("page.pth: a web page", tmp_path / "page.pth")
+    page = tmp_path / "good" / "page.pth"
+    page.write_text("\n<!DOCTYPE html><title>Virus scan warning</title>")
+    refused("page.pth: a web page", page)
+    page.unlink()
     refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("no checkpoint", tmp_path)
     torch.save(state, bad / "model.pth", _use_new_zipfile_serialization=False)

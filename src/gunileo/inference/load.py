@@ -60,7 +60,12 @@ def _from_file(path: Path, name: str) -> Reader:
 
 
 def _taught(model: registry.TaughtModel) -> Reader:
-    reader = _found(model.folder / "run" if model.trained else model.base)
+    try:
+        reader = _found(model.folder / "run" if model.trained else model.base)
+    except ModelError as error:
+        if model.trained:
+            raise
+        raise ModelError(f"{model.name}: was taught on {model.base}, which can't be loaded: {error}") from error
     path = model.folder / "templates.npz"
     taught = templates.load(path) if path.is_file() else None  # none of those that practised GRID's sentences
     if taught and taught.network != reader.checksum:
