@@ -174,4 +174,4 @@ def test_the_command_writes_a_file_and_tells_the_difference(run, tmp_path: Path)
     assert told
     assert (told[1], float(told[2])) == (str(output), pytest.approx(output.stat().st_size / 1e6, abs=0.06))
     assert float(told[3]) < 1e-3
-    assert load_model(str(output)).name == "wide"
+    assert load_model(str(output)).name == str(output)
