@@ -189,7 +189,7 @@ def test_a_length_that_is_no_number_is_damage(tmp_path: Path) -> None:
 
 
 def test_nothing_is_asked_of_what_is_not_there(tmp_path: Path) -> None:
-    for source in (str(tmp_path / "nowhere.pth"), "vsr-grid-unseen", "ftp://example.org/model.pth"):
+    for source in (str(tmp_path / "nowhere.pth"), f"{'a' * 300}.pth", "vsr-grid-unseen", "ftp://example.org/model.pth"):
         with pytest.raises(GunileoError):
             import_model(source, pytest.fail)
 

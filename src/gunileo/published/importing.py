@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -93,7 +94,7 @@ def _check_source(source: str, entry: Known | None) -> None:
         raise ImportFault(f"{source}: get it by hand from {entry.page}, then 'gunileo import FILE --name {source}'")
     if "://" in source and urlsplit(source).scheme not in ("http", "https"):
         raise ImportFault(f"{source}: no address that can be fetched; give one with https")
-    if not (entry or "://" in source or Path(source).is_file() or Path(source).is_dir()):
+    if not (entry or "://" in source or os.path.isfile(source) or os.path.isdir(source)):
         names = ", ".join(one.name for one in KNOWN if one.files)
         raise ImportFault(f"{source}: no such file; give a file, folder, zip or address, or one of {names}")
 
