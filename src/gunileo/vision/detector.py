@@ -79,7 +79,10 @@ def faces_in(frame: Frame) -> list[Box]:
 
 
 def small_faces_in(frame: Frame) -> list[Box]:
-    """Faces down to half of that size, where they can be read; some may be none. It takes six times as long."""
+    """Faces down to about a twelfth of it; some may be none. None in small pictures, where such faces can't be read.
+
+    It takes six times as long, in a picture of 16:9.
+    """
     height, width = frame.shape[:2]
     if max(height, width) < _SMALLEST:
         return []
@@ -89,7 +92,7 @@ def small_faces_in(frame: Frame) -> list[Box]:
 
 
 def faces_near(frame: Frame, face: Box) -> list[Box]:
-    """Faces around the place of one, as large as that or smaller."""
+    """Faces around the place of one, down to half of its size, best first."""
     side = _AROUND * face.side
     return _found(frame, [_Part(face.x - side / 2, face.y - side / 2, side)], _MIN_LOGIT)
 
@@ -103,6 +106,7 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def _found(frame: Frame, parts: Iterable[_Part], least: float) -> list[Box]:
+    """The faces in parts of a frame with at least this logit, without overlaps, best first."""
     found = [face for part in parts for face in _scored(frame, part, least)]
     boxes: list[Box] = []
     for _, box in sorted(found, key=lambda face: -face[0]):
