@@ -119,8 +119,8 @@ def with_unseen(info: ModelInfo, judged: Reader, cache: Cache, unseen: Sequence[
     print(evaluation.to_text())
     return replace(
         info,
-        unseen_wer_greedy=round(evaluation.scores["greedy"].wer, 4),
-        unseen_wer_grammar=round(evaluation.scores["grammar"].wer, 4),
+        unseen_wer_greedy=round(evaluation.scores["greedy"].wer, 5),
+        unseen_wer_grammar=round(evaluation.scores["grammar"].wer, 5),
         unseen_on=f"{clips_of(unseen)}, left out of an earlier stage of its training ({UNSEEN})",
     )
 
@@ -164,10 +164,10 @@ def describe(
         sha256={file: hashlib.sha256((WEIGHTS / file).read_bytes()).hexdigest() for file in sizes},
         bytes=sizes,
         parameters=count,
-        wer_greedy=round(scores["greedy"].wer, 4),
-        wer_grammar=round(scores["grammar"].wer, 4),
-        cer_greedy=round(scores["greedy"].cer, 4),
-        cer_grammar=round(scores["grammar"].cer, 4),
+        wer_greedy=round(scores["greedy"].wer, 5),
+        wer_grammar=round(scores["grammar"].wer, 5),
+        cer_greedy=round(scores["greedy"].cer, 5),
+        cer_grammar=round(scores["grammar"].cer, 5),
         milliseconds=round(milliseconds(name), 1),
         measured_on=f"{clips_of(held)} held back from training ({split_name})",
         trained_on=clips_of(trained),
