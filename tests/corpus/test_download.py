@@ -325,7 +325,7 @@ def test_receipts_that_are_damaged(zenodo: Zenodo, tmp_path: Path) -> None:
 
 
 def test_two_at_once_in_one_folder(zenodo: Zenodo, tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(FileError, match="another process is writing to it; wait for it"):
+    with alone(tmp_path), pytest.raises(FileError, match="another process is writing to it; wait until it ends"):
         get(zenodo, tmp_path, "s1")
     get(zenodo, tmp_path, "s1")
 

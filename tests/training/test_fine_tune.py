@@ -155,7 +155,7 @@ def test_another_architecture_than_the_settings(network: LabialCNN, tmp_path: Pa
     path = tmp_path / "model.safetensors"
     save_model(network, path)
     for other in ({"channels": (2, 2, 4)}, {"normalise": False}):
-        with pytest.raises(GunileoError, match=r"model\.safetensors: has another architecture"):
+        with pytest.raises(GunileoError, match=r"model\.safetensors: its architecture is not that of"):
             initialise(str(path), replace(ARCHITECTURE, **other))
     other = replace(ARCHITECTURE, dropout=0.1)
     assert initialise(str(path), replace(other, hidden=256)).config == other

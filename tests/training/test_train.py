@@ -175,7 +175,7 @@ def test_a_run_begins_from_another(finished: Path, synthetic_cache: Path, tmp_pa
     assert all(
         torch.allclose(begun[name], weights[name]) for name in weights if "running" not in name and "num" not in name
     )
-    with pytest.raises(GunileoError, match="another architecture"):
+    with pytest.raises(GunileoError, match="its architecture is not that of"):
         run(synthetic_cache, tmp_path / "other", replace(settings, channels=(2, 2, 3)))
 
 
