@@ -1,8 +1,8 @@
 """Where faces are in a frame: MediaPipe's short-range detector, run by ONNX Runtime.
 
 Model: V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face detection on mobile GPUs" (2019). It looks at
-128x128 pixels and finds faces of over 16 of them, so that it misses those that are less wide than an eighth of a
-frame. These are looked for in parts of the frame.
+128x128 pixels and finds faces of over 16 of them, so that it misses those that are narrower than an eighth of a
+frame's longer side. These are looked for in parts of the frame.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _ROUND = 3 * FPS  # frames of a file that are followed at once
 
 NO_FACE = (
     "no face found; film one face from the front, in good light; "
-    "if it is less than an eighth as wide as the picture, cut that part out"
+    "if it is narrower than an eighth of the picture's longer side, cut that part out"
 )
 Watch = Callable[[Array | None], None]  # takes the outline of a frame's mouth crop, pixels [4, 2], or None
 
