@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gunileo.inference.load import load_model
+
 WITHOUT = ["--split", "grid_unseen_valid", "--leave-out", "grid_known_valid"]
 STAGES = {  # run: what it goes on from, options of gunileo train
     "unseen-1": ("labial-wide", ["--architecture", "labial-shape", *WITHOUT]),
@@ -44,7 +46,7 @@ def main() -> None:
 
 def train(cache: str, run: Path, initial: str, options: list[str]) -> None:
     """One stage, if it isn't finished."""
-    if (run / "model.onnx").exists():
+    if (run / "model.onnx").exists() and load_model(run).calibrations:  # which come last
         print(f"{run} is finished", flush=True)
         return
     going_on = ["--resume"] if (run / "last.ckpt").exists() else []

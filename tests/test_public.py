@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {
     *("CLASSES", "Alternative", "Augmentation", "Cache", "Clips", "Corpus", "Decoded", "Evaluation", "Grammar"),
-    *("GunileoError", "LabialCNN", "Lexicon", "Live", "Match", "ModelInfo", "MouthClip", "Reader", "Segment"),
+    *("GunileoError", "LabialCNN", "Lexicon", "Limits", "Live", "Match", "ModelInfo", "MouthClip", "Reader", "Segment"),
     *("TrainingConfig", "Transcript", "Utterance", "Word", "available_models", "code_to_text", "collate"),
     *("contact_sheet", "draw_codes", "evaluate", "find_corpus", "find_faces", "load_model", "make_corpus"),
     *("create_app", "nbest", "prepare", "read_mouth", "train", "write_transcript"),

@@ -28,7 +28,7 @@ SHORT = {
     "benchmarks/length.py": ("--clip CLIP --minutes 0.05 0.1 --model MODEL", r"\| 0\.10 .*\| 2 \| 2 \|"),
     "benchmarks/motion.py": ("MODEL CLIP", r"\| move .*\n\|---.*\n(\| .* \| \d of 6 \| \d of 1 \|\n){2,}"),
     "benchmarks/continuous.py": ("MODEL CLIP CLIP", r"\| 0\.16 s \| 2 \|(.*\n)+\| whole clips \| 2 \| 2 \|"),
-    "benchmarks/batch.py": ("--clip CLIP --clips 5 --links 3 --model MODEL", r"two processes are [\d.]+ times"),
+    "benchmarks/batch.py": ("--clip CLIP --clips 5 --links 3 --model MODEL", r"two processes are -?[\d.]+ times"),
     "benchmarks/loading.py": ("CACHE --clips 8 --cores 2", r"labial-shape, last epoch: ready in a batch +\d"),
     "scripts/few_recordings.py": ("CACHE --model labial-wide --draws 2", r"\| s1, a word \| 4 \| 1 \| 5 \| \d"),
     "scripts/recipe.py": ("CACHE -o RUNS base", r"\| base \| [\d.]+% .*million \|"),

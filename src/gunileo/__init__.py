@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gunileo.output.transcript import Word as Word
     from gunileo.output.writers import write_transcript as write_transcript
     from gunileo.server.app import create_app as create_app
+    from gunileo.server.jobs import Limits as Limits
     from gunileo.training.augmentation import Augmentation as Augmentation
     from gunileo.training.config import TrainingConfig as TrainingConfig
     from gunileo.training.dataset import Clips as Clips
@@ -74,6 +75,7 @@ _NAMES = {  # what each module gives
     "gunileo.output.transcript": ("Alternative", "Segment", "Transcript", "Word"),
     "gunileo.output.writers": ("write_transcript",),
     "gunileo.server.app": ("create_app",),
+    "gunileo.server.jobs": ("Limits",),
     "gunileo.training.augmentation": ("Augmentation",),
     "gunileo.training.config": ("TrainingConfig",),
     "gunileo.training.dataset": ("Clips", "collate"),
@@ -97,6 +99,7 @@ __all__ = [
     "GunileoError",
     "LabialCNN",
     "Lexicon",
+    "Limits",
     "Live",
     "Match",
     "ModelInfo",

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gunileo.vision import face
+from gunileo.vision.box import Box
+from gunileo.vision.detector import faces_in
 from gunileo.vision.face import FaceTracker
-from gunileo.vision.video import read_frames
+from gunileo.vision.video import Frame, read_frames
 
 # fmt: off
 LIPS = [
@@ -45,3 +48,16 @@ def test_lips_are_where_mediapipe_finds_them(shared: Path, talker: str, clip: st
     assert apart[:, LIPS].mean() < far < 0.5
     assert apart.mean() < np.linalg.norm(plain[..., :2] - expected[..., :2], axis=-1).mean()
     assert np.abs(found[:, LIPS, 2] - expected[:, LIPS, 2]).mean() < 0.5
+
+
+def test_frames_without_a_face_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Frame] = []
+
+    def counted(frame: Frame) -> list[Box]:
+        looked.append(frame)
+        return faces_in(frame)
+
+    monkeypatch.setattr(face, "faces_in", counted)
+    frames = [np.full((96, 128, 3), number, np.uint8) for number in range(60)]
+    assert list(FaceTracker()(frames)) == [None] * 60
+    assert 60 <= len(looked) <= 64, "a second thread begins four frames before its half"

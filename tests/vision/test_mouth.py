@@ -320,7 +320,7 @@ def test_a_face_that_passes_by_is_not_followed(talk: Pixels) -> None:
     assert difference(found, cut(steady)) < 1.5
 
 
-def test_another_face_is_not_taken_for_one_that_left(talk: Pixels) -> None:
+def test_another_face_is_taken_for_one_that_left_after_half_a_second(talk: Pixels) -> None:
     """Not for half a second; then the one who is there is followed."""
     left = talk[:40].copy()
     left[20:] = 0

@@ -205,7 +205,8 @@ class Reader(Network):
         """The words in a clip's mouths. ``how`` and ``grammar`` are as ``transcribe`` takes ``decode`` and ``grammar``.
 
         To read one clip in several ways without running the networks again, give each call the same ``answers``, a
-        dictionary that is empty at first: what the networks say of the clip, by the checksums of their files.
+        dictionary that is empty at first: what the networks say of the clip, by the checksums of their files. A clip
+        that is too long for an imported model is read in parts, and anew in each way.
 
         If the model has a fallback model, one of the two networks reads the clip (``best_prediction``). Raises
         ``DecodeError``, naming no file, if there are too few frames for a sentence; ``ModelError`` and ``ValueError``

@@ -146,7 +146,7 @@ class FaceTracker:
                 thread.call(lambda: list(islice(second.result(), _PART))) for _ in range(middle, len(frames), _PART)
             ]
             yield from self._kept(self._spared(frames[:middle], begun))
-            if same := _same_crop(run_up.result().crop, self._place.crop):
+            if same := _same(run_up.result(), self._place):
                 for part in parts:
                     yield from self._kept(part.result())
         if not same:
@@ -340,8 +340,11 @@ def _widened(box: Box) -> Box:
     return Box(box.x, box.y, box.side * _CROP_SCALE, box.angle)
 
 
-def _same_crop(a: Box | None, b: Box | None) -> bool:
-    """Whether two crops show the mesh the same, but for less than a pixel."""
+def _same(one: _Place, other: _Place) -> bool:
+    """Whether two places show the mesh the same, but for less than a pixel, or leave both the same face to be found."""
+    a, b = one.crop, other.crop
+    if a is None and b is None:
+        return one.seen == other.seen and one.look is None and other.look is None
     if a is None or b is None:
         return False
     turned = abs(atan2(sin(a.angle - b.angle), cos(a.angle - b.angle))) * a.side / 2
