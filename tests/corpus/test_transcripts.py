@@ -187,13 +187,13 @@ def test_what_gunileo_writes_is_a_label_where_it_is_sure(tmp_path: Path, kind: s
 def test_subtitles_as_they_are_downloaded_name_their_language(tmp_path: Path) -> None:
     for name in ("one.en.vtt", "Two.EN-us.vtt", "both.en.vtt", "both.de.vtt", "own.vtt", "own.de.vtt"):
         label(tmp_path, name, VTT)
-    for name in ("three.eng.srt", "four.old.srt", "five.raw.srt"):
+    for name in ("three.eng.srt", "seven.deu.srt", "eight.fil.srt", "four.old.srt", "five.raw.srt", "six.fin.srt"):
         label(tmp_path, name, SRT)
-    for name in ("one", "two", "three", "four", "five", "both", "own"):
+    for name in ("one", "two", "three", "four", "five", "six", "seven", "eight", "both", "own"):
         (tmp_path / f"{name}.mp4").touch()
     corpus = find_corpus(tmp_path)
-    assert [utterance.id for utterance in corpus.utterances] == ["one", "own", "three", "two"]
-    without = ["both.mp4", "five.mp4", "four.mp4"]
+    assert [utterance.id for utterance in corpus.utterances] == ["eight", "one", "own", "seven", "three", "two"]
+    without = ["both.mp4", "five.mp4", "four.mp4", "six.mp4"]
     assert [path.name for path in corpus.without_label] == without, "which one nobody knows; old is no language"
 
 

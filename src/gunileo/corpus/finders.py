@@ -25,11 +25,14 @@ _LABEL_SUFFIXES = frozenset({".align", ".json", *LABELS})
 _SPEAKER = re.compile(r"s\d+", re.IGNORECASE)
 _LOMBARD = re.compile(r"(s\d+)_[lp]_(.+)", re.IGNORECASE)
 _TCD = re.compile(r"\d\d[mft]|lipspkr\d+", re.IGNORECASE)  # TCD-TIMIT's volunteers and lipspeakers
-# Of ISO 639-1, with the older codes that systems still use, and English's of ISO 639-2: old or raw is no language here.
+# Of ISO 639-1, with the older codes that systems still use, and ISO 639-2's and 639-3's of widely spoken languages: old
+# or raw is no language here, nor are fin and may.
 _LANGUAGE = (
     "a[abefkmnrsvyz]|b[aegimnors]|c[aehorsuvy]|d[aevz]|e[elnostu]|f[afijory]|g[adlnuv]|h[aeiortuyz]|"
     "i[adegiknostuw]|j[aiv]|k[agijklmnorsuvwy]|l[abginotuv]|m[ghiklnrsty]|n[abdeglnorvy]|o[cjmrs]|p[ailst]|qu|"
-    "r[mnouw]|s[acdeghiklmnoqrstuvw]|t[aeghiklnorstwy]|u[gkrz]|v[eio]|w[ao]|xh|y[io]|z[ahu]|eng"
+    "r[mnouw]|s[acdeghiklmnoqrstuvw]|t[aeghiklnorstwy]|u[gkrz]|v[eio]|w[ao]|xh|y[io]|z[ahu]|"
+    "eng|deu|ger|fra|fre|spa|ita|por|nld|dut|swe|nor|dan|pol|ces|cze|ron|rum|hun|ell|gre|ukr|rus|tur|ara|heb|"
+    "fas|per|hin|ben|urd|tam|zho|chi|cmn|yue|jpn|kor|vie|tha|ind|msa|fil|cat"
 )
 _SUBTITLES = re.compile(rf"(.+)\.(?:{_LANGUAGE})(?:-\w+)*", re.IGNORECASE)  # talk.en.vtt, as they are downloaded
 _WRONG = re.compile(r"_WRONG_?", re.IGNORECASE)  # what follows it in a Lombard name was said
