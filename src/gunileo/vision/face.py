@@ -41,6 +41,9 @@ _RUN_UP = 4
 _PART = 8  # frames that the second thread hands over at once
 # Of the liveliest mouth's movement; less is a picture's or a listener's. A still face seen small trembles a little.
 _STILL = 1 / 3
+# Of a face's side: with less movement nobody talks. A second of GRID's talk has over 0.003, a resting mouth or a still
+# picture in grainy light up to 0.0014.
+TALKS = 0.002
 _SETTLING = 2  # further looks at the frame in which a face is found, and at one that stands
 # Of a face's side a frame: where lips move by less, as in half of all frames, every second frame is enough.
 _CALM = 0.004
@@ -90,36 +93,52 @@ class FaceTracker:
         self._face = face
         self._place = _Place()
         self._tracks: list[list[Box]] = []
+        self._small = False  # whether small faces are among them
         self._several = isinstance(face, Box)  # which is given where there are several
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        for found_in in (faces_in, self.small_faces_in):
-            self._tracks = []
-            for boxes in _each(found_in, frames):
-                follow(self._tracks, boxes)
-            if self._tracks:
-                break
-        most = max(map(len, self._tracks), default=0)
-        self._tracks = [track for track in self._tracks if len(track) >= most / 2]
+        self._tracks = _steady(_each(faces_in, frames))
+        self._small = not self._tracks
+        if self._small:
+            self._tracks = _steady(_each(self.small_faces_in, frames))
         self._several |= len(self._tracks) > 1
         return len(self._tracks)
 
-    def small_faces_in(self, frame: Frame) -> list[Box]:
-        """Faces too small for ``faces_in``, best first, if the mesh finds them, too."""
-        return [box for box in small_faces_in(frame) if self._settled(frame, _widened(box)) is not None]
+    def count_small(self, frames: Sequence[Frame]) -> int:
+        """How many small faces there are beside those that were counted, of which the talker's is wanted. ``start``
+        then picks one of all."""
+        if self._small or self._face != "largest":
+            return 0
+        self._small = True
+        known = [track[0] for track in self._tracks]
+        if not self.small_faces_in(frames[0], known):  # as nearly always
+            return 0
+        small = _steady(_each(lambda frame: self.small_faces_in(frame, known), frames))
+        self._tracks += small
+        self._several |= len(self._tracks) > 1
+        return len(small)
 
-    def start(self, frames: Sequence[Frame]) -> None:
+    def small_faces_in(self, frame: Frame, beside: Sequence[Box] = ()) -> list[Box]:
+        """Faces too small for ``faces_in``, best first, if the mesh finds them, too; ``beside`` larger ones."""
+        found = [box for box in small_faces_in(frame) if not any(_covers(other, box) for other in beside)]
+        return [box for box in found if self._settled(frame, _widened(box)) is not None]
+
+    def start(self, frames: Sequence[Frame]) -> bool:
         """Pick the face that is wanted of those that were counted, by how their mouths move in ``frames``; if there is
         none, the first to come. A face at a place is waited for there, or where it was last. The one farthest left or
         right stays the same person if that one is among them.
+
+        Returns whether it may be another than the talker's, as no mouth was seen to move.
         """
         if isinstance(self._face, Box):
             self._place = self._place._replace(crop=None, seen=self._place.seen or self._face)
-        else:
-            same = [track for track in self._tracks if self._looks_as_before(frames, track[0])]
-            picked = self._pick(frames, self._face, same or self._tracks)
-            self._place = _Place(None, picked[0] if picked else None, self._place.look if same else None)
+            return False
+        same = [track for track in self._tracks if self._looks_as_before(frames, track[0])]
+        talkers = self._talkers(frames) if self._face == "largest" else []
+        picked = _picked(self._face, talkers or same or self._tracks)
+        self._place = _Place(None, picked[0] if picked else None, self._place.look if same else None)
+        return self._face == "largest" and not talkers
 
     def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
         """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
@@ -238,16 +257,13 @@ class FaceTracker:
             boxes = small_faces_in(frame)
         return sorted(boxes, key=lambda box: box.side, reverse=True)
 
-    def _pick(self, frames: Sequence[Frame], face: str, tracks: list[list[Box]]) -> list[Box]:
-        """The outermost track, or of those whose mouth moves the largest, steadiness counting as much as size."""
-        if face != "largest":
-            outermost = min if face == "left" else max
-            return outermost(tracks, key=lambda track: track[0].x, default=[])
-        moving = tracks
-        if len(moving) > 1:
-            moved = [self._movement(frames[::2], track[0]) for track in tracks]
-            moving = [track for track, by in zip(tracks, moved, strict=True) if by >= _STILL * max(moved)]
-        return max(moving, key=lambda track: sum(box.side**2 for box in track), default=[])
+    def _talkers(self, frames: Sequence[Frame]) -> list[list[Box]]:
+        """The tracks of several whose mouths move."""
+        if len(self._tracks) < 2:
+            return []
+        moved = [self._movement(frames[::2], track[0]) for track in self._tracks]
+        least = max(TALKS, _STILL * max(moved))
+        return [track for track, by in zip(self._tracks, moved, strict=True) if by >= least]
 
     def _looks_as_before(self, frames: Sequence[Frame], face: Box) -> bool:
         """Whether the face that comes to a place in ``frames`` is the one that was followed last."""
@@ -257,15 +273,8 @@ class FaceTracker:
         return any(known is not None for known in found)
 
     def _movement(self, frames: Sequence[Frame], face: Box) -> float:
-        """How far the lips of a face move in the face, as a part of its size: standard deviation over frames."""
-        found = [landmarks for landmarks, _ in self._chain(frames, _Place(None, face)) if landmarks is not None]
-        shapes = []
-        for landmarks in found:
-            box = face_box(landmarks)
-            turn = np.array([[cos(box.angle), -sin(box.angle)], [sin(box.angle), cos(box.angle)]])
-            lips = landmarks[list(LIPS), :2]
-            shapes.append((lips - lips.mean(0)) @ turn / box.side)
-        return float(np.std(shapes, axis=0).mean()) if shapes else 0.0
+        steps = self._chain(frames, _Place(None, face))
+        return movement([lips_of(landmarks) for landmarks, _ in steps if landmarks is not None])
 
     def _landmarks(self, frame: Frame, crop: Box) -> Array | None:
         scale, half = crop.side / _MESH_SIDE, _MESH_SIDE / 2
@@ -288,6 +297,19 @@ def face_box(landmarks: Array) -> Box:
     return Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top), atan2(y, x))
 
 
+def lips_of(landmarks: Array) -> Array:
+    """The lips' outer contour [20, 2], about their centre, upright, as parts of the face's side."""
+    box = face_box(landmarks)
+    turn = np.array([[cos(box.angle), -sin(box.angle)], [sin(box.angle), cos(box.angle)]])
+    lips = landmarks[list(LIPS), :2]
+    return np.asarray((lips - lips.mean(0)) @ turn / box.side, np.float32)
+
+
+def movement(lips: Sequence[Array]) -> float:
+    """How far the lips of a face move in it, as a part of its size: their standard deviation over frames."""
+    return float(np.std(lips, axis=0).mean()) if len(lips) else 0.0
+
+
 def _each(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> list[list[Box]]:
     """The faces in each frame. Where there are two cores, another thread looks at half of them."""
     if usable_cores() == 1:
@@ -307,6 +329,27 @@ def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
             tracks.append([box])
         else:
             near.append(box)
+
+
+def _steady(found: Iterable[list[Box]]) -> list[list[Box]]:
+    """The faces of some frames, followed; those that are seen in half as many frames as the steadiest, or more."""
+    tracks: list[list[Box]] = []
+    for boxes in found:
+        follow(tracks, boxes)
+    most = max(map(len, tracks), default=0)
+    return [track for track in tracks if len(track) >= most / 2]
+
+
+def _picked(face: str, tracks: list[list[Box]]) -> list[Box]:
+    """The outermost track, or the largest, steadiness counting as much as size."""
+    if face == "largest":
+        return max(tracks, key=lambda track: sum(box.side**2 for box in track), default=[])
+    outermost = min if face == "left" else max
+    return outermost(tracks, key=lambda track: track[0].x, default=[])
+
+
+def _covers(one: Box, other: Box) -> bool:
+    return max(abs(one.x - other.x), abs(one.y - other.y)) < one.side / 2
 
 
 def _place_of(landmarks: Array, look: Array | None) -> _Place:

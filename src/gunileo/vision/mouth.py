@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gunileo.errors import GunileoError
 from gunileo.vision.crop import POSE, RADIUS, Crops, crop_at, is_cut, outline, pose_of, smoothed
-from gunileo.vision.face import Array, Face, FaceTracker, face_box
+from gunileo.vision.face import TALKS, Array, Face, FaceTracker, face_box, lips_of, movement
 from gunileo.vision.looks import is_other, jumps, look_of
 from gunileo.vision.mouth_shape import MEASURES, features, measure
 from gunileo.vision.timeline import Timeline
@@ -24,7 +24,8 @@ LONGEST = 10 * 60 * FPS  # frames; crops are held in memory, and picture librari
 
 _KNOWN = 8  # frames after a cut by which the mesh has settled, so that a face's look is its own
 _MAX_GAP = FPS // 2  # frames without a face that are interpolated
-_PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth
+_PATIENCE = 2 * FPS  # frames in which one of several faces moves its mouth; half as many large ones are held
+_TO_COUNT = slice(0, _MAX_GAP + 1, 4)  # frames by which faces are counted
 _ROUND = 3 * FPS  # frames of a file that are followed at once
 
 NO_FACE = (
@@ -216,11 +217,12 @@ class MouthTracker:
     """The mouths in a stream of frames that are pushed as they come: one a frame, about half a second later.
 
     Follows the largest face that is steady in half a second, or the one that is asked for. Of several the largest is
-    that of those whose mouths move in two seconds (in one, if frames are large), for which it waits. The crop is turned
-    along the line of the eyes, scaled by their distance and centred on the mouth. It follows the head at once, and the
-    mouth's place in the face slowly. Gaps of up to half a second are interpolated. A face that is missing for longer
-    is lost: None stands for the frames without it, and the next one that comes is followed. At most a second of frames
-    is held beside those that are pushed, or two seconds where there are several faces.
+    that of those whose mouths move in two seconds (in one, if frames are large), for which it waits. While none moves,
+    it picks again. If the mouths of large faces are still, it looks for small faces, too. The crop is turned along the
+    line of the eyes, scaled by their distance and centred on the mouth. It follows the head at once, and the mouth's
+    place in the face slowly. Gaps of up to half a second are interpolated. A face that is missing for longer is lost:
+    None stands for the frames without it, and the next one that comes is followed. At most a second of frames is held
+    beside those that are pushed, or two seconds where there are several faces.
     """
 
     def __init__(self, face: Face = "largest", watch: Watch | None = None, view: View | None = None) -> None:
@@ -230,6 +232,7 @@ class MouthTracker:
         self._waiting: list[Frame] = []  # those by which the face is picked
         self._picked = False
         self._choices: int | None = None  # faces to pick from, once they are counted
+        self._lips: list[Array] | None = None  # of a face that may be another than the talker's, as they were still yet
 
     def push(self, frames: Sequence[Frame]) -> list[Mouth | None]:
         """Take the next frames, RGB; returns the mouths whose places are settled by now."""
@@ -242,35 +245,79 @@ class MouthTracker:
         self._restart()
         return out
 
-    def _restart(self, again: bool = False) -> None:
-        self._path, self._picked, self._choices = _Path(self._watch, self._view, again), False, None
+    def _restart(self, again: bool = False, before: Array | None = None) -> None:
+        self._path, self._picked, self._choices = _Path(self._watch, self._view, again, before), False, None
 
     def _follow(self, fewest: int) -> list[Mouth | None]:
         """Follow the frames that wait, if there are more than the ``fewest`` by which a face is picked."""
         out: list[Mouth | None] = []
         while len(self._waiting) > (0 if self._picked else fewest):
-            if not self._picked:
-                if self._choices is None:
-                    self._choices = self._faces.count(self._waiting[: _MAX_GAP + 1 : 4])
-                patience = _PATIENCE // 2 if self._waiting[0].nbytes > LARGE else _PATIENCE
-                if fewest and self._choices > 1 and len(self._waiting) < patience:
-                    break
-                self._faces.start(self._waiting[:patience])
-                self._picked = True
+            if not self._picked and not self._pick(fewest):
+                break
             frames, self._waiting = self._waiting, []
-            for done, landmarks in enumerate(self._faces(frames), 1):
+            for done, landmarks in enumerate(self._talkers(frames), 1):
                 out += self._path.push(frames[done - 1], landmarks)
                 if self._path.broken:
                     self._restart(again=True)
-                    self._waiting = frames[done:]
-                    break
+                elif self._is_silent(frames[0], landmarks):
+                    out += self._path.close()
+                    self._restart(before=self._path.look)
+                else:
+                    continue
+                self._waiting = frames[done:]
+                break
         return out
+
+    def _pick(self, fewest: int) -> bool:
+        """Pick a face of those in the frames that wait; False if more have to come first."""
+        if self._choices is None:
+            self._choices = self._faces.count(self._waiting[_TO_COUNT])
+        patience = _patience(self._waiting[0])
+        if fewest and self._choices > 1 and len(self._waiting) < patience:
+            return False
+        self._lips = [] if self._faces.start(self._waiting[:patience]) else None
+        self._picked = True
+        return True
+
+    def _talkers(self, frames: list[Frame]) -> Iterable[Array | None]:
+        """The landmarks in each frame. There are none, and the frames wait, if a small face may be the talker's."""
+        found = self._faces(frames)
+        if self._lips != []:
+            return found
+        ahead, lips = [], []
+        for landmarks in found:
+            ahead.append(landmarks)
+            lips += [] if landmarks is None else [lips_of(landmarks)]
+            if len(ahead) % 4 == 0 and movement(lips) >= TALKS:
+                self._lips = None
+                return chain(ahead, found)
+        if small := self._faces.count_small(frames[_TO_COUNT]):
+            self._choices, self._picked, self._waiting = (self._choices or 0) + small, False, frames
+            return []
+        return ahead
+
+    def _is_silent(self, frame: Frame, landmarks: Array | None) -> bool:
+        """Whether no mouth of several has moved for so long that the face is picked again."""
+        if self._lips is None or self._choices == 1:
+            return False
+        self._lips += [] if landmarks is None else [lips_of(landmarks)]
+        if movement(self._lips) >= TALKS:
+            self._lips = None
+            return False
+        return len(self._lips) >= _patience(frame)
+
+
+def _patience(frame: Frame) -> int:
+    """Frames in which one of several faces moves its mouth."""
+    return _PATIENCE // 2 if frame.nbytes > LARGE else _PATIENCE
 
 
 class _Path:
     """Frames waiting until the frames after them have settled where their mouth is."""
 
-    def __init__(self, watch: Watch | None, view: View | None, again: bool = False) -> None:
+    def __init__(
+        self, watch: Watch | None, view: View | None, again: bool = False, before: Array | None = None
+    ) -> None:
         self._watch, self._view = watch, view
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
@@ -279,9 +326,9 @@ class _Path:
         self._behind = 0  # of these, kept of frames that are out already
         self._gap = 0  # frames at the end without a face
         self._seen: Array | None = None  # the face's look in the last frame
-        self._look: Array | None = None  # and its mean over some
+        self.look: Array | None = None  # and its mean over some
         self._looks = 0  # frames since a cut
-        self._before: Array | None = None  # that before a cut, until it is known who comes after it
+        self._before = before  # that before a cut, until it is known who comes after it
 
     def push(self, frame: Frame, landmarks: Array | None) -> list[Mouth | None]:
         """Take a frame, and its mesh if it has one; what is settled by it comes out."""
@@ -316,11 +363,11 @@ class _Path:
             out, self._gap = self._settled(0), 0
             self._found, self._behind = [], 0
             if self._looks >= _KNOWN:
-                self._before = self._look
-            self._look, self._looks = None, 0
+                self._before = self.look
+            self.look, self._looks = None, 0
         self._seen = look
         self._looks += 1
-        self._look = look if self._look is None else 0.75 * self._look + 0.25 * look
+        self.look = look if self.look is None else 0.75 * self.look + 0.25 * look
         return out
 
     def close(self) -> list[Mouth | None]:
@@ -344,8 +391,8 @@ class _Path:
             near = np.stack(self._found[: self._behind + 1 + RADIUS])
             place = smoothed(near[:, :POSE], self._behind)
             other = False
-            if self._looks >= _KNOWN and self._before is not None and self._look is not None:
-                other, self._before = is_other(self._before, self._look), None
+            if self._looks >= _KNOWN and self._before is not None and self.look is not None:
+                other, self._before = is_other(self._before, self.look), None
             frame, known = self._frames.pop(0), POSE + MEASURES
             view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
             out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other))
