@@ -14,6 +14,7 @@ from gunileo.output.transcript import Transcript, Word
 from gunileo.vision.faces import find_faces
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, read_mouth
 from gunileo.vision.mouth_shape import MEASURES
+from gunileo.vision.speech_activity import bridged
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, read_frames, write_video
 
@@ -37,9 +38,57 @@ def test_titles_before_a_face_are_passed_over_in_short_and_long_clips(
     assert starts == pytest.approx([word.start + titles for word in plain.words], abs=0.25)
 
 
-def test_a_face_that_is_gone_for_a_while_leaves_two_sentences(reader: Reader, tmp_path: Path) -> None:
-    read = reader.transcribe(clips.face_gone(tmp_path / "gone.mp4", 35, 52), decode="greedy")
-    assert all(word.end <= 35 / FPS or word.start >= 51 / FPS for word in read.words)
+@pytest.mark.parametrize(("end", "from_", "to"), [(52, 35, 52), (42, 35, 42)])
+def test_a_sentence_goes_on_where_the_face_is_hidden_and_is_a_guess(
+    reader: Reader, tmp_path: Path, end: int, from_: int, to: int
+) -> None:
+    """A short time, in which the mouth is followed, or a longer one."""
+    whole = reader.transcribe(clips.good(tmp_path / "whole.mp4"))
+    read = reader.transcribe(clips.face_gone(tmp_path / "gone.mp4", 35, end))
+    assert len(read.words) == len(whole.words) == 6
+    assert not read.segments
+    assert not read.sure
+    ((start, stop),) = read.hidden  # or up to the last word's end
+    assert start == pytest.approx(from_ / FPS, abs=0.05)
+    assert stop == pytest.approx(min(to / FPS, read.words[-1].end), abs=0.05)
+    assert whole.hidden == ()
+
+
+def test_a_face_that_is_hidden_while_nothing_is_said_makes_no_guess(reader: Reader, tmp_path: Path) -> None:
+    assert reader.transcribe(clips.face_gone(tmp_path / "gone.mp4", 66, 71)).hidden == ()
+
+
+def test_a_face_that_is_gone_for_long_leaves_two_stretches(reader: Reader, tmp_path: Path) -> None:
+    talk = clips.talking()[0]
+    write_video(tmp_path / "gone.mp4", [*talk, *np.zeros_like(talk[:50]), *talk])
+    read = reader.transcribe(tmp_path / "gone.mp4")
+    assert [len(one.text.split()) for one in read.segments] == [6, 6]
+    assert read.hidden == ()
+    assert all(word.end <= 3.05 or word.start >= 4.95 for word in read.words)
+
+
+def test_a_gap_is_bridged_for_one_person_who_was_seen_for_as_long() -> None:
+    seen, other = talk(20), talk(1)[0]._replace(other=True)
+    for mouths, filled in (
+        ([*seen, *[None] * 20, *seen], 20),
+        ([*seen, *[None] * 21, *seen], 0),
+        ([*seen, *seen, *[None] * 37, *seen], 37),
+        ([*seen, *seen, *[None] * 38, *seen], 0),
+        ([*seen, *[None] * 9, other, *seen], 0),
+        ([*[None] * 9, *seen, *[None] * 9], 0),
+    ):
+        told = list(bridged(iter(mouths)))
+        assert len(told) == len(mouths)
+        assert [mouth.hidden for mouth in told if mouth].count(True) == filled
+        assert told.count(None) == mouths.count(None) - filled
+
+
+def test_a_hidden_mouth_is_no_rest() -> None:
+    """A sentence in a stream goes on in it, and is told to be a guess."""
+    mouths: list[Mouth | None] = [*talk(40), *[None] * 25, *talk(40), *[talk(63)[-1]] * 30]
+    (one,) = sentences(iter(mouths), Claiming(), "x", "greedy", None)  # type: ignore[arg-type]
+    assert not one.sure
+    assert one.hidden == (pytest.approx((40 / FPS, 65 / FPS)),)
 
 
 def test_a_clip_whose_face_is_hardly_seen_is_an_error(reader: Reader, tmp_path: Path) -> None:

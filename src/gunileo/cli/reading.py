@@ -160,6 +160,9 @@ class Reading:
                 self._say(job, name, transcript)
         finally:  # nor does a full disk that standard output goes to
             self._write(job, name, transcript)
+        if transcript.hidden:
+            times = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in transcript.hidden)
+            complain(f"{job}: the mouth is hidden from {times}; what is read there is a guess")
         return Spoken(transcript, outlines, timeline)
 
     def _say(self, job: Job, name: str, said: Transcript) -> None:

@@ -46,7 +46,7 @@ class Apart:
         if held.last == span.first:
             ahead = max(0, span.start - held.start)
             clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
-            parts = self._parts(Span(span.start - ahead, clip, held.first, span.last))
+            parts = self._parts(Span(span.start - ahead, clip, held.first, span.last, held.hidden + span.hidden))
             # What is too long for one sentence, also once it is told apart, is read as it was cut.
             if all(len(part.clip) <= LONGEST for part in parts):
                 return [parts]
@@ -62,5 +62,5 @@ class Apart:
             from_, to = max(0, begin - _SHARED), min(length, end + _SHARED)
             first, last = max(span.first, span.start + begin), min(span.last, span.start + end)
             if first < last:
-                parts.append(Span(span.start + from_, span.clip[from_:to], first, last))
+                parts.append(Span(span.start + from_, span.clip[from_:to], first, last, span.hidden))
         return parts

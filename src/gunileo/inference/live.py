@@ -10,12 +10,13 @@ from typing import Any, Protocol, Self
 from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
 from gunileo.inference.apart import Apart
+from gunileo.inference.hidden import guessed
 from gunileo.inference.inputs import as_frame
 from gunileo.output.transcript import Alternative, Transcript, Word, joined
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
-from gunileo.vision.speech_activity import Segmenter, Span
+from gunileo.vision.speech_activity import Segmenter, Span, bridged
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
 
@@ -124,14 +125,15 @@ def sentences(
 ) -> Iterator[Transcript]:
     """What is said in a stream of mouths, None for each frame without a face: a sentence at a time.
 
-    Times are those of ``timeline``. Raises ``MouthError``, naming ``file``, if there is a face in none of them; what
-    ``mouths`` raises, after the last sentence.
+    Times are those of ``timeline``. A sentence goes on where the face is lost for up to 1.5 seconds; it is a guess.
+    Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``mouths`` raises, after the last
+    sentence.
     """
     segmenter, speech = Segmenter(), _Speech(reader, file, decode, grammar, timeline or Timeline())
     total = found = 0
     broken = None
     try:
-        for mouth in mouths:
+        for mouth in bridged(mouths):
             total += 1
             found += mouth is not None
             yield from speech.read([segmenter.push(mouth)])
@@ -195,6 +197,7 @@ class _Speech:
                     self._end = own[-1].end
                     timed = moved(own, self._timeline.seconds)
                     others = self._others(span.clip) if whole else ()  # of a part, they have words of its neighbour
+                    read = guessed(read, span.hidden, own, self._timeline)
                     yield replace(read, text=" ".join(word.word for word in own), words=timed, alternatives=others)
 
     def drop(self) -> None:

@@ -15,6 +15,7 @@ from gunileo.decoding.grammar import Grammar
 from gunileo.inference import decoders, timing
 from gunileo.inference.confidence import Calibrations, confidence_features
 from gunileo.inference.decoders import Answers
+from gunileo.inference.hidden import guessed
 from gunileo.inference.inputs import Source, frames_of, name_of
 from gunileo.inference.live import Live, in_sentences, moved, sentences
 from gunileo.inference.network import Network
@@ -24,7 +25,7 @@ from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.onnx import Device
 from gunileo.vision.face import Face
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError, Watch, mouth_stream, stretches, unreadable
-from gunileo.vision.speech_activity import LONGEST, moving
+from gunileo.vision.speech_activity import LONGEST, bridged, moving
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, Frame, VideoError, ahead
 
@@ -59,8 +60,9 @@ class Reader(Network):
         at ``times`` in seconds, one for each.
 
         A video of up to ten seconds is read as one sentence, from the part that has a face. If a video is longer, or if
-        the face is lost for over half a second, it is read sentence by sentence, as with ``stream``. The transcript
-        holds all sentences.
+        the face is lost for over 1.5 seconds, it is read sentence by sentence, as with ``stream``. The transcript
+        holds all sentences. If the mouth is hidden for 0.2 seconds or longer while a sentence is said, that is not
+        sure, and ``hidden`` tells when.
 
         ``decode`` is one of these:
 
@@ -111,12 +113,14 @@ class Reader(Network):
         timeline = timeline or Timeline()
         first, broken = _first(stream)
         found = sum(mouth is not None for mouth in first)
-        seen = stretches(first)
+        seen = stretches(list(bridged(first)))
         if len(first) <= LONGEST and len(seen) == 1 and not broken:
             start, mouths = seen[0]
             read = self.transcribe_clip(MouthClip.of(mouths), file, decode, grammar)
-            words = moved(read.words, lambda time: timeline.seconds(time + start / FPS))
-            return replace(read, words=words, duration=timeline.duration)
+            words = moved(read.words, lambda time: time + start / FPS)
+            hidden = [number for number, mouth in enumerate(mouths, start) if mouth.hidden]
+            read = guessed(read, hidden, words, timeline)
+            return replace(read, words=moved(words, timeline.seconds), duration=timeline.duration)
         segments: list[Transcript] = []
         if seen or len(first) > LONGEST:
             for sentence in sentences(chain(first, stream), self, file, decode, grammar, timeline):

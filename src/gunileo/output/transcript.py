@@ -54,7 +54,8 @@ class Transcript:
     guess, and the confidences are the decoder's own.
 
     Times are in seconds from the start of the file, as a player counts them: from the start of the sound, if that comes
-    before the picture. ``alternatives`` are the likeliest sentences, the best first, if they were asked for.
+    before the picture. ``alternatives`` are the likeliest sentences, the best first, if they were asked for. ``hidden``
+    are the stretches, from and to, in which the mouth was hidden while a sentence was said, so that it is a guess.
     """
 
     file: str
@@ -68,6 +69,7 @@ class Transcript:
     calibrated: bool = True
     alternatives: tuple[Alternative, ...] = ()
     language: str = "en"  # that the model reads, ISO 639-1
+    hidden: tuple[tuple[float, float], ...] = ()
 
 
 def joined(
@@ -86,6 +88,7 @@ def joined(
         duration,
         all(one.calibrated for one in read),
         language=language,
+        hidden=tuple(stretch for one in read for stretch in one.hidden),
     )
 
 

@@ -94,6 +94,7 @@ class FaceTracker:
         self._place = _Place()
         self._tracks: list[list[Box]] = []
         self._small = False  # whether small faces are among them
+        self.doubtful = False  # whether the face may be another than the talker's, as no mouth was seen to move
         self._several = isinstance(face, Box)  # which is given where there are several
 
     def count(self, frames: Sequence[Frame]) -> int:
@@ -124,21 +125,19 @@ class FaceTracker:
         found = [box for box in small_faces_in(frame) if not any(_covers(other, box) for other in beside)]
         return [box for box in found if self._settled(frame, _widened(box)) is not None]
 
-    def start(self, frames: Sequence[Frame]) -> bool:
+    def start(self, frames: Sequence[Frame]) -> None:
         """Pick the face that is wanted of those that were counted, by how their mouths move in ``frames``; if there is
-        none, the first to come. A face at a place is waited for there, or where it was last. The one farthest left or
-        right stays the same person if that one is among them.
-
-        Returns whether it may be another than the talker's, as no mouth was seen to move.
+        none, the first to come. A face at a place is waited for there, or where it was last. Others stay the same
+        person if that one is among them.
         """
         if isinstance(self._face, Box):
             self._place = self._place._replace(crop=None, seen=self._place.seen or self._face)
-            return False
+            return
         same = [track for track in self._tracks if self._looks_as_before(frames, track[0])]
-        talkers = self._talkers(frames) if self._face == "largest" else []
-        picked = _picked(self._face, talkers or same or self._tracks)
+        talkers = self._talkers(frames) if self._face == "largest" and not same else []
+        picked = _picked(self._face, same or talkers or self._tracks)
         self._place = _Place(None, picked[0] if picked else None, self._place.look if same else None)
-        return self._face == "largest" and not talkers
+        self.doubtful = self._face == "largest" and not same and not talkers
 
     def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
         """Landmarks [468, 3] of the face in each frame, in pixels (z in the same scale, towards the camera negative),
@@ -267,7 +266,7 @@ class FaceTracker:
 
     def _looks_as_before(self, frames: Sequence[Frame], face: Box) -> bool:
         """Whether the face that comes to a place in ``frames`` is the one that was followed last."""
-        if self._place.look is None or self._face == "largest":
+        if self._place.look is None or self.doubtful:
             return False
         found = (self._known(frame, self._settled(frame, _widened(face)), self._place) for frame in frames[::4])
         return any(known is not None for known in found)

@@ -62,14 +62,15 @@ class View(Protocol):
 class Mouth(NamedTuple):
     """One frame: the crop, uint8 [100, 150], and the shape's measures, float32 [23] (``mouth_shape.measure``).
 
-    ``view`` is the picture of a ``View``, if the tracker has one.
-    ``other`` says that it is the first of another person, to whom the picture was cut.
+    ``view`` is the picture of a ``View``, if the tracker has one. ``other`` says that it is another person's first one,
+    ``hidden`` that no face was found, so that it comes from those before and after.
     """
 
     crop: Crops
     measures: Array
     view: NDArray[np.uint8] | None = None
     other: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ class MouthTracker:
         self._waiting: list[Frame] = []  # those by which the face is picked
         self._picked = False
         self._choices: int | None = None  # faces to pick from, once they are counted
-        self._lips: list[Array] | None = None  # of a face that may be another than the talker's, as they were still yet
+        self._lips: list[Array] = []  # of a face that is in doubt, as they were still yet
+        self._fresh = False  # whether a face was picked and not yet looked at
 
     def push(self, frames: Sequence[Frame]) -> list[Mouth | None]:
         """Take the next frames, RGB; returns the mouths whose places are settled by now."""
@@ -258,7 +260,7 @@ class MouthTracker:
             for done, landmarks in enumerate(self._talkers(frames), 1):
                 out += self._path.push(frames[done - 1], landmarks)
                 if self._path.broken:
-                    self._restart(again=True)
+                    self._restart(again=True, before=self._path.look)
                 elif self._is_silent(frames[0], landmarks):
                     out += self._path.close()
                     self._restart(before=self._path.look)
@@ -275,21 +277,22 @@ class MouthTracker:
         patience = _patience(self._waiting[0])
         if fewest and self._choices > 1 and len(self._waiting) < patience:
             return False
-        self._lips = [] if self._faces.start(self._waiting[:patience]) else None
-        self._picked = True
+        self._faces.start(self._waiting[:patience])
+        self._lips, self._picked, self._fresh = [], True, True
         return True
 
     def _talkers(self, frames: list[Frame]) -> Iterable[Array | None]:
         """The landmarks in each frame. There are none, and the frames wait, if a small face may be the talker's."""
-        found = self._faces(frames)
-        if self._lips != []:
+        found, fresh = self._faces(frames), self._fresh
+        self._fresh = False
+        if not fresh or not self._faces.doubtful:
             return found
         ahead, lips = [], []
         for landmarks in found:
             ahead.append(landmarks)
             lips += [] if landmarks is None else [lips_of(landmarks)]
             if len(ahead) % 4 == 0 and movement(lips) >= TALKS:
-                self._lips = None
+                self._faces.doubtful = False
                 return chain(ahead, found)
         if small := self._faces.count_small(frames[_TO_COUNT]):
             self._choices, self._picked, self._waiting = (self._choices or 0) + small, False, frames
@@ -298,11 +301,11 @@ class MouthTracker:
 
     def _is_silent(self, frame: Frame, landmarks: Array | None) -> bool:
         """Whether no mouth of several has moved for so long that the face is picked again."""
-        if self._lips is None or self._choices == 1:
+        if not self._faces.doubtful or self._choices == 1:
             return False
         self._lips += [] if landmarks is None else [lips_of(landmarks)]
         if movement(self._lips) >= TALKS:
-            self._lips = None
+            self._faces.doubtful = False
             return False
         return len(self._lips) >= _patience(frame)
 
@@ -321,7 +324,7 @@ class _Path:
         self._watch, self._view = watch, view
         self.broken = False  # the face was missing for too long; nothing more is taken
         self._again = again  # after such a break; what comes before the first face is a part of it
-        self._frames: list[Frame] = []  # not yet out
+        self._frames: list[tuple[Frame, bool]] = []  # not yet out, and whether they have no face
         self._found: list[Array] = []  # poses, measures and a view's points, from those kept of frames that are out on
         self._behind = 0  # of these, kept of frames that are out already
         self._gap = 0  # frames at the end without a face
@@ -332,7 +335,7 @@ class _Path:
 
     def push(self, frame: Frame, landmarks: Array | None) -> list[Mouth | None]:
         """Take a frame, and its mesh if it has one; what is settled by it comes out."""
-        self._frames.append(frame)
+        self._frames.append((frame, landmarks is None))
         if landmarks is None and self._again and not self._found:
             return self._lost()
         if landmarks is None:
@@ -393,9 +396,9 @@ class _Path:
             other = False
             if self._looks >= _KNOWN and self._before is not None and self.look is not None:
                 other, self._before = is_other(self._before, self.look), None
-            frame, known = self._frames.pop(0), POSE + MEASURES
+            (frame, hidden), known = self._frames.pop(0), POSE + MEASURES
             view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
-            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other))
+            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other, hidden))
             if self._watch:
                 self._watch(outline(place))
             if self._behind == RADIUS:

@@ -7,7 +7,7 @@ validation clips of GRID speaker s1 and clips of s4, played one after the other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ LONGEST = 10 * FPS  # frames of a sentence; GRID's last 3 seconds
 
 _REST = 10  # frames without movement that end a sentence
 _LEAST = 10  # frames of movement; less is no sentence
+_BRIDGED = 3 * FPS // 2  # frames without a face in which a sentence goes on
 _MARGIN = 10  # frames of rest before and after, as GRID's clips have
 _SMOOTH = 5  # frames, of which the median is taken: a cut to another scene is no movement
 _BLOCK = 5  # pixels a side, of which the mean is compared: finer ones would show noise
@@ -35,13 +36,34 @@ class Span(NamedTuple):
     """The clip of one sentence, from frame ``start`` of the stream on.
 
     Where a sentence had to be cut, the spans on either side overlap: words belong to the one in which their middle
-    lies between ``first`` and ``last``, frames of the stream.
+    lies between ``first`` and ``last``, frames of the stream. In its frames ``hidden`` no mouth was seen.
     """
 
     start: int
     clip: MouthClip
     first: int
     last: int
+    hidden: tuple[int, ...] = ()
+
+
+def bridged(mouths: Iterable[Mouth | None]) -> Iterator[Mouth | None]:
+    """The same mouths. Where a person's face is lost for up to 1.5 seconds, and no longer than it was seen before, the
+    mouth stays as it was last, and then is as it will be next. ``hidden`` tells so."""
+    before: Mouth | None = None
+    lost = seen = 0
+    for mouth in mouths:
+        if mouth is None:
+            lost += 1
+            continue
+        if before is None or lost > min(_BRIDGED, seen) or mouth.other:
+            yield from [None] * lost
+            seen = 0
+        else:
+            yield from [before._replace(other=False, hidden=True)] * (lost // 2)
+            yield from [mouth._replace(other=False, hidden=True)] * (lost - lost // 2)
+        yield mouth
+        before, lost, seen = mouth, 0, seen + (not mouth.hidden)
+    yield from [None] * lost
 
 
 class Segmenter:
@@ -72,6 +94,9 @@ class Segmenter:
             return span
         ended = self.close() if mouth.other else None
         self._mouths.append(mouth)
+        if mouth.hidden:  # whether it moves or rests isn't known
+            self._levels.append(self._levels[-1] if self._levels else 0.0)
+            return ended or (self._split() if len(self._mouths) >= LONGEST else None)
         self._levels.append(self._level(mouth.crop))
         if self._levels[-1] > _floor(self._memory):
             self._moved, self._rest = self._moved + 1, 0
@@ -107,7 +132,7 @@ class Segmenter:
         """All that is held, if the mouth moved in it; the last frames are kept to begin the next sentence with."""
         end = self._start + len(self._mouths)
         fewest = 1 if self._first > self._start else _LEAST  # after a cut the last word's end may be all that is left
-        span = Span(self._start, MouthClip.of(self._mouths), self._first, end) if self._moved >= fewest else None
+        span = self._span(len(self._mouths), end) if self._moved >= fewest else None
         self._moved = 0
         self._forget(len(self._mouths) - _MARGIN)
         self._first = self._start
@@ -118,11 +143,16 @@ class Segmenter:
         half = LONGEST // 2
         cut = half + int(np.argmin(self._levels[half:-_MARGIN]))
         last = self._start + cut
-        span = Span(self._start, MouthClip.of(self._mouths[: cut + _MARGIN]), self._first, last)
+        span = self._span(cut + _MARGIN, last)
         self._moved = sum(level > _LOWEST for level in self._levels[cut:])
         self._forget(cut - _MARGIN)
         self._first = last
         return span
+
+    def _span(self, length: int, last: int) -> Span:
+        mouths = self._mouths[:length]
+        hidden = tuple(number for number, mouth in enumerate(mouths, self._start) if mouth.hidden)
+        return Span(self._start, MouthClip.of(mouths), self._first, last, hidden)
 
     def _forget(self, count: int) -> None:
         count = max(0, count)
