@@ -30,6 +30,12 @@ def test_a_clip_is_read_as_the_command_line_reads_it(client: TestClient, clip: P
     assert post(client, clip, model="labial", decode="greedy").json()["model"] == "labial"
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/web/app.js"])
+def test_a_monitor_may_ask_for_the_head_alone(client: TestClient, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, client.get(path).headers["content-type"])
+
+
 def test_accept_chooses_the_format(client: TestClient, clip: Path) -> None:
     plain = post(client, clip, "text/html, text/plain;q=0.5")
     assert plain.headers["content-type"].startswith("text/plain")

@@ -110,3 +110,19 @@ def test_a_cut_without_a_whole_picture_at_its_start(tmp_path: Path) -> None:
             packet.stream = stream
             target.mux(packet)
     assert [clips.read_clock(frame) for frame in read_frames(tmp_path / "a.webm")] == list(range(20, 60))
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"<!DOCTYPE html>\n<html>", "is a web page, as a download that failed leaves; download the video itself"),
+        (b"\n<html lang='en'>", "is a web page, as a download that failed leaves; download the video itself"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS; run git lfs pull"),
+        (b"PK\x03\x04", "is a zip archive; unpack it"),
+        (b"\x1f\x8b\x08", "is packed by gzip; unpack it"),
+        (b"%PDF-1.7\n", "is a PDF; give a video file"),
+    ],
+)
+def test_what_else_lies_under_a_videos_name_is_said(tmp_path: Path, begin: bytes, said: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(begin + bytes(3000))
+    assert refusal(tmp_path / "a.mp4") == f"{tmp_path / 'a.mp4'}: {said}"

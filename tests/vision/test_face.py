@@ -61,3 +61,8 @@ def test_frames_without_a_face_are_looked_at_once(monkeypatch: pytest.MonkeyPatc
     frames = [np.full((96, 128, 3), number, np.uint8) for number in range(60)]
     assert list(FaceTracker()(frames)) == [None] * 60
     assert 60 <= len(looked) <= 64, "a second thread begins four frames before its half"
+
+
+def test_an_unknown_face_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'middle' names no face; use largest, left, right, or a place"):
+        FaceTracker("middle")  # type: ignore[arg-type]

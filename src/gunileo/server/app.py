@@ -60,11 +60,12 @@ def create_app(
     app = FastAPI(title="Gunileo", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None)
     app.router.lifespan_context = lifespan
     app.get("/healthz", summary="Whether the server runs")(health)
+    app.head("/healthz", include_in_schema=False)(health)  # as wget --spider and some monitors ask
     app.include_router(read_routes.router)
     app.include_router(teach_routes.router)
     app.include_router(openai_routes.router)
     for path, page in (("/", "index.html"), ("/docs", "docs.html")):
-        app.get(path, include_in_schema=False)(_page(page))
+        app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)(_page(page))
     app.mount("/web", StaticFiles(directory=WEB))
     app.add_exception_handler(GunileoError, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)

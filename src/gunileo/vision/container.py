@@ -21,6 +21,17 @@ LIMITS = {"max_pixels": str(MAX_PIXELS)}
 # FFmpeg's formats whose files only name others, or addresses. Those are not a file's to choose.
 _LISTS = frozenset(("concat", "dash", "hls", "imf", "rtsp", "sdp", "vobsub"))
 _LISTED = (b"#EXTM3U", b"ffconcat")  # how such files begin
+# What else is found under a video's name, by how it begins, in lower case; and what to do.
+_OTHERS = {
+    b"<!doctype html": "is a web page, as a download that failed leaves; download the video itself",
+    b"<html": "is a web page, as a download that failed leaves; download the video itself",
+    b"version https://git-lfs": "is a pointer of Git LFS; run git lfs pull",
+    b"pk\x03\x04": "is a zip archive; unpack it",
+    b"\x1f\x8b": "is packed by gzip; unpack it",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"rar!": "is a RAR archive; unpack it",
+    b"%pdf": "is a PDF; give a video file",
+}
 _BOXES = 1000  # parts of an MP4 that are looked at
 _ADVICE = {
     errno.EACCES: "check its permissions",
@@ -69,6 +80,8 @@ def why(path: Path | str, error: av.FFmpegError | OSError, kind: str = "video") 
     head, kinds = _begin(path)
     if head.startswith(_LISTED):
         return VideoError(f"{path}: only names other files, which are not read; give the video itself")
+    if other := next((said for begin, said in _OTHERS.items() if head.lstrip().lower().startswith(begin)), None):
+        return VideoError(f"{path}: {other}")
     if b"mdat" in kinds and b"moov" not in kinds:
         return VideoError(f"{path}: its index is missing, as its recording or copy was broken off; copy it again")
     check = "play" if kind == "video" else "open"
@@ -91,7 +104,7 @@ def _begin(path: Path | str) -> tuple[bytes, list[bytes]]:
         return b"", []
     try:
         with open(path, "rb") as file:
-            head = file.read(16)
+            head = file.read(32)
             return head, list(islice(boxes(file), _BOXES))
     except OSError:
         return b"", []

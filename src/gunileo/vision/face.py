@@ -57,6 +57,7 @@ _SEAM = 1 / 192  # of a crop's side: how far two crops of one frame may differ t
 
 # Which of several faces: the largest whose mouth moves, the one farthest left or right, or the one at a place.
 Face = Literal["largest", "left", "right"] | Box
+_FACES = ("largest", "left", "right")
 
 
 @cache
@@ -85,10 +86,13 @@ class FaceTracker:
 
     ``start`` picks the face; each call then takes the frames that follow. A face that is lost is looked for again
     near where it was, so that another person in the picture is never taken for it. One of several faces is known by
-    its look, too: it may be hidden by another that passes in front of it, for up to three seconds.
+    its look, too: it may be hidden by another that passes in front of it, for up to three seconds. ``ValueError`` for
+    an unknown ``face``.
     """
 
     def __init__(self, face: Face = "largest") -> None:
+        if not isinstance(face, Box) and face not in _FACES:
+            raise ValueError(f"{face!r} names no face; use {', '.join(_FACES)}, or a place that find_faces gave")
         detector(), _mesh()  # a damaged installation is told before the first frame
         self._face = face
         self._place = _Place()
