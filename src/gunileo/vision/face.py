@@ -100,7 +100,7 @@ class FaceTracker:
             found = _each(found_in, frames)
             for boxes in found:
                 follow(self._tracks, boxes)
-            if frames and found_in is faces_in:
+            if found and found_in is faces_in:
                 self._first = frames[0], found[0]
             if self._tracks:
                 break
