@@ -99,11 +99,15 @@ class FaceTracker:
         self._tracks: list[list[Box]] = []
         self._small = False  # whether small faces are among them
         self.doubtful = False  # whether the face may be another than the talker's, as no mouth was seen to move
+        self._first: tuple[Frame, list[Box]] | None = None  # of those that were counted, and its faces
         self._several = isinstance(face, Box)  # which is given where there are several
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        self._tracks = _steady(_each(faces_in, frames))
+        found = _each(faces_in, frames)
+        if found:
+            self._first = frames[0], found[0]
+        self._tracks = _steady(found)
         self._small = not self._tracks
         if self._small:
             self._tracks = _steady(_each(self.small_faces_in, frames))
@@ -251,7 +255,7 @@ class FaceTracker:
 
     def _near(self, frame: Frame, place: _Place) -> list[Box]:
         """The faces in a frame that may be the one followed, the largest first; a known one may come out elsewhere."""
-        boxes = faces_in(frame)
+        boxes = self._first[1] if self._first and frame is self._first[0] else faces_in(frame)
         if place.seen is not None:
             boxes = _there(place, boxes)
             if not boxes and place.seen.side < _SMALL * max(frame.shape):
@@ -372,7 +376,7 @@ def _calm(before: Array | None, after: Array | None, place: _Place, frames: int 
     if before is None or after is None or place.seen is None:
         return False
     x, y = (after[_MOUTH, :2] - before[_MOUTH, :2]).T
-    return bool(np.hypot(x, y).mean() < _CALM * frames * place.seen.side)
+    return bool(np.hypot(x, y).sum() < _CALM * frames * place.seen.side * len(_MOUTH))
 
 
 def _between(before: Array | None, after: Array | None, place: _Place) -> Array | None:
