@@ -27,6 +27,7 @@ SHORT = {
     "benchmarks/ratios.py": ("CLIP --model MODEL --rounds 1", r"bbaf2n\.mp4 .* = [\d.]+\ncold start .* = [\d.]+"),
     "benchmarks/length.py": ("--clip CLIP --minutes 0.05 0.1 --model MODEL", r"\| 0\.10 .*\| 2 \| 2 \|"),
     "benchmarks/motion.py": ("MODEL CLIP", r"\| move .*\n\|---.*\n(\| .* \| \d of 6 \| \d of 1 \|\n){2,}"),
+    "benchmarks/missing.py": ("MODEL CACHE", r"\| hidden for 0\.60 s \| \d+ of 24 \|(.*\n)+\| 10 frames a second \|"),
     "benchmarks/continuous.py": ("MODEL CLIP CLIP", r"\| 0\.16 s \| 2 \|(.*\n)+\| whole clips \| 2 \| 2 \|"),
     "benchmarks/batch.py": ("--clip CLIP --clips 5 --links 3 --model MODEL", r"two processes are -?[\d.]+ times"),
     "benchmarks/loading.py": ("CACHE --clips 8 --cores 2", r"labial-shape, last epoch: ready in a batch +\d"),
