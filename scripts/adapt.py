@@ -102,9 +102,10 @@ def main() -> None:
             continue
         rates += [rate_row(count, speaker, found) for speaker, found in draws.items()]
         every = [draw for found in draws.values() for draw in found]
-        rates.append(rate_row(count, "all", every))
+        if len(draws) > 1:
+            rates.append(rate_row(count, "all", every))
         further.append(further_row(count, every))
-        print("\n".join([*rates, "", *further, ""]), flush=True)
+    print("\n".join([*rates, "", *further]))
 
 
 def parts(
@@ -186,7 +187,7 @@ def _sureness(clips: Sequence[Clip]) -> str:
     """The share of clips that the reader is sure of, and that of right words in these."""
     sure = [clip for clip in clips if clip.read["grammar"].sure]
     right = [right for clip in sure for right in words_right(clip.said, clip.read["grammar"].text)]
-    return f"{len(sure) / len(clips):.0%}, {f'{np.mean(right):.0%}' if right else '-'}"
+    return f"{100 * len(sure) / len(clips):.0f} %, {f'{100 * np.mean(right):.0f} %' if right else '-'}"
 
 
 def _rates(known: Sequence[Evaluation]) -> str:
