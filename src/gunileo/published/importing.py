@@ -24,9 +24,9 @@ from gunileo.published.checkpoint import read_checkpoint
 from gunileo.published.convert import write_language_model, write_lipnet, write_model
 from gunileo.published.downloads import digest, fetch
 from gunileo.published.errors import ImportFault
-from gunileo.published.names import CONFORMER, LANGUAGE_MODEL, LIPNET, kind_of, renamed
 from gunileo.published.search import WEIGHTS, Weighting
 from gunileo.published.settings import conformer_settings, language_settings, read_settings
+from gunileo.published.state_dict import CONFORMER, LANGUAGE_MODEL, LIPNET, network_of, with_common_keys
 from gunileo.published.tokens import UNITS as UNIT_FILES
 from gunileo.published.tokens import tokens_of
 from gunileo.published.weights import Tensors
@@ -175,8 +175,8 @@ def _built(found: _Found, folder: Path, say: Say) -> dict[str, Any]:
     path = found.checkpoint
     say(f"{path.name}: reading")
     checksum = digest(path, hashlib.sha256())
-    weights = renamed(read_checkpoint(path))
-    kind, tensors = kind_of(weights, path), Tensors(weights, str(path))
+    weights = with_common_keys(read_checkpoint(path))
+    kind, tensors = network_of(weights, path), Tensors(weights, str(path))
     entry = found.known
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     card = {"license": found.license, "source": found.source, "sha256": checksum, "date": date}
@@ -211,7 +211,7 @@ def _write_conformer(
     weight = 0.0
     if found.language_model:
         own = found.language_model
-        language = Tensors(renamed(read_checkpoint(own)), str(own))
+        language = Tensors(with_common_keys(read_checkpoint(own)), str(own))
         shape = language_settings(language, _settings_beside(own))
         if shape.tokens != len(tokens):
             raise ImportFault(f"{own}: {shape.tokens} tokens, the model {len(tokens)}; give the one that belongs to it")
