@@ -263,5 +263,5 @@ def _with_units(checkpoint: Path, size: int, told: Mapping[str, Any]) -> Path:
     try:
         fetch([UNITS[name]], folder, lambda _: None)
     except GunileoError as error:
-        raise ImportFault(f"{checkpoint}: needs {name} beside it, from {UNITS[name].address} ({error})") from error
+        raise ImportFault(f"{checkpoint}: needs {name} beside it ({error})") from error
     return folder
