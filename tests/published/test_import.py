@@ -153,6 +153,7 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("model.pth: ", bad)
     refused("no such file", tmp_path / "nowhere.pth")
     refused("no such file", Path(os.devnull))
+    (registry.home() / "imports" / "gunileo-left").mkdir(parents=True, exist_ok=True)  # by an import that was killed
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     refused("empty.zip: no checkpoint", tmp_path / "empty.zip")
     page = tmp_path / "good" / "page.pth"

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,10 +71,9 @@ def import_model(
         say(f"{meant.name}: its authors used a language model; if you have it, give it with --lm FOLDER")
     if not accept(f"{source}: its licence: {license}"):
         raise ImportFault(f"{source}: not imported, as its licence was not accepted; --accept-license does that")
-    home = registry.home()
-    with alone(home / "imports"), tempfile.TemporaryDirectory(prefix="gunileo-", dir=home / "imports") as work:
-        found = replace(_found(source, entry, license, Path(work), lm, say), known=meant)
-        built = Path(work, "built")
+    with _workplace(registry.home() / "imports") as work:
+        found = replace(_found(source, entry, license, work, lm, say), known=meant)
+        built = work / "built"
         try:
             built.mkdir()
             card = _built(found, built, say)
@@ -88,6 +88,16 @@ def import_model(
     kept = registry.imported(name)
     assert kept is not None
     return kept
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A place within ``folder`` for one import at a time; what an import left that was killed is removed."""
+    with alone(folder):
+        for left in folder.glob("gunileo-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="gunileo-", dir=folder) as work:
+            yield Path(work)
 
 
 def _check_source(source: str, entry: Known | None, lm: Path | None) -> None:
