@@ -160,10 +160,14 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     page.write_text("\n<!DOCTYPE html><title>Virus scan warning</title>")
     refused("page.pth: a web page", page)
     page.unlink()
-    refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("no checkpoint", tmp_path)
     torch.save(state, bad / "model.pth", _use_new_zipfile_serialization=False)
     refused("older than 1.6", bad)
+
+
+def test_a_language_model_belongs_to_a_model(tmp_path: Path) -> None:
+    good = write_checkpoint(tmp_path / "good", "swish_latest", told("swish_latest"))
+    refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("its model.json has no head", good, lm=write_checkpoint(tmp_path / "headless", "lm", {}))
     refused("model.pth: conformer, no language model", good, lm=good)
     refused("nowhere: no such language model", good, lm=tmp_path / "nowhere")
