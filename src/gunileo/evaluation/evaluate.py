@@ -128,7 +128,8 @@ class Evaluation:
             lines += _table("word error rate of", self.ways, rates)
         lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
         if "grammar" in scores and not (scores["grammar"].slots or self.own_grammar):
-            lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
+            others = " and ".join(how for how in scores if how != "grammar")
+            lines.append(f"no clip says a sentence of GRID, so its grammar can't read them: look at {others} alone")
         for how, found in scores.items():
             listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
             lines.append(f"confused, {how}: {listed or 'nothing'}")
