@@ -258,7 +258,8 @@ def test_it_is_typed_into_the_window_that_has_the_focus(
 
 
 def test_letters_that_the_keyboard_lacks_are_typed(typed: Path) -> None:
-    outlet, texts = say_and_type.InTurn(say_and_type.typing(), "--type"), ["don't (50%)", "schöne grüße", "как дела", "我要喝水"]
+    texts = ["don't (50%)", "schöne grüße", "как дела", "我要喝水"]
+    outlet = say_and_type.InTurn(say_and_type.typing(), "--type")
     for text in texts:
         outlet.run(text)
     outlet.join()

@@ -20,7 +20,7 @@ from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.output.whisper import to_fields
 from gunileo.server.corrections import Correction, Recent, keep
-from gunileo.server.dependencies import Desk
+from gunileo.server.dependencies import ServerState
 from gunileo.server.pictures import FeedError, opened
 from gunileo.vision.camera import Pace, Taken
 from gunileo.vision.image import to_jpeg
@@ -121,7 +121,7 @@ class Feed:
         return [replace(one, words=tuple(map(moved, one.words))) for one in read]
 
 
-async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: Desk) -> None:
+async def converse(socket: WebSocket, reader: Reader, decode: str | None, state: ServerState) -> None:
     """Read one camera until it leaves.
 
     Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with
@@ -144,7 +144,7 @@ async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: 
             if message["type"] == "websocket.disconnect":
                 break
             if (text := message.get("text")) and text.startswith("{"):
-                task = asyncio.create_task(_corrected(socket, feed.recent, text, desk))
+                task = asyncio.create_task(_corrected(socket, feed.recent, text, state))
                 keeping.add(task)
                 task.add_done_callback(keeping.discard)
                 continue
@@ -153,10 +153,10 @@ async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: 
     await asyncio.gather(*keeping)
 
 
-async def _corrected(socket: WebSocket, recent: Recent, text: str, desk: Desk) -> None:
+async def _corrected(socket: WebSocket, recent: Recent, text: str, state: ServerState) -> None:
     """Keep a recording, and tell whether that went well; beside the reading, as it takes seconds."""
     try:
-        kept = await keep(Correction.parsed(text), recent, desk)
+        kept = await keep(Correction.parsed(text), recent, state)
         answer = {"taught": kept.name, "text": kept.text}
     except GunileoError as error:
         answer = {"refused": str(error)}
