@@ -18,7 +18,7 @@ from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.decoding.ctc import DecodeError
 from gunileo.inference import registry
-from gunileo.inference.needs import LONGEST
+from gunileo.inference.metadata import LONGEST
 from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
 from gunileo.published.importing import import_model

@@ -191,8 +191,8 @@ def test_a_part_that_this_version_lacks_is_told(tmp_path: Path, monkeypatch: pyt
 def test_the_models_that_come_with_the_package_need_what_they_always_did() -> None:
     for info in available_models():
         reader = load_model(info.name)
-        assert reader.needs.vocabulary is GRID
-        assert (reader.needs.input, reader.needs.decoder, reader.needs.grammar) == ("mouth", "ctc", "grid")
+        assert reader.metadata.vocabulary is GRID
+        assert (reader.metadata.input, reader.metadata.decoder, reader.metadata.grammar) == ("mouth", "ctc", "grid")
         assert reader.view is reader.search is None
 
 
@@ -200,7 +200,7 @@ def test_an_imported_model_is_found_by_its_name(
     stored: Path, run: Callable[..., tuple[int, str, str]], tmp_path: Path, face: list[Frame]
 ) -> None:
     reader = load_model("tiny")
-    assert (reader.name, reader.needs.source, reader.needs.sha256) == ("tiny", CARD["source"], CARD["sha256"])
+    assert (reader.name, reader.metadata.source, reader.metadata.sha256) == ("tiny", CARD["source"], CARD["sha256"])
     assert registry.all_names()[-1] == "tiny"
 
     pictures = tmp_path / "pictures"
