@@ -170,6 +170,22 @@ def test_a_turn_of_over_ten_seconds_is_one_sentence(visit: Open, film: Path) -> 
     assert heard(page) == [[text, "Near", 1]]
 
 
+def test_on_a_phone_in_the_large_view(visit: Open, film: Path) -> None:
+    page = visit(film, VOICE)
+    start(page)
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.click("#live-large")
+    expect(page.locator("#talk")).to_be_focused()
+    texts = hold(page)
+    expect(page.locator("#live-large")).to_have_attribute("aria-pressed", "true")
+    first = page.locator("#choices button").first
+    expect(first).to_be_in_viewport(ratio=1)
+    first.click()
+    assert heard(page)[0][0] == texts[0]
+    expect(page.locator("#talk")).to_be_focused()
+    expect(page.locator("#talk")).to_be_in_viewport(ratio=1)
+
+
 def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) -> None:
     page = visit(film, VOICE)
     start(page)

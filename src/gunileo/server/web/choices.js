@@ -29,6 +29,7 @@ export function offer(texts, { sure, auto, choose }) {
     }),
   );
   find("choices-none").hidden = false;
+  find("choices").scrollIntoView({ block: "nearest" }); // on a phone they are below the camera
   const told = texts.map((text, at) => `${at + 1}: ${text}`).join(". ");
   say(find("choices-status"), sure ? "What did you say?" : "Not sure. What did you say?");
   find("choices-status").append(make("span", { className: "unseen", textContent: ` ${told}.` })); // for screen readers
