@@ -203,6 +203,16 @@ def test_nbest_of_grid_are_its_sentences_once_each_best_first() -> None:
     assert sum(decoded.confidence for decoded in found) <= 1
 
 
+def test_a_best_path_is_the_same_whether_all_scores_are_kept_or_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = Grammar.grid()
+    for seed in range(5):
+        logp = random_logp(np.random.default_rng(seed), 60 + seed)
+        at_once = ctc.best_path(logp, grammar)
+        with monkeypatch.context() as patch:
+            patch.setattr(ctc, "_KEPT", 0)
+            assert ctc.best_path(logp, grammar) == at_once
+
+
 def test_nbest_leaves_out_what_is_too_long_and_refuses_none() -> None:
     logp = random_logp(np.random.default_rng(1), 3, USED)
     found = nbest(logp, Grammar.from_sentences(["a", "b", "abab", "a b a"]), 9)

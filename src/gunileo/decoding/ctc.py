@@ -24,6 +24,7 @@ from gunileo.output.transcript import Word
 FPS = 25  # frames a second of all log-probabilities, as in ``vision.video``, which would bring PyAV
 _LONELY = 8  # frames, a third of a second: no letter of a word is said so long after the one before
 _LETTER = 2  # frames; GRID's words last 0.27 s on average and have four letters
+_KEPT = 2**20  # scores of states in all frames that are kept at once, 8 MB
 _LEAST = -1e9  # lowest log-probability of one frame: far above NEVER, so that a path of zeros is still a path
 
 Floats = NDArray[np.floating]
@@ -39,7 +40,8 @@ class Decoded:
 
     If it is not ``sure``, it is a guess.
 
-    ``classes`` are those of each word, if the decoder chose them and not the grammar.
+    ``classes`` are those of each word, if the decoder chose them and not the grammar. ``likelihood`` is the logarithm
+    of that of all sentences of the grammar together, if there is one.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Decoded:
     sure: bool = True
     calibrated: bool = True  # whether ``sure`` and the confidences come from what was learnt of the model's errors
     classes: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
+    likelihood: float | None = field(default=None, compare=False, repr=False)
 
     def sentence(self, vocabulary: Vocabulary = GRID) -> Grammar:
         """The grammar of this text alone, as it is spelled; ``GrammarError`` if there are no words."""
@@ -133,7 +136,7 @@ def _decided(
     text = " ".join(grammar.words[word] for word in words)
     confidence = float(np.exp(log_likelihood(logp, _of(words, grammar)) - total))
     said = [Word(grammar.words[word], *span, float(chances[word])) for word, span in zip(words, spans, strict=True)]
-    return Decoded(text, tuple(said), min(1.0, confidence))
+    return Decoded(text, tuple(said), min(1.0, confidence), likelihood=total)
 
 
 def _of(words: Sequence[int], grammar: Grammar) -> Grammar:
@@ -274,8 +277,8 @@ def log_likelihood(logp: Floats, grammar: Grammar) -> float:
 def best_path(logp: Floats, grammar: Grammar) -> list[int]:
     """The state of each frame on the likeliest path.
 
-    The scores of some frames are kept, and those between found again from them on the way back: what was said in
-    ten minutes has so many states that those of all frames would take gigabytes.
+    Where the scores of all frames would take gigabytes, as of what was said in ten minutes, those of some are kept, and
+    those between are found again from them on the way back.
     """
 
     def follow(best: Floats, frame: int) -> Floats:
@@ -284,7 +287,7 @@ def best_path(logp: Floats, grammar: Grammar) -> list[int]:
 
     best = _opening(logp[0].take(grammar.symbols), len(logp), grammar)
     kept = {0: best}
-    step = math.isqrt(len(logp))
+    step = 1 if len(logp) * len(best) < _KEPT else math.isqrt(len(logp))
     for frame in range(1, len(logp)):
         best = follow(best, frame)
         if frame % step == 0:

@@ -72,17 +72,17 @@ def placed(scores: Floats, names: Sequence[str], words: Sequence[Word]) -> tuple
     if not words or len(words) > len(scores) or any(word.word not in index for word in words):
         return None
     states = [0, *(state for word in words for state in (index[word.word], 0))]  # silence, word, silence, word, ...
-    silent = np.arange(len(states)) % 2 == 0
     emissions = scores[:, states]
-    best = np.full(len(states), -np.inf)
-    best[:2] = emissions[0, :2]
+    barred = np.where(np.arange(len(states)) % 2 == 0, -np.inf, 0.0)  # silences: two states on is from word to word
+    ways = np.full((3, len(states)), -np.inf)  # to stay, to go on by one state, by two
+    ways[0, :2] = emissions[0, :2]
     steps = []
     for frame in emissions[1:]:
-        one = np.concatenate([[-np.inf], best[:-1]])
-        two = np.where(silent, -np.inf, np.concatenate([[-np.inf] * 2, best[:-2]]))  # from word to word
-        coming = np.stack([best, one, two])
-        steps.append(coming.argmax(0))
-        best = coming.max(0) + frame
+        ways[1, 1:] = ways[0, :-1]
+        ways[2, 2:] = ways[0, :-2] + barred[2:]
+        steps.append(ways.argmax(0))
+        ways[0] = ways.max(0) + frame
+    best = ways[0]
     state = len(states) - 2 + int(best[-1] > best[-2])
     path = [state]
     for step in reversed(steps):
