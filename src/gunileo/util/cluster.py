@@ -29,7 +29,7 @@ def spread(
 
     At most ``workers`` items are worked on at a time, one a core if None. ``items`` are taken as cores get free, so
     that any number of them costs the same each. A worker that dies is replaced and its item begun again; one that goes
-    on killing workers comes with None. Raises ``ClusterError`` if the cluster can't be reached, or ends on this machine,
+    on killing workers comes with None. Raises ``ClusterError`` if the cluster can't be reached or ends on this machine,
     and what ``work`` raises.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it tells its makers
