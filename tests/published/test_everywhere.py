@@ -22,7 +22,7 @@ from gunileo.decoding.ctc import DecodeError
 from gunileo.evaluation.calibrate import calibrate_on
 from gunileo.inference import registry
 from gunileo.inference.confidence import FEWEST, calibration_file, store_calibrations
-from gunileo.inference.needs import LONGEST
+from gunileo.inference.metadata import LONGEST
 from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
 from gunileo.published.importing import import_model

@@ -150,7 +150,7 @@ class Evaluation:
 def ways_of(reader: Reader, grammar: Grammar | None = None) -> tuple[str, ...]:
     """How a model's clips are decoded: greedily, by its own search if it has one, by a grammar if it has or is given
     one; one that has neither by the beam of CTC."""
-    ruled = bool(grammar or reader.templates or reader.needs.grammar)
+    ruled = bool(grammar or reader.templates or reader.metadata.grammar)
     return ("greedy", *(["beam"] if reader.search or not ruled else []), *(["grammar"] if ruled else []))
 
 

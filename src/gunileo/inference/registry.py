@@ -113,7 +113,7 @@ def _taught(path: Path) -> TaughtModel:
 class ImportedModel:
     """A published model that the user imported: ``imported/NAME/card.json`` in ``home()`` has these fields.
 
-    Beside it lie ``model.onnx``, whose metadata say what it needs (``needs.Needs``), and further parts of it.
+    Beside it lie ``model.onnx``, whose ``ModelMetadata`` say what it needs, and further parts of it.
     """
 
     name: str
