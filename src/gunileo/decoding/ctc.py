@@ -40,7 +40,8 @@ class Decoded:
 
     If it is not ``sure``, it is a guess.
 
-    ``classes`` are those of each word, if the decoder chose them and not the grammar.
+    ``classes`` are those of each word, if the decoder chose them and not the grammar. ``likelihood`` is the logarithm
+    of that of all sentences of the grammar together, if there is one.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Decoded:
     sure: bool = True
     calibrated: bool = True  # whether ``sure`` and the confidences come from what was learnt of the model's errors
     classes: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
+    likelihood: float | None = field(default=None, compare=False, repr=False)
 
     def sentence(self, vocabulary: Vocabulary = GRID) -> Grammar:
         """The grammar of this text alone, as it is spelled; ``GrammarError`` if there are no words."""
@@ -134,7 +136,7 @@ def _decided(
     text = " ".join(grammar.words[word] for word in words)
     confidence = float(np.exp(log_likelihood(logp, _of(words, grammar)) - total))
     said = [Word(grammar.words[word], *span, float(chances[word])) for word, span in zip(words, spans, strict=True)]
-    return Decoded(text, tuple(said), min(1.0, confidence))
+    return Decoded(text, tuple(said), min(1.0, confidence), likelihood=total)
 
 
 def _of(words: Sequence[int], grammar: Grammar) -> Grammar:

@@ -140,9 +140,11 @@ def confidence_features(
     start, end = (round(FPS * time) for time in (decoded.words[0].start, decoded.words[-1].end))
     frames = _finite(logp[start : max(end, start + 1)])
     entropy = float(-(np.exp(frames) * frames).sum(axis=1).mean())
-    said = grammar or decoded.sentence(vocabulary)
-    surprise = max(0.0, -log_likelihood(_finite(logp), said)) / len(decoded.text)
-    return np.log(_FLOOR + np.array([surprise, entropy]))
+    likelihood = decoded.likelihood if grammar else None
+    if likelihood is None:
+        likelihood = log_likelihood(_finite(logp), grammar or decoded.sentence(vocabulary))
+    nats = max(0.0, -likelihood) / len(decoded.text)
+    return np.log(_FLOOR + np.array([nats, entropy]))
 
 
 def _finite(logp: Floats) -> Floats:

@@ -64,7 +64,9 @@ class Canvas:
 
     def _shown(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of a frame as stored, with square pixels."""
-        if self._ratio >= 1:
+        if self._ratio == 1:  # fractions take longer than all else here
+            return frame.width, frame.height
+        if self._ratio > 1:
             return round(frame.width * self._ratio), frame.height
         return frame.width, round(frame.height / self._ratio)
 

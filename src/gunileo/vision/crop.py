@@ -53,8 +53,8 @@ def pose_of(landmarks: Array) -> Array:
     angle = atan2(left[1] - right[1], left[0] - right[0])
     # The eyes' distance in three dimensions does not shrink when the head turns.
     scale = dist(left, right) * _REACH / WIDTH
-    x, y = landmarks[_ANCHOR, :2].mean(0).tolist()
-    mouth_x, mouth_y = landmarks[_LIPS, :2].mean(0).tolist()
+    x, y = (landmarks[_ANCHOR, :2].sum(0) / len(_ANCHOR)).tolist()  # quicker than ``mean``, as this runs for each frame
+    mouth_x, mouth_y = (landmarks[_LIPS, :2].sum(0) / len(_LIPS)).tolist()
     right_by, down_by = (mouth_x - x) / scale, (mouth_y - y) / scale
     across, along = cos(angle) * right_by + sin(angle) * down_by, cos(angle) * down_by - sin(angle) * right_by
     return np.array([x, y, angle, log(scale), across, along], np.float32)

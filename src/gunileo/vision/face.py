@@ -90,14 +90,18 @@ class FaceTracker:
         self._face = face
         self._place = _Place()
         self._tracks: list[list[Box]] = []
+        self._first: tuple[Frame, list[Box]] | None = None  # of those that were counted, and its faces
         self._several = isinstance(face, Box)  # which is given where there are several
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
         for found_in in (faces_in, self.small_faces_in):
             self._tracks = []
-            for boxes in _each(found_in, frames):
+            found = _each(found_in, frames)
+            for boxes in found:
                 follow(self._tracks, boxes)
+            if found and found_in is faces_in:
+                self._first = frames[0], found[0]
             if self._tracks:
                 break
         most = max(map(len, self._tracks), default=0)
@@ -229,7 +233,7 @@ class FaceTracker:
 
     def _near(self, frame: Frame, place: _Place) -> list[Box]:
         """The faces in a frame that may be the one followed, the largest first; a known one may come out elsewhere."""
-        boxes = faces_in(frame)
+        boxes = self._first[1] if self._first and frame is self._first[0] else faces_in(frame)
         if place.seen is not None:
             boxes = _there(place, boxes)
             if not boxes and place.seen.side < _SMALL * max(frame.shape):
@@ -326,7 +330,7 @@ def _calm(before: Array | None, after: Array | None, place: _Place, frames: int 
     if before is None or after is None or place.seen is None:
         return False
     x, y = (after[_MOUTH, :2] - before[_MOUTH, :2]).T
-    return bool(np.hypot(x, y).mean() < _CALM * frames * place.seen.side)
+    return bool(np.hypot(x, y).sum() < _CALM * frames * place.seen.side * len(_MOUTH))
 
 
 def _between(before: Array | None, after: Array | None, place: _Place) -> Array | None:

@@ -150,7 +150,7 @@ def _film(container: av.container.InputContainer, path: Path) -> Film:
         size = f"{codec.width}x{codec.height} pixels"
         raise VideoError(f"{path}: its pictures have {size}, more than 8K; convert it to a smaller size")
     codec.options = LIMITS
-    changing = may_change(container, stream) and not is_pipe(str(path))
+    changing = not is_pipe(str(path)) and may_change(container, stream, path)
     base, damage = stream.time_base or Fraction(1, 25), Damage()
     return Film(
         _guarded(_decoded(container, stream, damage), path),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 import av
 
@@ -14,11 +16,25 @@ _LOOKS = 4
 _SPREAD = 0.96  # of the file's length, where the last look is
 _UNINDEXED = frozenset(("mpegts", "matroska,webm", "flv"))  # of those whose pictures may change
 
+# The sequence headers of MPEG-1 and MPEG-2: 12 bits of width and 12 of height.
+_SIZES = re.compile(rb"\x00\x00\x01\xb3(...)", re.DOTALL)
+_SHORT = 2**23  # bytes, in which looking for these is quicker than to decode glimpses
 
-def may_change(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
-    """Whether the pictures of a stream may change their size: they do so at a key picture after the first."""
+
+def may_change(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> bool:
+    """Whether the pictures of a stream of the file at ``path`` may change their size: they do so at a key picture after
+    the first."""
+    if container.format.name == "mpeg" and _has_one_size(path):
+        return False
     keys = (entry for entry in stream.index_entries if entry.is_keyframe)
     return container.format.name in _UNINDEXED or len(list(islice(keys, 2))) == 2
+
+
+def _has_one_size(path: Path) -> bool:
+    """Whether an MPEG program stream is short and tells one size alone."""
+    with path.open("rb") as file:
+        content = file.read(_SHORT + 1)
+    return len(content) <= _SHORT and len(set(_SIZES.findall(content))) == 1
 
 
 def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.VideoStream | None]) -> list[av.VideoFrame]:

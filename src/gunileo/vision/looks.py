@@ -23,9 +23,13 @@ _OTHER, _OTHER_SHAPE = 19.0, 0.26
 def look_of(frame: Frame, box: Box) -> Array:
     """A face in few pixels, float32 [8, 8, 3]."""
     right, down = cos(box.angle) * box.side, sin(box.angle) * box.side
-    x = np.rint(box.x + right * _GRID - down * _GRID[:, None]).astype(int).clip(0, frame.shape[1] - 1)
-    y = np.rint(box.y + down * _GRID + right * _GRID[:, None]).astype(int).clip(0, frame.shape[0] - 1)
-    return np.asarray(frame[y, x], np.float32)
+    x, y = box.x + right * _GRID - down * _GRID[:, None], box.y + down * _GRID + right * _GRID[:, None]
+    return np.asarray(frame[_within(y, frame.shape[0]), _within(x, frame.shape[1])], np.float32)
+
+
+def _within(places: NDArray[np.float64], size: int) -> NDArray[np.intp]:
+    """Places in pixels of a picture so high or wide; ``clip`` takes twice as long."""
+    return np.minimum(np.maximum(np.rint(places), 0), size - 1).astype(np.intp)
 
 
 def jumps(before: Array, after: Array) -> bool:
@@ -39,7 +43,7 @@ def is_other(before: Array, after: Array) -> bool:
 
 
 def _differ(one: Array, two: Array, levels: float, shape: float) -> bool:
-    if float(np.abs(one - two).mean()) <= levels:
+    if float(np.abs(one - two).sum()) <= levels * one.size:
         return False
     a, b = one.mean(2), two.mean(2)
     likeness = ((a - a.mean()) * (b - b.mean())).mean() / ((a.std() + 1) * (b.std() + 1))

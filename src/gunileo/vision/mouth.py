@@ -341,14 +341,15 @@ class _Path:
         """The mouths of frames with so many frames after them."""
         out: list[Mouth | None] = []
         while len(self._found) - self._behind > ahead:
-            near = np.stack(self._found[: self._behind + 1 + RADIUS])
+            known = self._found[: self._behind + 1 + RADIUS]
+            near = np.concatenate(known).reshape(len(known), -1)  # quicker than ``stack``, as this runs for each frame
             place = smoothed(near[:, :POSE], self._behind)
             other = False
             if self._looks >= _KNOWN and self._before is not None and self._look is not None:
                 other, self._before = is_other(self._before, self._look), None
-            frame, known = self._frames.pop(0), POSE + MEASURES
-            view = self._view.picture(frame, near[:, known:], self._behind) if self._view else None
-            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:known], view, other))
+            frame, measured = self._frames.pop(0), POSE + MEASURES
+            view = self._view.picture(frame, near[:, measured:], self._behind) if self._view else None
+            out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:measured], view, other))
             if self._watch:
                 self._watch(outline(place))
             if self._behind == RADIUS:

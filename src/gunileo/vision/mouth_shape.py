@@ -31,8 +31,11 @@ INNER_LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
     *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
-_PLACES, _RING, _NEXT = np.array(POINTS), np.array(INNER_LIPS), np.roll(np.arange(len(INNER_LIPS)), -1)
-_ENDS = np.array([_UPPER_LIP, _LOWER_LIP, _EYES, (_FOREHEAD, _CHIN)])
+_NEXT = np.roll(np.arange(len(INNER_LIPS)), -1)
+_ENDS = (_UPPER_LIP, _LOWER_LIP, _EYES, (_FOREHEAD, _CHIN))
+# All points that are measured, as they are taken at once: the ring, both ends of each distance, the places.
+_MEASURED = np.array([*INNER_LIPS, *(one for one, _ in _ENDS), *(other for _, other in _ENDS), *POINTS])
+_RING, _REST = len(INNER_LIPS), len(INNER_LIPS) + 2 * len(_ENDS)
 # Height of the face / distance of the eyes, of GRID's speakers: brings both kinds of features to one scale.
 _HEIGHT = 5.4
 # Standard deviation within a sentence, mean of 28 speakers of GRID, in distances of the eyes.
@@ -50,13 +53,14 @@ def measure(landmarks: Array) -> Array:
     ``POINTS`` as x and y from the middle between the inner corners of the eyes, then the heights of upper and lower
     lip, twice the area of the inner mouth (in pixels squared), the distance of the eyes and the height of the face.
     """
-    x, y = landmarks[_RING, :2].T.astype(np.float64)
+    found = landmarks[_MEASURED, :2].astype(np.float64)
+    x, y = found[:_RING].T
+    ones, others, points = found[_RING : _RING + len(_ENDS)], found[_RING + len(_ENDS) : _REST], found[_REST:]
     # Twice the area, by the shoelace formula, as the published geometry has it.
     area = abs(x @ y[_NEXT] - y @ x[_NEXT])
-    ends = landmarks[_ENDS, :2].astype(np.float64)
-    upper, lower, eyes, face = np.hypot(*(ends[:, 0] - ends[:, 1]).T)
-    points = landmarks[_PLACES, :2] - ends[2].mean(0)
-    return np.array([*points.ravel(), upper, lower, area, eyes, face], np.float32)
+    upper, lower, eyes, face = np.hypot(*(ones - others).T)
+    middle = (ones[2] + others[2]) / 2  # between the eyes
+    return np.array([*(points - middle).ravel().tolist(), upper, lower, area, eyes, face], np.float32)
 
 
 def scaled(measures: Array, width: float, height: float) -> Array:
