@@ -5,8 +5,8 @@ as 'gunileo import' does, and times three seconds of video on two threads: the e
 and 40. A text has 22 characters or 12 pieces, as many as an English sentence of that length. Beside it stands the
 published implementation in plain PyTorch, by its description: the layers as they were trained, and a search that keeps
 each layer's outputs, as the published one does. The two take turns. Prints medians, the ratio of both together, and
-how far their outputs differ: features, and the scores of the five best texts. Prints start-up and memory of reading
-alone, too. What made-up weights spell has no meaning; only time is measured.
+how far their outputs differ: features, and the scores of the five best texts. Prints what the import takes, and
+start-up and memory of reading alone, too. What made-up weights spell has no meaning; only time is measured.
 """
 
 from __future__ import annotations
@@ -65,14 +65,16 @@ def in_turns(ours: Callable[[], object], theirs: Callable[[], object], rounds: i
     return statistics.median(spent[0]), statistics.median(spent[1])
 
 
-def made_up(settings: Settings, folder: Path) -> published_torch.Conformer:
-    """A network with random weights; it is imported into ``folder``."""
+def made_up(settings: Settings, folder: Path) -> tuple[published_torch.Conformer, float]:
+    """A network with random weights, which is imported into ``folder``; and the seconds that the import takes."""
     torch.manual_seed(0)
     network = published_torch.Conformer(settings).eval()
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
+    start = time.perf_counter()
     write_model(folder, Tensors(weights, "made up"), settings, {})
+    spent = time.perf_counter() - start
     Weighting(40, CTC).write(folder / "search.json")
-    return network
+    return network, spent
 
 
 def loaded(folder: Path, tokens: tuple[str, ...]) -> tuple[Session, AttentionSearch]:
@@ -110,11 +112,14 @@ def best_five(found: Any) -> tuple[list[list[int]], np.ndarray]:
 
 def measure(name: str, settings: Settings, length: int, folder: Path, rounds: int) -> None:
     """Print the times of one size."""
-    network = made_up(settings, folder)
+    network, spent = made_up(settings, folder)
     parameters = sum(value.numel() for value in network.parameters())
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         started, memory = other.submit(alone, folder, settings.tokens).result()
-    print(f"{name}: {parameters / 1e6:.1f} million parameters, starts in {started:.1f} s, {memory:.1f} GB at most")
+    print(
+        f"{name}: {parameters / 1e6:.1f} million parameters, converted and compared in {spent:.1f} s, "
+        f"starts in {started:.1f} s, {memory:.1f} GB at most"
+    )
     session, searching = loaded(folder, settings.tokens)
     crops, seconds = video(), FRAMES / 25
     logp, features = (each[0] for each in session.run(NAMES, {"regions": crops}))

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clips
 import pytest
 from waiting import PATIENCE, until, until_idle
 
 from gunileo import load_model
 from gunileo.cli import say_and_type
-from gunileo.vision.video import read_frames
+from gunileo.vision.video import read_frames, write_video
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
 
@@ -142,6 +143,25 @@ def test_push_to_talk_reads_what_is_between_two_keys(talk: Path, model: str, tmp
     assert nothing.end()[:2] == (0, [])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process does")
+def test_silence_after_ten_seconds_does_not_deny_what_was_read(model: str, tmp_path: Path) -> None:
+    frames = [frame[::2, ::2] for frame in clips.talking()[0]]
+    film, pipe = tmp_path / "film.mkv", tmp_path / "pipe"
+    write_video(film, [*frames, *[frames[-1]] * 190])
+    os.mkfifo(pipe)
+    live = Typist(pipe, "--model", model, "--key", "space")
+    live.until("press space")
+    live.press(" ")
+    with pipe.open("wb") as sink:
+        sink.write(film.read_bytes())
+        live.until("speak")
+        until_idle(live.pid)
+        live.press(" ")
+        until_idle(live.pid)
+    code, out, err = live.end()
+    assert (code, len(out), err) == (0, 1, "")
+
+
 def test_what_is_missing_is_a_line(
     run: Callable[..., tuple[int, str, str]], talk: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,26 +232,35 @@ def screen() -> Iterator[str]:
     server.wait()
 
 
+@pytest.fixture
+def typed(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file with all that is typed into a terminal, which has the focus."""
+    monkeypatch.setenv("DISPLAY", screen)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    path = tmp_path / "typed"
+    shell = f"stty -icanon; cat > {path}"
+    with subprocess.Popen(["xterm", "-u8", "-e", "sh", "-c", shell]) as window:
+        search = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "xterm", "windowfocus", "--sync"]
+        subprocess.run(search, timeout=PATIENCE, check=True)
+        yield path
+        window.terminate()
+
+
 def test_it_is_typed_into_the_window_that_has_the_focus(
-    talk: Path, model: str, sentences: list[list[str]], screen: str, tmp_path: Path
+    talk: Path, model: str, sentences: list[list[str]], typed: Path
 ) -> None:
-    environment = {**os.environ, "DISPLAY": screen}
-    environment.pop("WAYLAND_DISPLAY", None)
-    typed = tmp_path / "typed"
-    shell = f"stty -icanon; cat > {typed}"
-    with subprocess.Popen(["xterm", "-e", "sh", "-c", shell], env=environment) as window:
-        found = subprocess.run(
-            ["xdotool", "search", "--sync", "--onlyvisible", "--class", "xterm", "windowfocus", "--sync"],
-            env=environment,
-            timeout=PATIENCE,
-            check=True,
-        )
-        assert found.returncode == 0
-        live = [sys.executable, "-m", "gunileo", "live", str(talk), "--fast", "--model", model, "--type"]
-        done = subprocess.run(live, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        wanted = "".join(f"{texts[0]} " for texts in sentences)
-        try:
-            until(lambda: typed.read_text() == wanted)
-        finally:
-            window.terminate()
+    live = [sys.executable, "-m", "gunileo", "live", str(talk), "--fast", "--model", model, "--type"]
+    done = subprocess.run(live, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = "".join(f"{texts[0]} " for texts in sentences)
+    until(lambda: typed.read_text() == wanted)
+
+
+def test_letters_that_the_keyboard_lacks_are_typed(typed: Path) -> None:
+    texts = ["don't (50%)", "schöne grüße", "как дела", "我要喝水"]
+    outlet = say_and_type.InTurn(say_and_type.typing(), "--type")
+    for text in texts:
+        outlet.run(text)
+    outlet.join()
+    until(lambda: typed.read_text() == "".join(f"{text} " for text in texts))

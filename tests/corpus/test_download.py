@@ -193,7 +193,7 @@ def test_a_busy_server_is_asked_again(zenodo: Zenodo, tmp_path: Path, monkeypatc
     get(zenodo, tmp_path, "s1")
     assert waited == [7, 0.01, 300]
     zenodo.refuse = [(404, {})]
-    with pytest.raises(DownloadError, match=r"s2.zip/content: answers 404 Not Found; try again later"):
+    with pytest.raises(DownloadError, match=r"s2.zip/content: answers 404 Not Found; check the address"):
         get(zenodo, tmp_path, "s2")
 
 

@@ -108,7 +108,7 @@ def test_a_file_of_an_address(server: Zenodo, tmp_path: Path) -> None:
         get(plain, "mine")
     other = write_checkpoint(tmp_path / "other", "prelu_legacy", told("prelu_legacy"))
     server.files["packed/model.pth"] = (other / "model.pth").read_bytes()
-    with pytest.raises(GunileoError, match="no address that can be fetched"):
+    with pytest.raises(GunileoError, match="no address of a file"):
         get("ftp://example.org/model.pth")
     server.refuse = [(404, {})] * 9
     with pytest.raises(DownloadError, match="404") as error:

@@ -5,6 +5,8 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from copy import copy
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from gunileo.corpus.cache import Cache
 from gunileo.corpus.finders import find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.decoding.ctc import DecodeError
+from gunileo.evaluation.calibrate import calibrate_on
 from gunileo.inference import registry
-from gunileo.inference.needs import LONGEST
+from gunileo.inference.confidence import FEWEST, calibration_file, store_calibrations
+from gunileo.inference.metadata import LONGEST
 from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
 from gunileo.published.importing import import_model
@@ -134,6 +138,20 @@ def test_it_is_measured(clip: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -
     code, out, err = run("bench", "--clip", clip, "--model", "mine")
     assert (code, err) == (0, "")
     assert [line[39:51].strip() for line in out.splitlines()] == ["GFLOP/s", "x real time", "ms", "ms", "s", "s"]
+
+
+def test_confidences_are_calibrated_by_what_it_reads(clip: Path) -> None:
+    reader = gunileo.load_model("vsr-grid-unseen").weighted(beam=1)
+    whole = read_mouth(clip, reader.view)
+    assert not reader.read(whole).calibrated
+    parts = [whole[start : start + 24] for start in range(FEWEST)]
+    learnt = calibrate_on(reader, [(partial(copy, one), reader.read(one).text) for one in parts])
+    assert "grammar" in learnt
+    store_calibrations(reader.session.path, reader.checksum, learnt)
+    again = gunileo.load_model("vsr-grid-unseen")
+    assert again.read(whole).calibrated
+    assert again.weighted(beam=1).read(whole, "beam").calibrated == ("beam" in learnt)
+    calibration_file(reader.session.path).unlink()
 
 
 def lengthened(clip: MouthClip, frames: int) -> MouthClip:

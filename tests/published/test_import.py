@@ -153,17 +153,24 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_installed(tmp_path: Path
     refused("model.pth: ", bad)
     refused("no such file", tmp_path / "nowhere.pth")
     refused("no such file", Path(os.devnull))
+    (registry.home() / "imports" / "gunileo-left").mkdir(parents=True, exist_ok=True)  # by an import that was killed
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     refused("empty.zip: no checkpoint", tmp_path / "empty.zip")
     page = tmp_path / "good" / "page.pth"
     page.write_text("\n<!DOCTYPE html><title>Virus scan warning</title>")
     refused("page.pth: a web page", page)
     page.unlink()
-    refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("no checkpoint", tmp_path)
     torch.save(state, bad / "model.pth", _use_new_zipfile_serialization=False)
     refused("older than 1.6", bad)
+
+
+def test_a_language_model_belongs_to_a_model(tmp_path: Path) -> None:
+    good = write_checkpoint(tmp_path / "good", "swish_latest", told("swish_latest"))
+    refused("a language model", write_checkpoint(tmp_path / "lm", "lm", LANGUAGE_TOLD))
     refused("its model.json has no head", good, lm=write_checkpoint(tmp_path / "headless", "lm", {}))
+    refused("model.pth: conformer, no language model", good, lm=good)
+    refused("nowhere: no such language model", good, lm=tmp_path / "nowhere")
 
 
 def test_a_pickle_that_wants_to_run_code_is_told_and_runs_none(tmp_path: Path) -> None:
@@ -189,16 +196,21 @@ def test_a_length_that_is_no_number_is_damage(tmp_path: Path) -> None:
 
 
 def test_nothing_is_asked_of_what_is_not_there(tmp_path: Path) -> None:
-    for source in (str(tmp_path / "nowhere.pth"), f"{'a' * 300}.pth", "vsr-grid-unseen", "ftp://example.org/model.pth"):
+    addresses = ("ftp://example.org/model.pth", "https://", "https://example.org")
+    for source in (str(tmp_path / "nowhere.pth"), f"{'a' * 300}.pth", "vsr-grid-unseen", *addresses):
         with pytest.raises(GunileoError):
             import_model(source, pytest.fail)
+    (tmp_path / "a.pth").touch()
+    for name in ("a" * 101, "a/b", ".", ".."):
+        with pytest.raises(GunileoError, match="no name for a model; give one of up to 100 letters"):
+            import_model(str(tmp_path / "a.pth"), pytest.fail, name)
 
 
 def test_a_file_of_a_published_name_gets_the_published_settings(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "GRID_V_WER4.8", "swish_latest", told("swish_latest"))
     said: list[str] = []
     card = import_model(str(folder), yes, "mine", say=said.append)
-    assert "by its name vsr-grid-unseen" in said[0]
+    assert "by its name this is vsr-grid-unseen" in said[0]
     assert (card.license, card.published, card.grammar) == (
         VSR_LICENSE,
         "GRID, s1 s2 s20 s22 unseen: WER 4.8 %",
@@ -207,6 +219,18 @@ def test_a_file_of_a_published_name_gets_the_published_settings(tmp_path: Path) 
     assert Weighting.read(card.folder / "search.json") == Weighting(20, 0.1)
     titles = [one.title.lower() for one in KNOWN if one.title]
     assert len(set(titles)) == len(titles) == len(KNOWN) - 1  # the mirror has none of its own
+
+
+def test_a_published_name_is_the_models_name(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "mine", "swish_latest", told("swish_latest"))
+    (folder / "model.pth").rename(folder / "LRS3_V_WER32.3.pth")
+    said: list[str] = []
+    card = import_model(str(folder), yes, say=said.append)
+    assert card.name == "vsr-lrs3-small"
+    assert said[1] == "vsr-lrs3-small: its authors used a language model; if you have it, give it with --lm FOLDER"
+    with pytest.raises(GunileoError, match="vsr-lrs3-small: there is a model of this name"):
+        import_model(str(folder / "LRS3_V_WER32.3.pth"), pytest.fail, say=lambda _: None)
+    assert registry.imported_models() == [card]
 
 
 def test_every_kind_of_number_and_view_is_read(tmp_path: Path) -> None:

@@ -100,6 +100,35 @@ def test_push_to_talk_and_a_correction_that_teaches(
     assert client.delete("/v1/taught/my face").json() == {"removed": True}
 
 
+def test_a_long_turn_is_told_as_one_sentence(client: TestClient) -> None:
+    frames = [frame[::2, ::2] for frame in clips.talking()[0]]
+    still = [frames[-1]] * 190
+    with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
+        socket.receive_json()
+        socket.send_text("begin")
+        told = said_to(socket, [*frames, *still], 100.0)
+        assert not any("sentence" in one for one in told), "also when ten seconds are over"
+        socket.send_text("end")
+        first = socket.receive_json()["sentence"]
+        assert socket.receive_json() == {"flushed": 1}, "though nothing is said in the last part"
+
+        socket.send_text("begin")
+        assert not any("sentence" in one for one in said_to(socket, frames, 200.0))
+        assert not any("sentence" in one for one in said_to(socket, frames, 210.0)), "after a break, too"
+        socket.send_text("end")
+        both = socket.receive_json()["sentence"]
+        assert socket.receive_json() == {"flushed": 1}
+        assert both["text"] == " ".join(one["text"].strip() for one in both["segments"])
+        assert [one["start"] // 10 for one in both["segments"]] == [20, 21]
+
+        socket.send_text("begin")
+        said_to(socket, frames, 300.0)
+        socket.send_text("begin")
+        socket.send_text("end")
+        assert socket.receive_json() == {"flushed": 0}, "what was begun before is dropped"
+    assert len(first["segments"]) == 1
+
+
 def test_pictures_at_any_rate_are_read_as_25_a_second() -> None:
     class Counting:
         mouth = None

@@ -152,6 +152,40 @@ def test_from_the_space_bar_to_the_spoken_sentence(visit: Open, film: Path) -> N
     assert page.locator("#spoken li").count() == 0
 
 
+def test_a_turn_of_over_ten_seconds_is_one_sentence(visit: Open, film: Path) -> None:
+    page = visit(film, VOICE)
+    start(page)
+    page.focus("#talk")
+    (text,) = hold(page, 13)
+    assert page.locator("#spoken li").count() == 1
+    page.locator("#none").press("Enter")
+    expect(page.locator("#choices li")).to_have_count(0)
+    expect(page.locator("#talk")).to_be_focused()
+    page.keyboard.down("Space")
+    page.wait_for_timeout(11_000)
+    page.keyboard.up("Space")
+    (text,) = offered(page)
+    # As a keyboard of France sends it without the shift key.
+    page.evaluate("talk.dispatchEvent(new KeyboardEvent('keydown', { key: '&', code: 'Digit1', bubbles: true }))")
+    assert heard(page) == [[text, "Near", 1]]
+
+
+def test_on_a_phone_in_the_large_view(visit: Open, film: Path) -> None:
+    page = visit(film, VOICE)
+    start(page)
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.click("#live-large")
+    expect(page.locator("#talk")).to_be_focused()
+    texts = hold(page)
+    expect(page.locator("#live-large")).to_have_attribute("aria-pressed", "true")
+    first = page.locator("#choices button").first
+    expect(first).to_be_in_viewport(ratio=1)
+    first.click()
+    assert heard(page)[0][0] == texts[0]
+    expect(page.locator("#talk")).to_be_focused()
+    expect(page.locator("#talk")).to_be_in_viewport(ratio=1)
+
+
 def test_a_correction_becomes_a_recording(visit: Open, film: Path, server: str) -> None:
     page = visit(film, VOICE)
     start(page)
@@ -195,6 +229,9 @@ def test_phrases_are_pinned_and_said_without_a_voice_too(visit: Open, film: Path
     page = visit(film, MUTE)
     page.click("nav a[href='#live']")
     expect(page.locator("#voice-hint")).to_contain_text("espeak-ng")
+    page.fill("#phrase", "  ")
+    page.press("#phrase", "Enter")
+    expect(page.locator("#caption")).to_be_hidden()
     page.fill("#phrase", "please wait, I am 1 2 3")
     page.press("#phrase", "Enter")
     expect(page.locator("#caption")).to_have_text("please wait, I am 1 2 3")

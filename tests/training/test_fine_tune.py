@@ -95,6 +95,17 @@ def test_a_known_speakers_clips_beside_the_new_ones_let_more_be_learnt() -> None
     assert (several.epochs, several.samples, several.learning_rate, several.pseudo_align_from) == (12, 100, 1e-3, 5)
 
 
+def test_a_network_of_many_faces_learns_a_face_in_its_first_layers_alone() -> None:
+    settings = settings_from("labial-shape")
+    assert (settings.inputs_alone, settings.frozen, settings.fallback) == (True, True, False)
+    assert settings_from("labial-shape", speakers=2) == settings, "it needs no clips of a face that it knows"
+    other = settings_from("labial-shape", sentences=False)
+    assert (other.inputs_alone, other.frozen) == (False, False), "its later layers know no other sentences"
+    assert teaching("labial-shape", recordings=20, sentences=True) == replace(settings, workers=0)
+    assert not teaching("labial-shape", recordings=20).inputs_alone
+    assert not settings_from("labial-wide").inputs_alone
+
+
 def test_a_changed_first_model_is_told_before_any_training(shelf: Path) -> None:
     (shelf / "tiny.onnx").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"tiny\.onnx: checksum .* reinstall gunileo$"):

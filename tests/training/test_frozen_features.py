@@ -15,6 +15,7 @@ from gunileo.corpus.cache import Cache
 from gunileo.training.augmentation import Augmentation
 from gunileo.training.config import TrainingConfig
 from gunileo.training.dataset import Clips, Draws, collate
+from gunileo.training.fine_tune import adapting
 from gunileo.training.frozen_features import keep
 from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import heads, load_weights, save_model
@@ -102,3 +103,23 @@ def test_training_learns_from_looks_and_leaves_the_convolutions(
     assert all(torch.equal(own[name], other[name]) for name in own if name.startswith("convolutions"))
     assert not torch.equal(own["pixels.weight"], other["pixels.weight"])
     assert rows(trained(cache, *parts(cache), tmp_path / "again", settings)) == found
+
+
+def test_only_the_layers_that_take_crops_and_shape_in_learn_a_face(
+    mixed: Path,  # noqa: F811
+    network: LabialShape,
+    tmp_path: Path,
+) -> None:
+    cache = Cache(mixed)
+    save_model(network, tmp_path / "first.safetensors")
+    initial = replace(SMALL, init=str(tmp_path / "first.safetensors"))
+    adapted = replace(adapting(initial), samples=4, epochs=1, looks=1)
+    clips = [replace(one, words=()) for one in cache.utterances if one.has_crops]
+    run = trained(cache, clips[1:], clips[:1], tmp_path / "run", adapted)
+    own, other = network.state_dict(), load_weights(run / "model.safetensors").state_dict()
+    moved = {name.partition(".")[0] for name, value in own.items() if not torch.equal(value, other[name])}
+    assert {"shape", "shape_norm", "pixels", "pixels_norm", "pixels_block"} <= moved
+    assert moved <= {"shape", "shape_norm", "pixels", "pixels_norm", "pixels_block", "missing"}
+    means = [name for name in own if "running" in name]
+    assert means
+    assert all(torch.equal(own[name], other[name]) for name in means), "those of a few clips are one face's"

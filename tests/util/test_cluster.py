@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,26 @@ def test_a_worker_that_dies_is_replaced(cluster: object, tmp_path: Path) -> None
     results = dict(spread(partial(die_at_first, folder=tmp_path), range(6), workers=2))
     assert results == {0: 0, 1: 10, 2: None, 3: 30, 4: 40, 5: 50}
     assert len((tmp_path / "2").read_text()) == TRIES + 1
+
+
+SCRIPT = """
+import os, signal, sys
+from gunileo.util.cluster import spread
+def work(number):
+    if number == 1 and not os.path.exists(sys.argv[1]):
+        open(sys.argv[1], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+for number, result in spread(work, range(3), workers=1):
+    print(number, result)
+"""
+
+
+def test_deaths_stand_not_amid_the_results(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT.replace("sys.argv[1]", repr(str(tmp_path / "mark")))]
+    environment = {**os.environ, "RAY_gcs_server_port_wait_time_s": "120"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["0 0", "1 1", "2 2"]
 
 
 def test_items_are_taken_as_cores_get_free(cluster: object) -> None:

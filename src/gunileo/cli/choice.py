@@ -67,13 +67,14 @@ class Hand:
     ):
         """``talk`` is the key for push to talk, None for hands-free; ``told`` takes the sentences that end with it."""
         self._keyboard, self._lips, self._choice, self._talk, self._told = keyboard, lips, choice, talk, told
-        self._talking = False
+        self._talking = self._heard = False  # whether something was read since the key began to talk
         if talk:
             lips.end()
             typer.echo(f"press {_name(talk)} before you speak, and again when you are done", err=True)
 
-    def look(self) -> None:
-        """Do what the keys ask that were pressed since."""
+    def look(self, heard: bool) -> None:
+        """Do what the keys ask that were pressed since; ``heard`` says that a sentence was read since."""
+        self._heard |= heard
         while key := self._keyboard.pressed():
             self._press(key)
 
@@ -89,12 +90,13 @@ class Hand:
         if key and key == self._talk:
             self._talking = not self._talking
             if self._talking:
+                self._heard = False
                 self._lips.begin()
                 typer.echo("speak", err=True)
             else:
                 read = self._lips.end()
                 self._told(read)
-                if not read:
+                if not read and not self._heard:
                     typer.echo("no words were read; look into the camera, and say it again", err=True)
         elif key and self._choice is not None:
             self._choice.press(key)

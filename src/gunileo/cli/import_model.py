@@ -12,8 +12,10 @@ from gunileo.errors import GunileoError, Stopped
 
 def import_model(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="File, folder, zip, address, or a known name.")],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for it. By default its file's name.")] = None,
-    lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Its language model.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name for it. By default its known name, else its file's.")
+    ] = None,
+    lm: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Its language model: a folder or zip.")] = None,
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept its licence without being asked.")
     ] = False,
@@ -22,11 +24,11 @@ def import_model(
 
     \b
       gunileo import lipnet-unseen
-      gunileo import GRID_V_WER4.8.zip --name grid
-      gunileo transcribe talk.mp4 --model grid
+      gunileo import LRS3_V_WER32.3.zip --lm lm_en
+      gunileo transcribe talk.mp4 --model vsr-lrs3-small
 
     'gunileo models --known' lists the known names. A model with a known name may be downloaded first. The licence is
-    shown, and you are asked to accept it. No code in a file is run.
+    shown, and you are asked to accept it. No code in a file is run. The result is compared with the file's weights.
     """
     from gunileo.published.importing import import_model as run
 

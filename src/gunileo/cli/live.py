@@ -136,9 +136,10 @@ def _read(frames: Iterator[Taken], lips: Live, printer: _Printer, hand: Hand | N
     try:
         for taken in _until_stopped(frames):
             printer.seen(taken.time)
-            printer.print(lips.push(taken.frame))
+            read = lips.push(taken.frame)
+            printer.print(read)
             if hand:
-                hand.look()
+                hand.look(heard=bool(read))
     except GunileoError as error:
         broken = error
     printer.print(lips.flush())

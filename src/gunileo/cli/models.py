@@ -53,6 +53,9 @@ def models(
         typer.echo(stored.summary())
 
 
+_LANGUAGES = {"en": "English", "zh": "Mandarin", "es": "Spanish", "pt": "Portuguese", "fr": "French"}
+
+
 def _list_known() -> None:
     """The published models, with their authors' figures."""
     from gunileo.published.catalogue import KNOWN
@@ -61,7 +64,8 @@ def _list_known() -> None:
     for one in KNOWN:
         get = f"gunileo import {one.name}" if one.files else f"by hand, then gunileo import FILE --name {one.name}"
         typer.echo(
-            f"{one.name}\n  get it              {get}\n  page                {one.page}\n"
+            f"{one.name}\n  reads               {'sentences of GRID' if one.grammar else _LANGUAGES[one.reads]}\n"
+            f"  get it              {get}\n  page                {one.page}\n"
             f"  by its authors      {one.published}\n  size                {one.megabytes} MB\n"
             f"  license             {one.license}"
         )

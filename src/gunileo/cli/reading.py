@@ -152,7 +152,7 @@ class Reading:
             if segments:
                 if self.writes:
                     write_whole(self._mark(job), "")
-                told = joined(str(job), reader.name, segments, timeline.duration, reader.needs.language)
+                told = joined(str(job), reader.name, segments, timeline.duration, reader.metadata.language)
                 self._write(job, name, told)
             raise
         try:

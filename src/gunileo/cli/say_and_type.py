@@ -16,8 +16,11 @@ from gunileo.errors import GunileoError
 _TEXT = "GUNILEO_TEXT"  # in the program's environment: what PowerShell is given as an argument it would take for code
 _POWERSHELL = ("powershell", "-NoProfile", "-NonInteractive", "-Command")
 _SAPI = f"Add-Type -AssemblyName System.Speech; (New-Object Speech.Synthesis.SpeechSynthesizer).Speak($env:{_TEXT})"
-_SEND_KEYS = f"Add-Type -AssemblyName System.Windows.Forms; [Windows.Forms.SendKeys]::SendWait($env:{_TEXT})"
+# Characters that stand for keys have to be in braces.
+_KEYS = f"[regex]::Replace($env:{_TEXT}, '[+^%~(){{}}\\[\\]]', '{{$&}}')"
+_SEND_KEYS = f"Add-Type -AssemblyName System.Windows.Forms; [Windows.Forms.SendKeys]::SendWait({_KEYS})"
 _KEYSTROKE = 'on run argv\ntell application "System Events" to keystroke (item 1 of argv)\nend run'
+_DELAY = "60"  # milliseconds of xdotool's; with less, windows miss letters that the keyboard doesn't have
 
 Command = tuple[str, ...]  # a program and its arguments; {text} in one stands for the sentence
 
@@ -47,10 +50,8 @@ def typing(environment: Mapping[str, str] = os.environ) -> Command:
         commands = [("wtype", "{text} "), ("ydotool", "type", "{text} ")]
         return _first(commands, "--type: no program to type under Wayland was found; install wtype or ydotool")
     if environment.get("DISPLAY"):
-        return _first(
-            [("xdotool", "type", "--clearmodifiers", "{text} ")],
-            "--type: no program to type under X11 was found; install xdotool",
-        )
+        commands = [("xdotool", "type", "--clearmodifiers", "--delay", _DELAY, "{text} ")]
+        return _first(commands, "--type: no program to type under X11 was found; install xdotool")
     raise NoProgramError("--type: there is no window to type into; start it in a graphical session")
 
 

@@ -130,6 +130,7 @@ def _settings(
     training: Sequence[CachedUtterance], architecture: _Architecture | None, init: str | None, given: dict[str, Any]
 ) -> TrainingConfig:
     """The settings of an architecture, or those to train on from a model; those that are ``given`` (not None) first."""
+    from gunileo.corpus.grid import is_grid
     from gunileo.inference.registry import weights_of
     from gunileo.training.config import from_scratch
     from gunileo.training.fine_tune import settings_from
@@ -137,7 +138,8 @@ def _settings(
 
     if init and not architecture:  # the speaker with the fewest clips says how much is learnt
         of_each = Counter(clip.speaker for clip in training)
-        settings = settings_from(init, len(of_each), min(of_each.values(), default=0))
+        sentences = all(is_grid(clip.text) for clip in training)
+        settings = settings_from(init, len(of_each), min(of_each.values(), default=0), sentences)
     else:
         settings = from_scratch(ARCHITECTURES[architecture or _Architecture.labial])
         settings = replace(settings, init=str(weights_of(init)) if init else "")

@@ -350,7 +350,8 @@ def _open(address: str, start: int = 0) -> Any:
         if error.code in (408, 416, 429) or error.code >= 500:
             patience = error.headers.get("Retry-After", "")
             raise _Broken(f"answers {error.code}", float(patience) if patience.isdecimal() else 0.0) from error
-        raise DownloadError(f"{address}: answers {error.code} {_printable(error.reason)}; try again later") from error
+        advice = "check the address" if error.code in (404, 410) else "try again later"
+        raise DownloadError(f"{address}: answers {error.code} {_printable(error.reason)}; {advice}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise _Broken(f"can't be reached ({_printable(reason) or type(error).__name__})") from error

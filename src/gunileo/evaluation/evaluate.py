@@ -128,7 +128,8 @@ class Evaluation:
             lines += _table("word error rate of", self.ways, rates)
         lines.append("(in brackets: 95 % intervals by bootstrap over clips)")
         if "grammar" in scores and not (scores["grammar"].slots or self.own_grammar):
-            lines.append("no clip says a sentence of GRID, so its grammar can't read them: look at greedy alone")
+            others = " and ".join(how for how in scores if how != "grammar")
+            lines.append(f"no clip says a sentence of GRID, so its grammar can't read them: look at {others} alone")
         for how, found in scores.items():
             listed = ", ".join(f"{a or '-'} as {b or '-'} {count}" for a, b, count in found.confusions)
             lines.append(f"confused, {how}: {listed or 'nothing'}")
@@ -149,7 +150,7 @@ class Evaluation:
 def ways_of(reader: Reader, grammar: Grammar | None = None) -> tuple[str, ...]:
     """How a model's clips are decoded: greedily, by its own search if it has one, by a grammar if it has or is given
     one; one that has neither by the beam of CTC."""
-    ruled = bool(grammar or reader.templates or reader.needs.grammar)
+    ruled = bool(grammar or reader.templates or reader.metadata.grammar)
     return ("greedy", *(["beam"] if reader.search or not ruled else []), *(["grammar"] if ruled else []))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from gunileo.decoding.ctc import DECODERS, Decoded, Floats, How, beams, from_classes, nbest, viterbi
 from gunileo.decoding.grammar import Grammar
 from gunileo.decoding.vocabulary import Vocabulary
-from gunileo.inference.needs import Search
+from gunileo.inference.metadata import Search
 
 
 class Answers(NamedTuple):

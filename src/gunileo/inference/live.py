@@ -9,9 +9,9 @@ from typing import Any, Protocol, Self
 
 from gunileo.decoding.ctc import Decoded, DecodeError, How
 from gunileo.decoding.grammar import Grammar
-from gunileo.inference.apart import Apart
 from gunileo.inference.hidden import guessed
 from gunileo.inference.inputs import as_frame
+from gunileo.inference.sentence_splitter import SentenceSplitter
 from gunileo.output.transcript import Alternative, Transcript, Word, joined
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
@@ -175,16 +175,16 @@ class _Speech:
         self._reader, self._file, self._decode, self._grammar = reader, file, decode, grammar
         self._timeline, self._alternatives = timeline, alternatives
         self._end = 0.0  # of the last word, in seconds of the stream
-        self._apart = Apart(lambda clip: reader.boundaries(clip, decode, grammar))
+        self._splitter = SentenceSplitter(lambda clip: reader.boundaries(clip, decode, grammar))
 
-    def read(self, spans: Iterable[Span | None], apart: bool = True, ended: bool = False) -> Iterator[Transcript]:
+    def read(self, spans: Iterable[Span | None], split: bool = True, ended: bool = False) -> Iterator[Transcript]:
         """The spans in which words are read, with their times; a mouth also moves without a word. Sentences without a
-        rest between them are told ``apart``. If the stream has ``ended``, nothing is held back.
+        rest between them are told apart if ``split``. If the stream has ``ended``, nothing is held back.
 
         Where a sentence was cut, words are told apart by when the network named them: a timing is of whole sentences.
         """
         found = (span for span in spans if span)
-        for span in self._told_apart(found, ended) if apart else found:
+        for span in self._split(found, ended) if split else found:
             with suppress(DecodeError):  # too short for any sentence of the grammar
                 whole = (span.first, span.last) == (span.start, span.start + len(span.clip))
                 teller = self._reader if whole else self._reader.untimed()
@@ -202,13 +202,13 @@ class _Speech:
 
     def drop(self) -> None:
         """Forget what is held back of a sentence."""
-        self._apart.close()
+        self._splitter.close()
 
-    def _told_apart(self, spans: Iterable[Span], ended: bool) -> Iterator[Span]:
+    def _split(self, spans: Iterable[Span], ended: bool) -> Iterator[Span]:
         for span in spans:
-            yield from self._apart.push(span)
+            yield from self._splitter.push(span)
         if ended:
-            yield from self._apart.close()
+            yield from self._splitter.close()
 
     def _others(self, clip: MouthClip) -> tuple[Alternative, ...]:
         if not self._alternatives:

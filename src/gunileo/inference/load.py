@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gunileo.inference import registry, templates, timing
 from gunileo.inference.confidence import from_json, stored_calibrations
-from gunileo.inference.needs import needs_of
+from gunileo.inference.metadata import parse_metadata
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.session import Session
@@ -77,15 +77,15 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
     if _OUTSIDE.search(content):
         raise ModelError(f"{path}: keeps weights in another file, which is not read; export it as one file")
     session = Session(content, path)
-    metadata = session.metadata()
-    needs = needs_of(metadata, path)
+    properties = session.metadata()
+    metadata = parse_metadata(properties, path)
     try:
-        calibrations = stored_calibrations(path, session.checksum) or from_json(metadata.get("calibration", "{}"))
-        times = timing.from_json(metadata["timing"]) if "timing" in metadata else None
+        calibrations = stored_calibrations(path, session.checksum) or from_json(properties.get("calibration", "{}"))
+        times = timing.from_json(properties["timing"]) if "timing" in properties else None
     except ValueError as error:
         raise ModelError(f"{path}: its calibration can't be understood ({error}); export it again") from error
     try:
-        words = tuple(json.loads(metadata["config"])["words"]) if "words" in session.outputs() else ()
+        words = tuple(json.loads(properties["config"])["words"]) if "words" in session.outputs() else ()
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: doesn't tell which words it names ({error}); export it again") from error
     return Reader(
@@ -94,9 +94,9 @@ def _load(content: bytes, path: Path, name: str) -> Reader:
         words,
         shapes="shape" in session.inputs(),
         checksum=session.checksum,
-        needs=needs,
-        view=needs.view(),
-        search=needs.search(path.parent),
+        metadata=metadata,
+        view=metadata.view(),
+        search=metadata.search(path.parent),
         calibrations=calibrations,
         timing=times,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gunileo.decoding.ctc import DecodeError
 from gunileo.decoding.vocabulary import Vocabulary
 from gunileo.inference.decoders import Answers
-from gunileo.inference.needs import Needs, Search
+from gunileo.inference.metadata import ModelMetadata, Search
 from gunileo.inference.registry import ModelError
 from gunileo.inference.session import Session
 from gunileo.vision.crop import normalise
@@ -27,14 +27,14 @@ class Network:
     words: tuple[str, ...] = field(default=(), repr=False)  # that it names in each frame, if it has a word head
     shapes: bool = field(default=False, repr=False)  # whether it takes the mouth's shape beside the crops
     checksum: str = field(default="", repr=False)  # sha256 of the model file
-    needs: Needs = field(default_factory=Needs, repr=False)  # as the model file tells
+    metadata: ModelMetadata = field(default_factory=ModelMetadata, repr=False)  # as the model file tells
     view: View | None = field(default=None, repr=False)  # makes the pictures that it takes, if not the mouth crops
     search: Search | None = field(default=None, repr=False)  # decodes beside CTC, if anything does
 
     @property
     def vocabulary(self) -> Vocabulary:
         """What its classes stand for; grammars and word lists are spelled in it."""
-        return self.needs.vocabulary
+        return self.metadata.vocabulary
 
     def predict(self, clip: MouthClip) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """``log_probabilities``, and those of the word said in each frame, [T, 1 + words], silence the first.
@@ -56,7 +56,7 @@ class Network:
 
         Of an adapted model they are its new network's; ``best_prediction`` has those of the one that reads the clip.
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does;
-        ``DecodeError`` if it takes no more than so many frames at once (``Needs.longest``).
+        ``DecodeError`` if it takes no more than so many frames at once (``ModelMetadata.longest``).
         """
         return self._outputs(["log_probabilities"], clip)[0]
 
@@ -78,7 +78,7 @@ class Network:
         if self.view:
             if clip.views is None:
                 raise ModelError(
-                    f"{self.name}: takes other pictures than mouth crops ({self.needs.input}); give a video"
+                    f"{self.name}: takes other pictures than mouth crops ({self.metadata.input}); give a video"
                 )
             return self.view.inputs(clip.views)
         crops = {"regions": normalise(clip.crops)[None, None]}
@@ -86,11 +86,11 @@ class Network:
 
     def too_long(self, clip: MouthClip) -> bool:
         """Whether a clip has more frames than the network takes at once."""
-        return self.needs.longest is not None and len(clip) > self.needs.longest
+        return self.metadata.longest is not None and len(clip) > self.metadata.longest
 
     def _outputs(self, names: list[str], clip: MouthClip) -> list[NDArray[np.float32]]:
-        if self.needs.longest and self.too_long(clip):
-            most = self.needs.longest // FPS
+        if self.metadata.longest and self.too_long(clip):
+            most = self.metadata.longest // FPS
             raise DecodeError(f"{len(clip) / FPS:.1f} s, and {self.name} takes {most} s at once; cut the clip")
         inputs = self.inputs(clip)
         try:

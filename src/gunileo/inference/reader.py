@@ -130,7 +130,7 @@ class Reader(Network):
             raise broken
         if not segments and len(first) <= LONGEST and (complaint := unreadable(len(first), found)):
             raise MouthError(f"{file}: {complaint}")
-        return joined(file, self.name, segments, timeline.duration, self.needs.language)
+        return joined(file, self.name, segments, timeline.duration, self.metadata.language)
 
     def stream(
         self,
@@ -188,7 +188,7 @@ class Reader(Network):
             raise DecodeError(f"{file}: {length}; cut the video into sentences, or decode greedily")
         if self.too_long(clip):
             told = in_sentences(clip, self, self.name, file, decode, grammar)
-            return replace(told, language=self.needs.language)
+            return replace(told, language=self.metadata.language)
         try:
             decoded = self.read(clip, decode, grammar)
         except DecodeError as error:
@@ -196,7 +196,7 @@ class Reader(Network):
         return Transcript(
             *(file, decoded.text, decoded.words, decoded.confidence, self.name, decoded.sure),
             calibrated=decoded.calibrated,
-            language=self.needs.language,
+            language=self.metadata.language,
         )
 
     def read(
@@ -258,7 +258,7 @@ class Reader(Network):
         "beam"."""
         if how is not None:
             return how
-        return "grammar" if grammar or self.templates or self.needs.grammar else "beam"
+        return "grammar" if grammar or self.templates or self.metadata.grammar else "beam"
 
     def check_way(self, how: How | None, grammar: Grammar | None = None) -> None:
         """Raise ``ValueError`` for an unknown way to decode, or for a grammar that it doesn't take. Raise

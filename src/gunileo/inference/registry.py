@@ -113,7 +113,7 @@ def _taught(path: Path) -> TaughtModel:
 class ImportedModel:
     """A published model that the user imported: ``imported/NAME/card.json`` in ``home()`` has these fields.
 
-    Beside it lie ``model.onnx``, whose metadata say what it needs (``needs.Needs``), and further parts of it.
+    Beside it lie ``model.onnx``, whose ``ModelMetadata`` say what it needs, and further parts of it.
     """
 
     name: str
@@ -133,9 +133,11 @@ class ImportedModel:
     def summary(self) -> str:
         """Where it is from, for a reader; a line each."""
         size = f"  parameters          {self.parameters / 1e6:.1f} million\n" if self.parameters else ""
+        kept = sum(path.stat().st_size for path in self.folder.glob("*"))
         figures = f"  by its authors      {self.published}\n" if self.published else ""
         return (
             f"{self.name}\n  imported            {self.date}, from {self.source}\n{size}{figures}"
+            f"  size                {kept / 1e6:.0f} MB\n"
             f"  sha256              {self.sha256}\n  license             {self.license}"
         )
 
@@ -214,6 +216,8 @@ def weights_of(model: Path | str) -> Path:
         if not known.trained:
             raise ModelError(f"{model}: has only templates, with the weights of {known.base}; give {known.base}")
         path = known.folder / "run" / "model.safetensors"
+    if not path.is_file() and (stored := imported(model)):
+        raise ModelError(f"{model}: is imported, as ONNX files alone, in {stored.folder}; give another model or a run")
     if not path.is_file():
         raise ModelError(f"{model}: no weights there; give a shipped one's name ({names()}) or a finished run's folder")
     return path

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,22 +20,22 @@ from gunileo.corpus.archive import ArchiveError, unpack
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.inference.registry import ImportedModel
-from gunileo.published.catalogue import KNOWN, UNITS, File, Known, known, titled
+from gunileo.published.catalogue import UNITS, File, Known, known, titled
 from gunileo.published.checkpoint import read_checkpoint
 from gunileo.published.convert import write_language_model, write_lipnet, write_model
 from gunileo.published.downloads import digest, fetch
 from gunileo.published.errors import ImportFault
-from gunileo.published.names import CONFORMER, LANGUAGE_MODEL, LIPNET, kind_of, renamed
 from gunileo.published.search import WEIGHTS, Weighting
 from gunileo.published.settings import conformer_settings, language_settings, read_settings
+from gunileo.published.state_dict import CONFORMER, LANGUAGE_MODEL, LIPNET, network_of, with_common_keys
 from gunileo.published.tokens import UNITS as UNIT_FILES
 from gunileo.published.tokens import tokens_of
 from gunileo.published.weights import Tensors
 from gunileo.util.files import FileError, alone
 
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin")
-_UNKNOWN_TERMS = "not told by the file; the terms of whoever published it hold"
-_NAME = re.compile(r"[\w.-]*\w[\w.-]*")
+_UNKNOWN_TERMS = "unknown; the terms of whoever published it hold"
+_NAME = re.compile(r"(?=[\w.-]{1,100}$)[\w.-]*\w[\w.-]*")
 
 Say = Callable[[str], None]
 
@@ -60,18 +61,19 @@ def import_model(
     read or kept; nothing is installed then.
     """
     entry = known(source)
-    _check_source(source, entry)
-    name = _free_name(name or _name_of(source))
-    meant = entry or known(name) or titled(_name_of(source))
+    _check_source(source, entry, lm)
+    meant = entry or known(name or "") or _titled(source)
+    name = _free_name(name or (meant.name if meant else _name_of(source)))
     license = entry.license if entry else _license_beside(source) or (meant.license if meant else _UNKNOWN_TERMS)
     if meant and not entry:
-        say(f"{source}: by its name {meant.name} of 'gunileo models --known'; it gets the settings of that")
-    if not accept(f"{source}: its licence says: {license}"):
+        say(f"{source}: by its name this is {meant.name}; it gets the settings that its authors used")
+    if meant and meant.language and not (meant.language_model or lm):
+        say(f"{meant.name}: its authors used a language model; if you have it, give it with --lm FOLDER")
+    if not accept(f"{source}: its licence: {license}"):
         raise ImportFault(f"{source}: not imported, as its licence was not accepted; --accept-license does that")
-    home = registry.home()
-    with alone(home / "imports"), tempfile.TemporaryDirectory(prefix="gunileo-", dir=home / "imports") as work:
-        found = replace(_found(source, entry, license, Path(work), lm, say), known=meant)
-        built = Path(work, "built")
+    with _workplace(registry.home() / "imports") as work:
+        found = replace(_found(source, entry, license, work, lm, say), known=meant)
+        built = work / "built"
         try:
             built.mkdir()
             card = _built(found, built, say)
@@ -88,15 +90,31 @@ def import_model(
     return kept
 
 
-def _check_source(source: str, entry: Known | None) -> None:
-    """Raise ``ImportFault`` if there is nothing of which a licence need be accepted."""
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A place within ``folder`` for one import at a time; what an import left that was killed is removed."""
+    with alone(folder):
+        for left in folder.glob("gunileo-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="gunileo-", dir=folder) as work:
+            yield Path(work)
+
+
+def _check_source(source: str, entry: Known | None, lm: Path | None) -> None:
+    """Raise ``ImportFault`` if there is nothing of which a licence need be accepted, or no such language model."""
     if entry and not entry.files:
         raise ImportFault(f"{source}: get it by hand from {entry.page}, then 'gunileo import FILE --name {source}'")
-    if "://" in source and urlsplit(source).scheme not in ("http", "https"):
-        raise ImportFault(f"{source}: no address that can be fetched; give one with https")
+    address = urlsplit(source) if "://" in source else None
+    if address and not (address.scheme in ("http", "https") and address.netloc and PurePosixPath(address.path).name):
+        raise ImportFault(
+            f"{source}: no address of a file; give one that begins with https and ends with the file's name"
+        )
     if not (entry or "://" in source or os.path.isfile(source) or os.path.isdir(source)):
-        names = ", ".join(one.name for one in KNOWN if one.files)
-        raise ImportFault(f"{source}: no such file; give a file, folder, zip or address, or one of {names}")
+        raise ImportFault(
+            f"{source}: no such file; give a file, folder, zip, address or name of 'gunileo models --known'"
+        )
+    if lm and not (os.path.isfile(lm) or os.path.isdir(lm)):
+        raise ImportFault(f"{lm}: no such language model; give its folder or zip with --lm")
 
 
 def _name_of(source: str) -> str:
@@ -105,9 +123,19 @@ def _name_of(source: str) -> str:
     return re.sub(r"[^\w.-]", "-", re.sub(r"\.(pth|pt|ckpt|bin|zip)$", "", stem)).lower()
 
 
+def _titled(source: str) -> Known | None:
+    """The published model whose name a file has, or the one checkpoint in a folder."""
+    names = [_name_of(source)]
+    if os.path.isdir(source):
+        names += [path.stem for path in Path(source).glob("*") if path.suffix.lower() in _CHECKPOINTS]
+    return next((found for name in names if (found := titled(name))), None)
+
+
 def _free_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.startswith("."):
-        raise ImportFault(f"{name!r}: no name for a model; give one of letters, digits, dots and dashes with --name")
+        raise ImportFault(
+            f"{name!r}: no name for a model; give one of up to 100 letters, digits, dots and dashes with --name"
+        )
     if name in registry.all_names() or registry.imported_folder(name).exists():
         raise ImportFault(f"{name}: there is a model of this name; give another with --name, or 'gunileo forget' it")
     return name
@@ -163,7 +191,7 @@ def _checkpoint_in(path: Path, given: Path) -> Path:
     """The one checkpoint in a folder, or the file itself; ``given`` is what a message names."""
     if not path.is_dir():
         return path
-    found = sorted(one for one in path.iterdir() if one.suffix.lower() in _CHECKPOINTS)
+    found = sorted(one for one in path.glob("*") if one.suffix.lower() in _CHECKPOINTS)
     if len(found) != 1:
         what = f"{len(found)} checkpoints" if found else "no checkpoint (.pth, .pt, .ckpt)"
         raise ImportFault(f"{given}: {what} in it; give the one that is meant as a file")
@@ -175,8 +203,8 @@ def _built(found: _Found, folder: Path, say: Say) -> dict[str, Any]:
     path = found.checkpoint
     say(f"{path.name}: reading")
     checksum = digest(path, hashlib.sha256())
-    weights = renamed(read_checkpoint(path))
-    kind, tensors = kind_of(weights, path), Tensors(weights, str(path))
+    weights = with_common_keys(read_checkpoint(path))
+    kind, tensors = network_of(weights, path), Tensors(weights, str(path))
     entry = found.known
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     card = {"license": found.license, "source": found.source, "sha256": checksum, "date": date}
@@ -185,15 +213,15 @@ def _built(found: _Found, folder: Path, say: Say) -> dict[str, Any]:
         metadata["grammar"] = json.dumps(entry.grammar)
     if entry:
         metadata["language"] = json.dumps(entry.reads)
-    say(f"{path.name}: {kind}, converting")
     if kind == LANGUAGE_MODEL:
         raise ImportFault(f"{path}: a language model; give it with --lm FOLDER beside the model that it belongs to")
+    if kind != CONFORMER and found.language_model:
+        raise ImportFault(f"{path}: is decoded by CTC alone and takes no language model; leave --lm out")
+    say(f"{path.name}: {kind}, converting")
     if kind == LIPNET:
         write_lipnet(folder, tensors, metadata)
     else:
         _write_conformer(folder, found, tensors, metadata, entry)
-    if kind != CONFORMER and found.language_model:
-        raise ImportFault(f"{path}: is decoded by CTC alone and takes no language model; leave --lm out")
     parameters = sum(one.size for key, one in weights.items() if not key.endswith(("_tracked", "mean", "_var")))
     known_of_it = {"published": entry.published, "grammar": entry.grammar} if entry else {}
     return {**card, "parameters": int(parameters), **known_of_it}
@@ -207,19 +235,25 @@ def _write_conformer(
     size = tensors.shape("ctc.ctc_lo.weight")[0] if "ctc.ctc_lo.weight" in tensors else 0
     tokens = tokens_of(told, size, _with_units(path, size, told), str(path)) if size else ()
     settings = conformer_settings(tensors, told, tokens)
-    write_model(folder, tensors, settings, metadata)
     weight = 0.0
     if found.language_model:
-        own = found.language_model
-        language = Tensors(renamed(read_checkpoint(own)), str(own))
-        shape = language_settings(language, _settings_beside(own))
-        if shape.tokens != len(tokens):
-            raise ImportFault(f"{own}: {shape.tokens} tokens, the model {len(tokens)}; give the one that belongs to it")
-        write_language_model(folder, language, shape)
+        _write_language_model(folder, found.language_model, len(tokens))
         weight = entry.language if entry and entry.language else 0.3
+    write_model(folder, tensors, settings, metadata)
     start = (entry.start,) if entry and entry.start else ()
     beam, penalty = (entry.beam, entry.penalty) if entry else (40, 0.0)
     Weighting(beam, 0.1, weight, penalty, start).write(folder / WEIGHTS)
+
+
+def _write_language_model(folder: Path, path: Path, tokens: int) -> None:
+    weights = with_common_keys(read_checkpoint(path))
+    if (kind := network_of(weights, path)) != LANGUAGE_MODEL:
+        raise ImportFault(f"{path}: {kind}, no language model; give the folder of one with --lm")
+    language = Tensors(weights, str(path))
+    settings = language_settings(language, _settings_beside(path))
+    if settings.tokens != tokens:
+        raise ImportFault(f"{path}: {settings.tokens} tokens, the model {tokens}; give the one that belongs to it")
+    write_language_model(folder, language, settings)
 
 
 def _settings_beside(checkpoint: Path) -> Mapping[str, Any]:
@@ -239,5 +273,5 @@ def _with_units(checkpoint: Path, size: int, told: Mapping[str, Any]) -> Path:
     try:
         fetch([UNITS[name]], folder, lambda _: None)
     except GunileoError as error:
-        raise ImportFault(f"{checkpoint}: needs {name} beside it, from {UNITS[name].address} ({error})") from error
+        raise ImportFault(f"{checkpoint}: needs {name} beside it ({error})") from error
     return folder

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from gunileo.published.errors import ImportFault
 from gunileo.published.graph import Graph
 from gunileo.published.weights import Array, Tensors
 
@@ -39,9 +40,15 @@ def swish(g: Graph, x: str) -> str:
 
 
 def batch_normalised(w: Tensors, name: str, weight: Array, bias: Array | None = None) -> tuple[Array, Array]:
-    """A convolution's weight [out, ...] and bias with the batch normalisation ``name`` after it, as one convolution."""
+    """A convolution's weight [out, ...] and bias with the batch normalisation ``name`` after it, as one convolution.
+
+    Raises ``ImportFault`` if a variance is below 0.
+    """
     out = len(weight)
-    scale = w.take(f"{name}.weight", out) / np.sqrt(w.take(f"{name}.running_var", out) + _BATCH_EPSILON)
+    variance = w.take(f"{name}.running_var", out)
+    if variance.min() < 0:
+        raise ImportFault(f"{w.source}: {name}.running_var holds a variance below 0; the file is damaged")
+    scale = w.take(f"{name}.weight", out) / np.sqrt(variance + _BATCH_EPSILON)
     shift = w.take(f"{name}.bias", out) - w.take(f"{name}.running_mean", out) * scale
     if bias is not None:
         shift = shift + bias * scale

@@ -19,7 +19,7 @@ from gunileo.inference.registry import ModelError, content_of
 from gunileo.inference.session import Session
 from gunileo.published.prefix_scores import Prefixes, Scores, Tokens, empty, extended, extended_totals
 
-SOURCE, DECODER, LANGUAGE, WEIGHTS = "source.onnx", "decoder.onnx", "lm.onnx", "search.json"
+MODEL, SOURCE, DECODER, LANGUAGE, WEIGHTS = "model.onnx", "source.onnx", "decoder.onnx", "lm.onnx", "search.json"
 _HOPELESS = 10.0  # how much worse than the best an ended text is that tells that longer ones are, too
 _LENGTHS = 3  # that are looked at for that
 _BEFORE = 1.5  # candidates of the decoder for which CTC is asked, of each place in the beam

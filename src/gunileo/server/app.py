@@ -20,7 +20,7 @@ from gunileo.inference import registry
 from gunileo.server import openai_routes, read_routes, recordings, teach_routes
 from gunileo.server.answers import error as told_error
 from gunileo.server.auth import WEB, Guard
-from gunileo.server.dependencies import Desk
+from gunileo.server.dependencies import ServerState
 from gunileo.server.jobs import Limits
 from gunileo.server.uploads import UploadError
 from gunileo.server.worker import Busy, Worker
@@ -50,7 +50,7 @@ def create_app(
         with tempfile.TemporaryDirectory(prefix="gunileo-serve-", ignore_cleanup_errors=True) as folder:
             worker = Worker(Path(folder), limits.work, limits.waiting, limits.memory)
             teacher = Worker(Path(folder), _ENROLMENT, 0)
-            app.state.desk = Desk(model, limits, Path(folder), worker, teacher)
+            app.state.server = ServerState(model, limits, Path(folder), worker, teacher)
             try:
                 yield
             finally:

@@ -14,7 +14,7 @@ from typing import Self
 
 from gunileo.inference import registry
 from gunileo.server import recordings
-from gunileo.server.dependencies import Desk
+from gunileo.server.dependencies import ServerState
 from gunileo.server.pictures import FeedError, opened
 from gunileo.teaching.teach import RecordingError, checked_name
 from gunileo.vision.camera import Pace, Taken
@@ -66,7 +66,7 @@ class Recent:
         return [message for time, message in self._messages if start <= time <= end]
 
 
-async def keep(correction: Correction, recent: Recent, desk: Desk) -> Correction:
+async def keep(correction: Correction, recent: Recent, state: ServerState) -> Correction:
     """Keep what was said as a recording, after the same checks as one that Teach makes.
 
     Raises ``FeedError`` if there are no pictures of that time any more, ``RecordingError`` or ``GrammarError`` if the
@@ -81,11 +81,11 @@ async def keep(correction: Correction, recent: Recent, desk: Desk) -> Correction
     pictures = recent.between(correction.start - _MARGIN, correction.end + _MARGIN)
     if not pictures:
         raise FeedError("no pictures of that time are left; correct a sentence within half a minute")
-    with tempfile.TemporaryDirectory(dir=desk.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=state.folder) as folder:
         path = Path(folder) / "correction.mp4"
         await asyncio.to_thread(write_video, path, _frames(pictures))
-        await desk.worker.run(recordings.inspect, path, "the correction", name, desk.limits)
-        async with desk.keeping:
+        await state.worker.run(recordings.inspect, path, "the correction", name, state.limits)
+        async with state.keeping:
             await asyncio.to_thread(recordings.keep, path, name, said)
     return Correction(name, said, correction.start, correction.end)
 

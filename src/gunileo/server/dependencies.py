@@ -76,8 +76,8 @@ class Going:
 
 
 @dataclass
-class Desk:
-    """What a running server has at hand."""
+class ServerState:
+    """What a running server shares among its routes: models, limits, workers and what they are doing."""
 
     model: str  # where none is asked for
     limits: Limits
@@ -107,18 +107,18 @@ class Desk:
             self.cameras -= 1
 
 
-def desk_of(request: Request) -> Desk:
-    """The running server's."""
-    desk: Desk = request.app.state.desk
-    return desk
+def state_of(request: Request) -> ServerState:
+    """The state of the running server."""
+    state: ServerState = request.app.state.server
+    return state
 
 
-async def upload_of(request: Request, desk: Annotated[Desk, Depends(desk_of)]) -> AsyncIterator[Upload]:
+async def upload_of(request: Request, state: Annotated[ServerState, Depends(state_of)]) -> AsyncIterator[Upload]:
     """The file that a request sends, for as long as it is answered; its place in the line comes first."""
     try:
         async with (
-            desk.worker.place(),
-            uploaded(request, desk.folder, desk.limits.upload, desk.limits.work) as upload,
+            state.worker.place(),
+            uploaded(request, state.folder, state.limits.upload, state.limits.work) as upload,
         ):
             yield upload
     except (Busy, UploadError):
@@ -126,5 +126,5 @@ async def upload_of(request: Request, desk: Annotated[Desk, Depends(desk_of)]) -
         raise
 
 
-AnyDesk = Annotated[Desk, Depends(desk_of)]
+AnyState = Annotated[ServerState, Depends(state_of)]
 AnyUpload = Annotated[Upload, Depends(upload_of)]

@@ -141,7 +141,7 @@ def _loaded(model: str, version: str) -> Reader:
 
 
 def _alternatives(reader: Reader, mouths: list[Mouth], decode: str | None) -> tuple[tuple[str, float], ...]:
-    if reader.way(decode) != "grammar" and reader.needs.grammar:
+    if reader.way(decode) != "grammar" and reader.metadata.grammar:
         return ()  # only the grammar's shares tell anything of these models
     found = reader.nbest(MouthClip.of(mouths), _BEST, decode)
     return tuple((decoded.text, decoded.confidence) for decoded in found)

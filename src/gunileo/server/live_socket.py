@@ -1,6 +1,7 @@
 """A camera somewhere else: pictures with their times come over a WebSocket, sentences go back.
 
 It is read hands-free, a sentence at each rest of the mouth, or by push to talk, a sentence from ``begin`` to ``end``.
+A long one is read in parts and told as one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gunileo.errors import GunileoError
 from gunileo.inference.reader import Reader
-from gunileo.output.transcript import Transcript, Word
+from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.output.whisper import to_fields
 from gunileo.server.corrections import Correction, Recent, keep
-from gunileo.server.dependencies import Desk
+from gunileo.server.dependencies import ServerState
 from gunileo.server.pictures import FeedError, opened
 from gunileo.vision.camera import Pace, Taken
 from gunileo.vision.image import to_jpeg
@@ -39,6 +40,7 @@ class Feed:
         self._talk: Literal["free", "begin", "end"] = "free"  # what was asked for last
         self._start = 0.0  # of this Live's first frame
         self._last: float | None = None  # and of the last
+        self._turn: list[Transcript] = []  # parts of what is said by push to talk, read by now
         self._restart()
         self.recent = Recent()
         self.count = 0
@@ -46,13 +48,13 @@ class Feed:
     def push(self, message: bytes) -> list[Transcript]:
         """Take a time, eight bytes (a big-endian double), and a JPEG; returns the sentences that end with it.
 
-        Words have their times by the same clock. Half a second without a picture ends a sentence. Raises
-        ``FeedError`` if that is something else.
+        Words have their times by the same clock. Half a second without a picture ends a sentence, but none of push to
+        talk, which ``end`` does. Raises ``FeedError`` if that is something else.
         """
         time, frame = opened(message)
         read = []
         if self._last is not None and not 0 <= time - self._last < _BREAK:
-            read = self.flush()
+            read = self._ended()
         if self._last is None:
             self._start = time
         self._last = time
@@ -60,28 +62,43 @@ class Feed:
             read += self._timed(self._live.push(taken.frame))
         self.count += 1
         self.recent.push(time, message)
-        return read
+        if self._talk != "begin":
+            return read
+        self._turn += read
+        return []
 
     def flush(self) -> list[Transcript]:
         """The sentence that was begun."""
-        read = self._timed(self._live.flush())
-        self._restart()
-        return read
+        return self._whole(self._ended())
 
     def begin(self) -> None:
         """Push to talk: from now on all is one sentence, until ``end``. What was begun before is dropped."""
-        self._talk = "begin"
+        self._talk, self._turn = "begin", []
         self._live.begin()
 
     def end(self) -> list[Transcript]:
         """The sentence since ``begin``; nothing more is read until ``begin`` or ``free``."""
         self._talk = "end"
-        return self._timed(self._live.end())
+        return self._whole(self._timed(self._live.end()))
 
     def free(self) -> None:
         """Hands-free again: a sentence ends when the mouth rests. What was begun before is dropped."""
-        self._talk = "free"
+        self._talk, self._turn = "free", []
         self._restart()
+
+    def _ended(self) -> list[Transcript]:
+        """What was begun of a sentence, as no more of it will come."""
+        read = self._timed(self._live.flush())
+        self._restart()
+        return read
+
+    def _whole(self, last: list[Transcript]) -> list[Transcript]:
+        """The last parts with those before them: of push to talk one sentence."""
+        parts, self._turn = self._turn + last, []
+        if self._talk == "free" or len(parts) < 2:
+            return parts
+        whole = joined(parts[0].file, parts[0].model, parts, language=parts[0].language)
+        return [replace(whole, text=whole.text.replace("\n", " "))]
 
     def _restart(self) -> None:
         self._live, self._pace = self._reader.live(self._decode, alternatives=_CHOICES), Pace()
@@ -104,7 +121,7 @@ class Feed:
         return [replace(one, words=tuple(map(moved, one.words))) for one in read]
 
 
-async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: Desk) -> None:
+async def converse(socket: WebSocket, reader: Reader, decode: str | None, state: ServerState) -> None:
     """Read one camera until it leaves.
 
     Each picture is answered with ``{"face": bool}``, every fifth with ``"mouth"`` too, a sentence with
@@ -127,7 +144,7 @@ async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: 
             if message["type"] == "websocket.disconnect":
                 break
             if (text := message.get("text")) and text.startswith("{"):
-                task = asyncio.create_task(_corrected(socket, feed.recent, text, desk))
+                task = asyncio.create_task(_corrected(socket, feed.recent, text, state))
                 keeping.add(task)
                 task.add_done_callback(keeping.discard)
                 continue
@@ -136,10 +153,10 @@ async def converse(socket: WebSocket, reader: Reader, decode: str | None, desk: 
     await asyncio.gather(*keeping)
 
 
-async def _corrected(socket: WebSocket, recent: Recent, text: str, desk: Desk) -> None:
+async def _corrected(socket: WebSocket, recent: Recent, text: str, state: ServerState) -> None:
     """Keep a recording, and tell whether that went well; beside the reading, as it takes seconds."""
     try:
-        kept = await keep(Correction.parsed(text), recent, desk)
+        kept = await keep(Correction.parsed(text), recent, state)
         answer = {"taught": kept.name, "text": kept.text}
     except GunileoError as error:
         answer = {"refused": str(error)}

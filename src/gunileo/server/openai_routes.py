@@ -16,7 +16,7 @@ from gunileo.inference import registry
 from gunileo.output.whisper import to_fields
 from gunileo.output.writers import to_srt, to_txt, to_vtt
 from gunileo.server import jobs
-from gunileo.server.dependencies import AnyDesk, AnyUpload, Desk
+from gunileo.server.dependencies import AnyState, AnyUpload, ServerState
 from gunileo.server.jobs import Reading
 from gunileo.server.uploads import UploadError
 
@@ -82,7 +82,7 @@ _ANSWERS = {kind: {"schema": {"type": "string"}} for _, kind in _TEXTS.values()}
     },
     response_class=Response,
 )
-async def transcriptions(upload: AnyUpload, desk: AnyDesk) -> Response:
+async def transcriptions(upload: AnyUpload, state: AnyState) -> Response:
     """One file, read as `gunileo transcribe` reads it.
 
     `json`, `text`, `srt` and `vtt` have `not sure:` before a guess. `verbose_json` has the plain text with
@@ -91,8 +91,8 @@ async def transcriptions(upload: AnyUpload, desk: AnyDesk) -> Response:
     form = upload.fields
     wanted = _chosen(form, "response_format", _FORMATS, "json")
     granularities = _granularities(form, wanted)
-    model = _model(desk, form)
-    result: Reading = await desk.worker.run(jobs.read, upload.path, upload.name, model, None, desk.limits)
+    model = _model(state, form)
+    result: Reading = await state.worker.run(jobs.read, upload.path, upload.name, model, None, state.limits)
     if wanted in _TEXTS:
         write, kind = _TEXTS[wanted]
         return Response(write(result.transcript), media_type=kind)
@@ -101,14 +101,14 @@ async def transcriptions(upload: AnyUpload, desk: AnyDesk) -> Response:
     return JSONResponse(_verbose(result, granularities))
 
 
-def listed(desk: Desk) -> dict[str, Any]:
+def listed(state: ServerState) -> dict[str, Any]:
     """The models as OpenAI's ``GET /v1/models`` lists them; a model was created when its file came here."""
     places = {
         **{info.name: registry.WEIGHTS / info.file for info in registry.available_models()},
         **{one.name: one.folder for one in registry.taught_models()},
         **{one.name: registry.imported_folder(one.name) for one in registry.imported_models()},
     }
-    places.setdefault(desk.model, Path(desk.model))
+    places.setdefault(state.model, Path(state.model))
     data = [
         {"id": name, "object": "model", "created": int(place.stat().st_mtime), "owned_by": "gunileo"}
         for name, place in places.items()
@@ -132,10 +132,10 @@ def _granularities(form: dict[str, list[str]], wanted: str) -> list[str]:
     return given or ["segment"]
 
 
-def _model(desk: Desk, form: dict[str, list[str]]) -> str:
+def _model(state: ServerState, form: dict[str, list[str]]) -> str:
     given = form.get("model", [_BUILT_IN])[-1]
     try:
-        return desk.named(None if given == _BUILT_IN else given)
+        return state.named(None if given == _BUILT_IN else given)
     except registry.ModelError as error:
         raise UploadError(str(error), 404) from None
 

@@ -18,7 +18,7 @@ from gunileo.output.transcript import Transcript
 from gunileo.output.whisper import to_fields
 from gunileo.output.writers import WRITERS
 from gunileo.server import jobs, openai_routes
-from gunileo.server.dependencies import FORM, REFUSED, AnyDesk, AnyUpload, Desk
+from gunileo.server.dependencies import FORM, REFUSED, AnyState, AnyUpload, ServerState
 from gunileo.server.jobs import Reading
 from gunileo.server.live_socket import converse
 from gunileo.server.uploads import UploadError
@@ -69,7 +69,7 @@ def _answers() -> dict[str, Any]:
 
 
 @router.get("/models", summary="The models that can be used")
-async def models(desk: AnyDesk) -> dict[str, Any]:
+async def models(state: AnyState) -> dict[str, Any]:
     """The models, what each was trained on, its word error rates (0.05 = 5 %), and the server's limits.
 
     `object` and `data` are for OpenAI's clients.
@@ -91,8 +91,8 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
     ]
     yours = [{"name": one.name, "taught": asdict(one)} for one in registry.taught_models()]
     yours += [{"name": one.name, "license": one.license, "imported": asdict(one)} for one in registry.imported_models()]
-    told = {"default": desk.model, "models": [*listed, *yours], "limits": asdict(desk.limits)}
-    return {**told, **openai_routes.listed(desk)}
+    told = {"default": state.model, "models": [*listed, *yours], "limits": asdict(state.limits)}
+    return {**told, **openai_routes.listed(state)}
 
 
 @router.post(
@@ -104,7 +104,7 @@ async def models(desk: AnyDesk) -> dict[str, Any]:
 )
 async def transcribe(
     upload: AnyUpload,
-    desk: AnyDesk,
+    state: AnyState,
     model: str | None = None,
     decode: Decode | None = None,
     accept: Annotated[str, Header()] = "*/*",
@@ -116,10 +116,10 @@ async def transcribe(
     the `{"error"}`.
     """
     kind = _wanted(accept, [*_KINDS, _STORY])
-    work = (jobs.read, upload.path, upload.name, desk.named(model), decode, desk.limits)
+    work = (jobs.read, upload.path, upload.name, state.named(model), decode, state.limits)
     if kind == _STORY:
-        return StreamingResponse(_story(desk.worker, work), media_type=_STORY)
-    result: Reading = await desk.worker.run(*work)
+        return StreamingResponse(_story(state.worker, work), media_type=_STORY)
+    result: Reading = await state.worker.run(*work)
     return Response(WRITERS[_KINDS[kind]](result.transcript), media_type=kind)
 
 
@@ -130,23 +130,23 @@ async def transcribe(
     responses={200: {"description": "H.264, without sound.", "content": {"video/mp4": {}}}, **REFUSED},
     response_class=Response,
 )
-async def preview(upload: AnyUpload, desk: AnyDesk) -> Response:
+async def preview(upload: AnyUpload, state: AnyState) -> Response:
     """For formats such as MPEG-1, which no browser plays."""
     target = upload.path.with_name("preview.mp4")
-    await desk.worker.run(jobs.preview, upload.path, upload.name, target, desk.limits)
+    await state.worker.run(jobs.preview, upload.path, upload.name, target, state.limits)
     return FileResponse(target, media_type="video/mp4")
 
 
 @router.websocket("/live")
 async def live(socket: WebSocket, model: str | None = None, decode: Decode | None = None) -> None:
     """Pictures in, sentences out."""
-    desk: Desk = socket.app.state.desk
+    state: ServerState = socket.app.state.server
     await socket.accept()
     try:
-        with desk.camera():
-            reader = await asyncio.to_thread(jobs.reader_of, desk.named(model))
+        with state.camera():
+            reader = await asyncio.to_thread(jobs.reader_of, state.named(model))
             await socket.send_json({"ready": reader.name})
-            await converse(socket, reader, decode, desk)
+            await converse(socket, reader, decode, state)
     except GunileoError as error:
         await socket.send_json({"error": str(error)})
         await socket.close(1013)

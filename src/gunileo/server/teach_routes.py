@@ -13,7 +13,7 @@ from gunileo.corpus.grid import is_grid
 from gunileo.errors import GunileoError
 from gunileo.inference import registry
 from gunileo.server import recordings
-from gunileo.server.dependencies import FORM, REFUSED, AnyDesk, AnyUpload, Desk, Going, errors
+from gunileo.server.dependencies import FORM, REFUSED, AnyState, AnyUpload, Going, ServerState, errors
 from gunileo.server.recordings import Inspection
 from gunileo.server.worker import Busy
 from gunileo.teaching.teach import RecordingError, checked_name, forget
@@ -41,79 +41,79 @@ async def sentences(text: Annotated[str, Body(embed=True, max_length=10_000)]) -
 
 
 @router.get("/taught", summary="What was taught")
-async def taught(desk: AnyDesk) -> dict[str, Any]:
+async def taught(state: AnyState) -> dict[str, Any]:
     """All that was recorded and taught, and whether the network can be trained here."""
     names = dict.fromkeys([*recordings.recorded(), *(model.name for model in registry.taught_models())])
     return {
-        "taught": [_described(desk, name) for name in names],
+        "taught": [_described(state, name) for name in names],
         "can_train": recordings.can_train(),
         "folder": str(registry.home()),
     }
 
 
 @router.get("/taught/{name}", summary="What was taught under a name", responses=_WRONG)
-async def one(name: str, desk: AnyDesk) -> dict[str, Any]:
+async def one(name: str, state: AnyState) -> dict[str, Any]:
     """The recordings, the model and the enrolment of one name. The recordings are empty if there are none."""
-    return _described(desk, name)
+    return _described(state, name)
 
 
 @router.post("/taught/{name}/recordings", summary="Add a recording", openapi_extra=FORM, responses=REFUSED)
 async def record(
-    name: str, upload: AnyUpload, desk: AnyDesk, text: Annotated[str, Query(max_length=500)]
+    name: str, upload: AnyUpload, state: AnyState, text: Annotated[str, Query(max_length=500)]
 ) -> dict[str, Any]:
     """Check a clip that says `text`, and keep it as a recording if it can be used."""
     (said, *others) = await asyncio.to_thread(recordings.sentences, text)
     if others:
         raise RecordingError(f"a recording says one sentence, and {text[:80]!r} means {1 + len(others)}")
-    seen: Inspection = await desk.worker.run(
-        recordings.inspect, upload.path, upload.name, checked_name(name), desk.limits
+    seen: Inspection = await state.worker.run(
+        recordings.inspect, upload.path, upload.name, checked_name(name), state.limits
     )
-    async with desk.keeping:
+    async with state.keeping:
         recording = await asyncio.to_thread(recordings.keep, upload.path, name, said)
     strip = "data:image/png;base64," + base64.b64encode(seen.strip).decode()
     return {**asdict(recording), "seconds": seen.seconds, "strip": strip, "read": seen.read}
 
 
 @router.delete("/taught/{name}/recordings/{recording}", summary="Remove a recording", responses=_WRONG)
-async def drop(name: str, recording: str, desk: AnyDesk) -> dict[str, Any]:
+async def drop(name: str, recording: str, state: AnyState) -> dict[str, Any]:
     """Remove one recording."""
     await asyncio.to_thread(recordings.drop, name, recording)
-    return _described(desk, name)
+    return _described(state, name)
 
 
 @router.post("/taught/{name}/enrolment", summary="Start an enrolment", responses={**_WRONG, **_BUSY}, status_code=202)
-async def begin(name: str, desk: AnyDesk, train: bool = False) -> dict[str, Any]:
+async def begin(name: str, state: AnyState, train: bool = False) -> dict[str, Any]:
     """Start to make a model of the recordings, which takes seconds. `train` also trains the network, in minutes."""
     if not recordings.listed(name):
         raise RecordingError(f"{name}: nothing was recorded for it; record something first")
-    if any(going.running for going, _ in desk.enrolments.values()):
+    if any(going.running for going, _ in state.enrolments.values()):
         raise Busy("another enrolment is running", 5)
     going = Going(name, train)
-    desk.enrolments[name] = going, asyncio.create_task(_enrolment(going, desk))
-    return _described(desk, name)
+    state.enrolments[name] = going, asyncio.create_task(_enrolment(going, state))
+    return _described(state, name)
 
 
 @router.delete("/taught/{name}/enrolment", summary="Stop an enrolment", responses=_WRONG)
-async def stop(name: str, desk: AnyDesk) -> dict[str, Any]:
+async def stop(name: str, state: AnyState) -> dict[str, Any]:
     """Stop the enrolment that is running. The model stays as it was before."""
-    if checked_name(name) in desk.enrolments:
-        await _stopped(*desk.enrolments[name])
-    return _described(desk, name)
+    if checked_name(name) in state.enrolments:
+        await _stopped(*state.enrolments[name])
+    return _described(state, name)
 
 
 @router.delete("/taught/{name}", summary="Forget what was taught", responses=_WRONG)
-async def remove(name: str, desk: AnyDesk) -> dict[str, bool]:
+async def remove(name: str, state: AnyState) -> dict[str, bool]:
     """Remove the model and all its recordings."""
-    if checked_name(name) in desk.enrolments:
-        await _stopped(*desk.enrolments[name])
-        del desk.enrolments[name]
+    if checked_name(name) in state.enrolments:
+        await _stopped(*state.enrolments[name])
+        del state.enrolments[name]
     await asyncio.to_thread(forget, name)
     return {"removed": True}
 
 
-async def _enrolment(going: Going, desk: Desk) -> None:
+async def _enrolment(going: Going, state: ServerState) -> None:
     try:
-        enrolment = await desk.teacher.run(
+        enrolment = await state.teacher.run(
             recordings.learn, going.name, registry.TEACHING_BASE, going.train, tell=going.tell
         )
         going.skipped = [reason for _, reason in enrolment.skipped]
@@ -132,9 +132,9 @@ async def _stopped(going: Going, task: asyncio.Task[None]) -> None:
     going.running = False
 
 
-def _described(desk: Desk, name: str) -> dict[str, Any]:
+def _described(state: ServerState, name: str) -> dict[str, Any]:
     recorded = recordings.listed(checked_name(name))
-    model, enrolment = registry.taught(name), desk.enrolments.get(name)
+    model, enrolment = registry.taught(name), state.enrolments.get(name)
     return {
         "name": name,
         "recordings": [asdict(recording) for recording in recorded],

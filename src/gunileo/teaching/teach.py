@@ -274,7 +274,7 @@ def _trained(
             learnt,
             held or learnt[:1],  # one must be validated on; nothing is chosen by it
             run,
-            teaching(base, len(learnt)),
+            teaching(base, len(learnt), recordings.practice),
             progress=lambda done, of: report("training", done, of),
         )
     except Stopped:

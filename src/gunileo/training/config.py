@@ -39,6 +39,7 @@ class TrainingConfig:
     init: str = ""  # weights to initialise from, past the curriculum; original: none
     samples: int = 0  # in an epoch, of the speaker with the fewest clips (``sampling.balanced``); each clip once if 0
     frozen: bool = False  # the convolutions keep their first weights
+    inputs_alone: bool = False  # of a LabialShape, only the layers that take crops and shape in learn
     looks: int = 0  # at each clip's crops, that frozen convolutions of a LabialShape have once; anew each time if 0
     fallback: bool = False  # the initial model stays as the new one's fallback, if all clips say GRID's sentences
     pseudo_align_from: int = 0  # after so many epochs, clips without word times get pseudo-alignments; never if 0

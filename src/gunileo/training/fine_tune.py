@@ -11,20 +11,20 @@ from gunileo.training.config import TrainingConfig, from_scratch
 from gunileo.training.weights import load_weights
 
 
-def settings_from(model: Path | str, speakers: int = 1, clips: int = 20) -> TrainingConfig:
+def settings_from(model: Path | str, speakers: int = 1, clips: int = 20, sentences: bool = True) -> TrainingConfig:
     """Settings to train on from a shipped model, by its name, or from a finished run, by its folder.
 
     The architecture is that of the weights. A run is trained on with the settings of any other; one of a LabialShape
     with those of ``second_stage``, and after that with those of ``third_stage``. A shipped model is adapted to a new
-    speaker by five to twenty ``clips``, with the settings of ``adapting``.
+    speaker by five to twenty ``clips``, with the settings of ``adapting``; ``sentences`` says whether they are GRID's.
 
     Raises ``ModelError`` if there is no such model or a shipped file differs from its checksum, ``GunileoError``
     if the weights can't be used.
     """
     settings = initialised(model)
     if info := registry.shipped(model):
-        registry.released(info, info.file)  # it becomes the fallback: checked before any training
-        return adapting(settings, speakers, clips)
+        registry.released(info, info.file)  # it is carried on: checked before any training
+        return adapting(settings, speakers, clips, sentences)
     if not settings.shapes:
         return settings
     return third_stage(settings) if _is_frozen(Path(settings.init)) else second_stage(settings)
@@ -73,44 +73,57 @@ def third_stage(settings: TrainingConfig) -> TrainingConfig:
     return replace(second_stage(settings), epochs=20, looks=16, crop_repeats=3, dropout=0.05)
 
 
-def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20) -> TrainingConfig:
-    """The same with what so few ``clips`` of a new speaker need.
+def adapting(settings: TrainingConfig, speakers: int = 1, clips: int = 20, sentences: bool = True) -> TrainingConfig:
+    """The same with what so few ``clips`` of new ``speakers`` need; ``sentences`` says whether all are GRID's.
+
+    The last epoch is kept, as one or two validation clips can't choose one. A clip is seen six times an epoch at most:
+    what a few are seen more often teaches to be certain, and takes longer.
+
+    A LabialShape knows many faces and GRID's sentences. So only the layers that take in crops and shape learn, and no
+    normalisation's means change. If all weights learn, a few clips make it worse. It forgets little, and needs neither
+    clips of a known speaker nor a fallback.
+    """
+    few = replace(
+        settings,
+        epochs=10,
+        samples=min(60, 6 * clips),
+        batch_size=10,
+        learning_rate=5e-4,
+        weight_decay=0.0,
+        keep_last=True,
+    )
+    if settings.shapes and sentences:
+        return replace(few, frozen=True, inputs_alone=True, looks=8)
+    return _with_fallback(few, speakers, clips)
+
+
+def _with_fallback(few: TrainingConfig, speakers: int, clips: int) -> TrainingConfig:
+    """The same for a network that knows one face, or other sentences than those of the ``clips``.
 
     The weights may go anywhere, as the initial model stays as a fallback: it reads the clips that it is sure of, so the
-    first speaker is not forgotten. With clips of several ``speakers``, of whom the
-    first should be one, the new face is learnt better. Half-way the network is good enough for pseudo-alignments of
-    clips that have a text alone; these then teach as word times do.
+    first speaker is not forgotten. With clips of several ``speakers``, of whom the first should be one, the new face is
+    learnt better. Half-way the network is good enough for pseudo-alignments of clips that have a text alone; these then
+    teach as word times do.
 
     The convolutions are trained too where they are as small as with ``self_conditioning``, and so is the word head.
     Those of the published architecture stay: training them made nothing better and took four times as long. It has no
     word head.
-
-    The last epoch is kept, as one or two validation clips can't choose one. A clip is seen six times an epoch at most:
-    what a few are seen more often teaches to be certain, and takes longer.
     """
-    alone = speakers == 1
-    learning = replace(
-        settings,
-        epochs=10 if alone else 12,
-        samples=min(60 if alone or not settings.self_conditioning else 100, 6 * clips),
-        batch_size=10,
-        learning_rate=5e-4 if alone else 1e-3,
-        weight_decay=0.0,
-        fallback=True,
-        pseudo_align_from=5 if settings.self_conditioning and not alone else 0,
-        keep_last=True,
-    )
-    if settings.self_conditioning:
-        return learning
-    return replace(
-        learning, word_weight=0.0, augmentation=replace(settings.augmentation, concatenation=0.0), frozen=True
-    )
+    learning = replace(few, fallback=True)
+    if speakers > 1:
+        learning = replace(learning, epochs=12, learning_rate=1e-3)
+    if few.self_conditioning:
+        mixed = {"samples": min(100, 6 * clips), "pseudo_align_from": 5}
+        return replace(learning, **mixed) if speakers > 1 else learning  # type: ignore[arg-type]
+    return replace(learning, word_weight=0.0, augmentation=replace(few.augmentation, concatenation=0.0), frozen=True)
 
 
-def teaching(model: Path | str, recordings: int) -> TrainingConfig:
+def teaching(model: Path | str, recordings: int, sentences: bool = False) -> TrainingConfig:
     """Settings to learn a user's own recordings: as a few clips of a new speaker are learnt, but without a fallback
-    model, as nobody else is to be read any more. Raises as ``settings_from`` does.
+    model, as nobody else is to be read any more. ``sentences`` says whether all are GRID's.
+
+    Raises as ``settings_from`` does.
 
     Clips are loaded by this process: starting another for every epoch took longer than loading does.
     """
-    return replace(adapting(initialised(model), clips=recordings), fallback=False, workers=0)
+    return replace(adapting(initialised(model), 1, recordings, sentences), fallback=False, workers=0)

@@ -30,6 +30,7 @@ from gunileo.training.frozen_features import FrozenFeatures, keep
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
 from gunileo.training.sampling import balanced, evened, silences
+from gunileo.training.shape_model import LabialShape
 from gunileo.training.weights import heads
 from gunileo.util.cores import usable_cores
 
@@ -64,6 +65,8 @@ class Training(lightning.LightningModule):
         self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)
+        if settings.inputs_alone and isinstance(self.model, LabialShape):
+            self.model.inputs_alone_learn()
         self.ctc = torch.nn.CTCLoss(blank=BLANK)
         self.losses: list[float] = []  # of the batches trained on
         self.tested: dict[int, tuple[float, list[tuple[str, str]]]] = {}  # loss, said and read, of each test batch
@@ -137,6 +140,10 @@ class Training(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         if self.settings.frozen:
             self.model.convolutions.eval()  # the normalisation's running means stay, too
+        if self.settings.inputs_alone:  # as they do in all layers: those of a few clips are one face's
+            for layer in self.model.modules():
+                if isinstance(layer, torch.nn.BatchNorm1d):
+                    layer.eval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if self.ended.is_set():

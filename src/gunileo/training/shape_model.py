@@ -83,6 +83,14 @@ class LabialShape(FrontEnd):
         self.after = nn.ModuleList(_Block(width, config.kernel, one, config.dropout) for one in config.after)
         self.classes = nn.Conv1d(width, len(CLASSES), 1)
 
+    def inputs_alone_learn(self) -> None:
+        """Let only the layers that take in the shape and the convolutions' features learn, until anything else is
+        said."""
+        self.requires_grad_(False)
+        for layer in (self.shape, self.shape_norm, self.pixels, self.pixels_norm, self.pixels_block):
+            layer.requires_grad_(True)
+        self.missing.requires_grad_(True)
+
     def forward(
         self, crops: Tensor | None, lengths: Tensor | None, shape: Tensor, seen: Tensor | None = None
     ) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ _AHEAD = 2  # items given out for each core, so that none waits for its next
 
 
 class ClusterError(GunileoError):
-    """A Ray cluster that can't be reached."""
+    """A Ray cluster that can't be reached, or has ended."""
 
 
 def spread(
@@ -28,10 +29,12 @@ def spread(
 
     At most ``workers`` items are worked on at a time, one a core if None. ``items`` are taken as cores get free, so
     that any number of them costs the same each. A worker that dies is replaced and its item begun again; one that goes
-    on killing workers comes with None. Raises ``ClusterError`` if the cluster can't be reached, and what ``work``
-    raises.
+    on killing workers comes with None. Raises ``ClusterError`` if the cluster can't be reached or ends on this machine,
+    and what ``work`` raises.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it tells its makers
+    if "ray" not in sys.modules:  # or it tells on standard output, amid the results, of each worker that dies
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     import ray
 
     begun = ray.is_initialized()
@@ -73,6 +76,10 @@ def _spread(ray: Any, work: Any, items: Iterator[Item], workers: int | None) -> 
                 result = ray.get(done)
             except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError):
                 result = None
+            except ray.exceptions.LocalRayletDiedError as error:
+                raise ClusterError(
+                    "Ray ended on this machine, by a crash or for lack of memory; start again"
+                ) from error
             fill()
             yield item, result
 

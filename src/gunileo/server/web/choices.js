@@ -6,9 +6,15 @@ const SILENCE = 2000; // milliseconds after which the first is chosen, if that i
 let offered = []; // texts
 let chosen = null; // called with the number of the one that is chosen
 let timer = null;
+let left = () => {};
 
-export function setUpChoices() {
-  find("none").onclick = dropChoices;
+/** `ends()` is called when a choice was made, or none, so that the focus has a place once its button is gone. */
+export function setUpChoices(ends) {
+  left = ends;
+  find("none").onclick = () => {
+    dropChoices();
+    left();
+  };
 }
 
 /** Offer texts; `choose(number)` is called with the one that is chosen. `auto` chooses the first after a while. */
@@ -23,6 +29,7 @@ export function offer(texts, { sure, auto, choose }) {
     }),
   );
   find("choices-none").hidden = false;
+  find("choices").scrollIntoView({ block: "nearest" }); // on a phone they are below the camera
   const told = texts.map((text, at) => `${at + 1}: ${text}`).join(". ");
   say(find("choices-status"), sure ? "What did you say?" : "Not sure. What did you say?");
   find("choices-status").append(make("span", { className: "unseen", textContent: ` ${told}.` })); // for screen readers
@@ -37,6 +44,7 @@ export function pick(at) {
   const choose = chosen;
   dropChoices();
   choose(at);
+  left();
   return true;
 }
 

@@ -7,10 +7,12 @@ import { press, release } from "./talk.js";
 const typing = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const pressing = "button:not(#talk), a, summary, input[type=checkbox]"; // which a space presses
 
+const digits = ["Digit1", "Digit2", "Digit3"]; // by their place, as some keyboards have them with the shift key alone
+
 export function setUpKeys() {
   addEventListener("keydown", (event) => {
     if (!heeded(event)) return;
-    const number = "123".indexOf(event.key);
+    const number = Math.max("123".indexOf(event.key), digits.indexOf(event.code));
     if (event.key === " " && !event.target.closest(pressing)) {
       event.preventDefault(); // it would scroll
       if (!event.repeat) press();

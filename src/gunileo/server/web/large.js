@@ -18,6 +18,7 @@ export function leaveLarge() {
 
 function enter() {
   show(true);
+  if (!find("talk").hidden) find("talk").focus(); // else the space bar would press the button that was just pressed
   find("live").requestFullscreen?.().catch(() => {}); // where it is not allowed, all of the window does
 }
 

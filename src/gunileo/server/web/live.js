@@ -30,7 +30,7 @@ export function setUpLive() {
   find("live-talk").addEventListener("change", changeTalk);
   setUpTalk(begin, () => ask("end"));
   setUpVoice();
-  setUpChoices();
+  setUpChoices(refocus);
   setUpHistory();
   setUpPhrases();
   setUpKeys();
@@ -72,6 +72,12 @@ async function start() {
   opened.onmessage = (event) => socket === opened && receive(JSON.parse(event.data), opened);
   opened.onclose = () => socket === opened && stop("The connection ended. Check that gunileo serve is still running.", true);
   find("live-start").textContent = "Stop";
+}
+
+/** The focus of a button that is gone goes to push to talk. */
+function refocus() {
+  const gone = document.activeElement === document.body || document.activeElement?.closest("[hidden]");
+  if (gone && pushes()) find("talk").focus();
 }
 
 const pushes = () => find("live-talk").value === "push";
@@ -139,7 +145,6 @@ function show(sentence) {
     said(texts[at]);
     speak(texts[at]);
     if (at > 0 && find("live-teach").checked) teach(sentence, texts[at]);
-    if (document.activeElement === document.body && pushes()) find("talk").focus();
   };
   offer(texts, { sure: sentence.sure, auto: sentence.sure && find("live-auto").checked, choose });
 }

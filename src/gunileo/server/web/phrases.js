@@ -10,7 +10,8 @@ let phrases = stored(NAME, []);
 export function setUpPhrases() {
   find("phrase-form").onsubmit = (event) => {
     event.preventDefault();
-    say(find("phrase").value.trim());
+    const text = find("phrase").value.trim();
+    if (text) say(text);
   };
   find("phrase-pin").onclick = () => {
     if (find("phrase-form").reportValidity()) pin(find("phrase").value.trim());

@@ -1,4 +1,4 @@
-"""The names of a checkpoint's tensors as VSR-ML has them, whatever program saved them; and which network it is."""
+"""State dicts of published models: their keys by one convention, VSR-ML's, and which network they are of."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _UNREAD = {  # tensors by which other published networks are known
 }
 
 
-def renamed(weights: Weights) -> Weights:
-    """The same tensors by VSR-ML's names, without a wrapper's prefixes and what a search or a trainer added."""
+def with_common_keys(weights: Weights) -> Weights:
+    """The same tensors by VSR-ML's keys, without a wrapper's prefixes and what a search or a trainer added."""
     for wrapper in _WRAPPERS:
         if any(name.startswith(wrapper) for name in weights):
             weights = _within(weights, wrapper)
@@ -39,21 +39,21 @@ def renamed(weights: Weights) -> Weights:
         if shared is None:
             break
         weights = _within(weights, shared)
-    return {_renamed(name): one for name, one in weights.items() if not name.endswith(".pe")}
+    return {_common_key(name): one for name, one in weights.items() if not name.endswith(".pe")}
 
 
 def _within(weights: Weights, prefix: str) -> Weights:
     return {name.removeprefix(prefix): one for name, one in weights.items() if name.startswith(prefix)}
 
 
-def _renamed(name: str) -> str:
+def _common_key(name: str) -> str:
     for old, new in _RENAMED.items():
         if name.startswith(old):
             return new + name.removeprefix(old)
     return name
 
 
-def kind_of(weights: Weights, path: Path) -> str:
+def network_of(weights: Weights, path: Path) -> str:
     """``CONFORMER``, ``LANGUAGE_MODEL`` or ``LIPNET``; ``ImportFault`` if it is none of these."""
     if "encoder.frontend.frontend3D.0.weight" in weights:
         return CONFORMER

@@ -1,4 +1,4 @@
-"""What a model needs and gives: its tokens, its input, its decoder, its licence. An ONNX file's metadata say so."""
+"""What the metadata of an ONNX file tell of a model: its tokens, its input, its decoder, its licence."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Search(Protocol):
 
 
 @dataclass(frozen=True)
-class Needs:
+class ModelMetadata:
     """What an ONNX file's metadata tell; the defaults are those of the models that come with the package.
 
     ``input`` is "mouth" (crops of 100x150, and the mouth's shape if the network takes it) or one of ``VIEWS``;
@@ -93,45 +93,45 @@ class Needs:
         return None if self.decoder == _CTC else _made(SEARCHES, self.decoder, folder, self.vocabulary)
 
 
-def needs_of(metadata: Mapping[str, str], path: Path) -> Needs:
+def parse_metadata(properties: Mapping[str, str], path: Path) -> ModelMetadata:
     """What the metadata of an ONNX file at ``path`` tell.
 
     ``tokens`` is a list in JSON, the blank first; the other keys are texts, in JSON or as they are. A file without
     ``tokens`` has GRID's 37 classes, as the first models. Raises ``ModelError`` if it is none of gunileo's, or needs
     what this version doesn't have.
     """
-    if "tokens" not in metadata and "gunileo_classes" not in metadata:
+    if "tokens" not in properties and "gunileo_classes" not in properties:
         raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported or imported")
-    told = {key: _text(metadata.get(key, "")) for key in ("input", "decoder", "grammar", "license", "source")}
-    told |= {key: _text(metadata.get(key, "")) for key in ("sha256", "date")}
-    told["language"] = _text(metadata.get("language", "en"))
-    if "tokens" not in metadata or (told["input"] or _MOUTH) == _MOUTH:
-        _check_ours(metadata, path)
-    vocabulary = _vocabulary(metadata, path)
+    told = {key: _text(properties.get(key, "")) for key in ("input", "decoder", "grammar", "license", "source")}
+    told |= {key: _text(properties.get(key, "")) for key in ("sha256", "date")}
+    told["language"] = _text(properties.get("language", "en"))
+    if "tokens" not in properties or (told["input"] or _MOUTH) == _MOUTH:
+        _check_ours(properties, path)
+    vocabulary = _vocabulary(properties, path)
     for key, known in (("input", {_MOUTH, *VIEWS}), ("decoder", {_CTC, *SEARCHES}), ("grammar", {"grid"})):
         if told[key] and told[key] not in known:
             raise ModelError(f"{path}: has {told[key][:40]!r} as its {key}, which this version doesn't know; update it")
     told["grammar"] = told["grammar"] or ("grid" if vocabulary is GRID else "")
-    return Needs(vocabulary, told.pop("input") or _MOUTH, told.pop("decoder") or _CTC, **told)
+    return ModelMetadata(vocabulary, told.pop("input") or _MOUTH, told.pop("decoder") or _CTC, **told)
 
 
-def _check_ours(metadata: Mapping[str, str], path: Path) -> None:
+def _check_ours(properties: Mapping[str, str], path: Path) -> None:
     """The mouth crops that a model takes are those that are made here."""
-    tokens = metadata.get("tokens", json.dumps(CLASSES))
-    named = "gunileo_classes" in metadata or "tokens" not in metadata
+    tokens = properties.get("tokens", json.dumps(CLASSES))
+    named = "gunileo_classes" in properties or "tokens" not in properties
     expected = {"gunileo_classes": tokens, **_OURS} if named else _OURS
     for key, value in expected.items():
-        if key not in metadata:
+        if key not in properties:
             raise ModelError(f"{path}: an ONNX model, but not one of gunileo's; give one that it exported or imported")
-        if metadata[key] != value:
+        if properties[key] != value:
             raise ModelError(f"{path}: made for other {key} than this version's; export it again with this version")
 
 
-def _vocabulary(metadata: Mapping[str, str], path: Path) -> Vocabulary:
-    if "tokens" not in metadata:
+def _vocabulary(properties: Mapping[str, str], path: Path) -> Vocabulary:
+    if "tokens" not in properties:
         return GRID
     try:
-        tokens = json.loads(metadata["tokens"])
+        tokens = json.loads(properties["tokens"])
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise ValueError("no list of texts")
         return GRID if tuple(tokens) == GRID.tokens else Vocabulary(tuple(tokens))

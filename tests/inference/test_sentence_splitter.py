@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gunileo.inference.apart import Apart
+from gunileo.inference.sentence_splitter import SentenceSplitter
 from gunileo.vision.mouth import MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.speech_activity import LONGEST, Span
@@ -38,48 +38,48 @@ def checked(parts: list[Span]) -> list[tuple[int, int]]:
 
 
 def test_a_stretch_is_told_apart_with_some_frames_around() -> None:
-    parts = Apart(each_sentence).push(Span(0, clip(0, 150), 0, 150))
+    parts = SentenceSplitter(each_sentence).push(Span(0, clip(0, 150), 0, 150))
     assert checked(parts) == [(0, 60), (60, 120), (120, 150)]
     assert [(part.start, len(part.clip)) for part in parts] == [(0, 63), (57, 66), (117, 33)]
 
 
 @pytest.mark.parametrize("cut", [131, 178, 185, 200, 239])
 def test_a_sentence_at_a_cut_is_whole(cut: int) -> None:
-    apart = Apart(each_sentence)
-    first = apart.push(Span(0, clip(0, cut + 10), 0, cut))
-    rest = apart.push(Span(cut - 10, clip(cut - 10, 300), cut, 300))
+    splitter = SentenceSplitter(each_sentence)
+    first = splitter.push(Span(0, clip(0, cut + 10), 0, cut))
+    rest = splitter.push(Span(cut - 10, clip(cut - 10, 300), cut, 300))
     assert checked(first + rest) == [(at, at + SENTENCE) for at in range(0, 300, SENTENCE)]
-    assert apart.close() == []
+    assert splitter.close() == []
 
 
 def test_what_is_held_back_comes_at_the_end_or_when_others_follow() -> None:
     cut = Span(0, clip(0, 210), 0, 200)
-    apart = Apart(each_sentence)
-    begun = apart.push(cut)
-    assert checked(begun + apart.close())[-1] == (180, 200)
-    assert apart.close() == []
-    assert [part.first for part in apart.push(cut)] == [0, 60, 120]
-    assert [part.first for part in apart.push(Span(500, clip(500, 530), 500, 530))] == [180, 500]
+    splitter = SentenceSplitter(each_sentence)
+    begun = splitter.push(cut)
+    assert checked(begun + splitter.close())[-1] == (180, 200)
+    assert splitter.close() == []
+    assert [part.first for part in splitter.push(cut)] == [0, 60, 120]
+    assert [part.first for part in splitter.push(Span(500, clip(500, 530), 500, 530))] == [180, 500]
 
 
 def test_one_sentence_stays_as_it_is() -> None:
-    apart = Apart(lambda clip: [])
+    splitter = SentenceSplitter(lambda clip: [])
     for span in (Span(0, clip(0, 70), 0, 70), Span(70, clip(70, 320), 80, 310)):
-        assert apart.push(span) == [span]
-    assert apart.close() == []
+        assert splitter.push(span) == [span]
+    assert splitter.close() == []
 
 
 def test_what_would_be_too_long_is_read_as_it_was_cut() -> None:
-    apart = Apart(lambda clip: [100, 160] if numbers(clip)[0] == 0 else [])
-    apart.push(Span(0, clip(0, 250), 0, 240))
-    parts = apart.push(Span(230, clip(230, 470), 240, 470))
+    splitter = SentenceSplitter(lambda clip: [100, 160] if numbers(clip)[0] == 0 else [])
+    splitter.push(Span(0, clip(0, 250), 0, 240))
+    parts = splitter.push(Span(230, clip(230, 470), 240, 470))
     assert [len(part.clip) for part in parts] == [93, 240]
     assert all(len(part.clip) <= LONGEST for part in parts)
 
 
 def test_a_part_that_would_be_too_long_is_read_as_it_was_cut() -> None:
-    apart = Apart(lambda clip: [110, 208] if numbers(clip)[0] == 0 else [1])
-    first = apart.push(Span(0, clip(0, 230), 0, 220))
-    rest = apart.push(Span(210, clip(210, 459), 220, 459))
+    splitter = SentenceSplitter(lambda clip: [110, 208] if numbers(clip)[0] == 0 else [1])
+    first = splitter.push(Span(0, clip(0, 230), 0, 220))
+    rest = splitter.push(Span(210, clip(210, 459), 220, 459))
     assert checked(first + rest)[-1][1] == 459
     assert all(len(part.clip) <= LONGEST for part in first + rest)

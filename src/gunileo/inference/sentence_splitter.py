@@ -1,4 +1,4 @@
-"""Spans of continuous speech told apart: one for each sentence."""
+"""Spans of continuous speech split into sentences, by where a reader finds the boundaries between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG = 3 * FPS  # frames; what is longer may be several sentences
 _SHARED = 3  # frames on either side of a boundary, which both sentences are read with
 
 
-class Apart:
+class SentenceSplitter:
     """Takes spans in their order and gives one for each sentence that ``boundaries`` finds in them.
 
     A stretch of over ten seconds comes as several spans, cut amid a sentence. What is after the last boundary of such a

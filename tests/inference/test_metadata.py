@@ -20,7 +20,7 @@ from gunileo import available_models, load_model
 from gunileo.decoding.grammar import Grammar, GrammarError
 from gunileo.decoding.vocabulary import GRID, Vocabulary
 from gunileo.evaluation.calibrate import calibrate_on
-from gunileo.inference import confidence, needs, registry
+from gunileo.inference import confidence, metadata, registry
 from gunileo.inference.confidence import Calibration, calibration_file, confidence_features, store_calibrations
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError
@@ -36,8 +36,8 @@ CARD = {"license": "Apache-2.0", "source": "https://example.org/tiny.pth", "sha2
 
 @pytest.fixture(autouse=True)
 def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(needs.VIEWS, "tiny", "other_models:TinyView")
-    monkeypatch.setitem(needs.SEARCHES, "ctc-attention", "other_models:TinySearch")
+    monkeypatch.setitem(metadata.VIEWS, "tiny", "other_models:TinyView")
+    monkeypatch.setitem(metadata.SEARCHES, "ctc-attention", "other_models:TinySearch")
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_what_a_file_needs_and_isnt_here_is_told(tmp_path: Path, metadata: dict[
 
 
 def test_a_part_that_this_version_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(needs.VIEWS, "tiny", "gunileo.no_such_module:View")
+    monkeypatch.setitem(metadata.VIEWS, "tiny", "gunileo.no_such_module:View")
     with pytest.raises(ModelError, match="models with 'tiny' can't be read by this version; update gunileo"):
         reader_of(tmp_path, PIECES)
 
@@ -191,8 +191,8 @@ def test_a_part_that_this_version_lacks_is_told(tmp_path: Path, monkeypatch: pyt
 def test_the_models_that_come_with_the_package_need_what_they_always_did() -> None:
     for info in available_models():
         reader = load_model(info.name)
-        assert reader.needs.vocabulary is GRID
-        assert (reader.needs.input, reader.needs.decoder, reader.needs.grammar) == ("mouth", "ctc", "grid")
+        assert reader.metadata.vocabulary is GRID
+        assert (reader.metadata.input, reader.metadata.decoder, reader.metadata.grammar) == ("mouth", "ctc", "grid")
         assert reader.view is reader.search is None
 
 
@@ -200,7 +200,7 @@ def test_an_imported_model_is_found_by_its_name(
     stored: Path, run: Callable[..., tuple[int, str, str]], tmp_path: Path, face: list[Frame]
 ) -> None:
     reader = load_model("tiny")
-    assert (reader.name, reader.needs.source, reader.needs.sha256) == ("tiny", CARD["source"], CARD["sha256"])
+    assert (reader.name, reader.metadata.source, reader.metadata.sha256) == ("tiny", CARD["source"], CARD["sha256"])
     assert registry.all_names()[-1] == "tiny"
 
     pictures = tmp_path / "pictures"
