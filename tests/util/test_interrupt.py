@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -38,3 +40,20 @@ def test_ctrl_c_waits_though_another_thread_takes_it() -> None:
     assert reached == ["the end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signal to one process")
+def test_ctrl_c_amid_the_text_of_a_class_is_caught_like_any_other(tmp_path: Path) -> None:
+    """Dataclasses run text as code when they are loaded. ``python -m`` would end by the signal, though it was caught."""
+    (tmp_path / "program.py").write_text("""
+import sys
+from gunileo.errors import Stopped
+from gunileo.util.interrupt import ctrl_c_stops
+
+try:
+    with ctrl_c_stops():
+        exec("import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()")
+except Stopped:
+    sys.exit(130)
+""")
+    assert subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, check=False).returncode == 130

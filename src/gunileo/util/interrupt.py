@@ -13,6 +13,11 @@ from types import FrameType
 from gunileo.errors import Stopped
 
 
+class _Pressed(KeyboardInterrupt):
+    """Ctrl-C. If a ``KeyboardInterrupt`` itself leaves an ``exec`` of text, ``python -m`` ends by the signal, though it is
+    caught after that. Dataclasses run text when a module is loaded."""
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """A process that is started within never gets Ctrl-C; this one gets it at the end.
@@ -55,10 +60,10 @@ def ctrl_c_sets(ended: Event) -> Iterator[None]:
 
     def end(*_: object) -> None:
         ended.set()
-        raise KeyboardInterrupt
+        raise _Pressed
 
     def pass_over(dropped: sys.UnraisableHookArgs) -> None:
-        if dropped.exc_type is not KeyboardInterrupt:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
             told(dropped)
 
     before, told = signal.signal(signal.SIGINT, end), sys.unraisablehook
