@@ -87,7 +87,7 @@ def test_json_as_a_reader_of_whispers_sees_it() -> None:
 
 def test_json_is_read_back(tmp_path: Path) -> None:
     both = together({"left": said("bin blue", 0.0), "right": said("set white now", 0.2, sure=False)})
-    for transcript in (LONG, both, replace(LONG, duration=3700.0)):
+    for transcript in (LONG, both, replace(LONG, duration=3700.0), replace(READ, hidden=((0.2, 0.44), (1.0, 1.8)))):
         (path,) = write_transcript(transcript, tmp_path / "read", ["json"])
         assert to_json(read_json(path)) == to_json(transcript)
         assert [word.word for word in read_json(path).words] == [word.word for word in transcript.words]
@@ -99,6 +99,8 @@ def test_json_is_read_back(tmp_path: Path) -> None:
         good | {"segments": [segment | {"text": 1.5}]},
         good | {"segments": [segment | {"start": "0"}]},
         good | {"segments": {"a": 1}},
+        good | {"hidden": [[0.2]]},
+        good | {"hidden": [["0.2", 0.4]]},
         [],
     ):
         path.write_text(json.dumps(bad))
@@ -247,8 +249,9 @@ def test_a_clip_without_words_can_be_written(name: str) -> None:
 def test_several_speakers_in_one_transcript_in_order_of_time() -> None:
     """Who says what is in every format; of one speaker there is no word of it."""
     left = joined("a.mp4", "m", [said("bin blue", 0.0), said("lay red", 4.0, sure=False)], 9.0)
-    right = said("set white", 2.0)
-    both = together({"left": left, "right": right})
+    right = replace(said("set white", 2.0), hidden=((2.1, 2.4),))
+    both = together({"left": replace(left, hidden=((4.0, 4.3), (5.0, 5.5))), "right": right})
+    assert both.hidden == ((2.1, 2.4), (4.0, 4.3), (5.0, 5.5))
     assert both.text == "bin blue\nset white\nlay red"
     assert (both.sure, both.duration) == (False, 9.0)
     assert to_txt(both) == "left: bin blue\nright: set white\nleft: not sure: lay red\n"

@@ -111,6 +111,7 @@ def together(read: Mapping[str, Transcript]) -> Transcript:
         confidence=min(one.confidence for one in read.values()),
         sure=all(one.sure for one in read.values()),
         segments=tuple(segments),
+        hidden=tuple(sorted(stretch for one in read.values() for stretch in one.hidden)),
     )
 
 

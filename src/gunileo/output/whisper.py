@@ -48,8 +48,9 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
 
     Ours are ``"confidence"`` and ``"sure"`` of each segment and of the whole, ``"file"``, ``"model"``, and
     ``"duration"`` where it is known. ``"calibrated": false`` comes with the confidences of a model that has no
-    calibration, ``"alternatives"`` where others were asked for. Where there are several speakers, segments and words
-    have a ``"speaker"``. ``"text"`` has a line for each segment, without the space before it.
+    calibration, ``"alternatives"`` where others were asked for, and ``"hidden"``, pairs of start and end, where the
+    mouth was hidden while a sentence was said. Where there are several speakers, segments and words have a
+    ``"speaker"``. ``"text"`` has a line for each segment, without the space before it.
     """
     fields: dict[str, Any] = {
         "text": transcript.text,
@@ -66,6 +67,8 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
         fields["calibrated"] = False
     if transcript.alternatives:
         fields["alternatives"] = [{**asdict(one), "share": round(one.share, 4)} for one in transcript.alternatives]
+    if transcript.hidden:
+        fields["hidden"] = [[round(start, 3), round(end, 3)] for start, end in transcript.hidden]
     if transcript.duration is not None:
         fields["duration"] = round(transcript.duration, 3)
     return fields
@@ -95,6 +98,7 @@ def read_json(path: Path) -> Transcript:
             _typed(fields, "duration", float, int) if "duration" in fields else None,
             calibrated=_typed({"calibrated": True, **fields}, "calibrated", bool),
             language=_typed(fields, "language", str),
+            hidden=tuple(_stretch(pair) for pair in _typed({"hidden": [], **fields}, "hidden", list)),
         )
     except OSError as error:
         raise FileError(f"{path}: can't be opened ({error.strerror}); read the video again") from error
@@ -108,6 +112,12 @@ def _said(fields: dict[str, Any], kind: Callable[..., _Said], text: str, *others
     return kind(
         _typed(fields, text, str).removeprefix(" "), *numbers, _typed({"speaker": "", **fields}, "speaker", str)
     )
+
+
+def _stretch(pair: Any) -> tuple[float, float]:
+    """Start and end; raises as ``_typed``."""
+    start, end = (_typed({"time": time}, "time", float, int) for time in pair)
+    return float(start), float(end)
 
 
 def _typed(fields: dict[str, Any], name: str, *kinds: type) -> Any:
