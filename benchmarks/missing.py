@@ -18,9 +18,9 @@ from gunileo.evaluation.metrics import words_right
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.vision.mouth import Mouth, MouthClip, MouthError
+from gunileo.vision.video import FPS
 
-FPS = 25
-HIDDEN = (0, 6, 12, 15, 25, 37)  # frames
+HIDDEN = (6, 12, 15, 25, 37)  # frames
 RATES = (20, 15, 12, 10)
 
 Change = Callable[[MouthClip, np.random.Generator], list[Mouth | None]]
@@ -68,7 +68,8 @@ def main() -> None:
     reader, cache = load_model(options.model), Cache(options.cache)
     clips = split(cache.utterances, listed(options.split)) if options.split else cache.utterances
     clips = [one for one in clips if one.has_crops]
-    kinds: dict[str, Change] = {f"hidden for {count / FPS:.2f} s": hidden(count) for count in HIDDEN}
+    kinds: dict[str, Change] = {"nothing hidden, 25 frames a second": hidden(0)}
+    kinds |= {f"hidden for {count / FPS:.2f} s": hidden(count) for count in HIDDEN}
     kinds |= {f"{rate} frames a second": slower(rate) for rate in RATES}
     print("| | words wrong | sure | words wrong in these |\n|---|---|---|---|")
     for kind, change in kinds.items():

@@ -52,6 +52,13 @@ def test_a_sentence_at_a_cut_is_whole(cut: int) -> None:
     assert splitter.close() == []
 
 
+def test_a_hidden_frame_on_both_sides_of_a_cut_is_told_once() -> None:
+    splitter = SentenceSplitter(each_sentence)
+    splitter.push(Span(0, clip(0, 210), 0, 200, (150, 192, 193)))
+    parts = splitter.push(Span(190, clip(190, 300), 200, 300, (192, 193, 250)))
+    assert [part.hidden for part in parts] == [(150, 192, 193, 250)] * 2
+
+
 def test_what_is_held_back_comes_at_the_end_or_when_others_follow() -> None:
     cut = Span(0, clip(0, 210), 0, 200)
     splitter = SentenceSplitter(each_sentence)

@@ -83,6 +83,14 @@ def test_a_gap_is_bridged_for_one_person_who_was_seen_for_as_long() -> None:
         assert told.count(None) == mouths.count(None) - filled
 
 
+def test_none_comes_once_a_face_is_lost_for_longer() -> None:
+    """So that the sentence before it is told then, and not when a face comes back."""
+    mouths = iter([*talk(20), *[None] * 21, *talk(1)])
+    told = [next(found) for found in [bridged(mouths)] for _ in range(41)]
+    assert told.count(None) == 21
+    assert next(mouths) is not None, "no more were taken"
+
+
 def test_a_hidden_mouth_is_no_rest() -> None:
     """A sentence in a stream goes on in it, and is told to be a guess."""
     mouths: list[Mouth | None] = [*talk(40), *[None] * 25, *talk(40), *[talk(63)[-1]] * 30]

@@ -221,15 +221,16 @@ def test_a_file_of_a_published_name_gets_the_published_settings(tmp_path: Path) 
     assert len(set(titles)) == len(titles) == len(KNOWN) - 1  # the mirror has none of its own
 
 
-def test_a_published_name_is_the_models_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("title", "name"), [("LRS3_V_WER32.3", "vsr-lrs3-small"), ("LRS3_V_WER19.1", "vsr-lrs3")])
+def test_a_published_name_is_the_models_name(title: str, name: str, tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "mine", "swish_latest", told("swish_latest"))
-    (folder / "model.pth").rename(folder / "LRS3_V_WER32.3.pth")
+    (folder / "model.pth").rename(folder / f"{title}.pth")
     said: list[str] = []
     card = import_model(str(folder), yes, say=said.append)
-    assert card.name == "vsr-lrs3-small"
-    assert said[1] == "vsr-lrs3-small: its authors used a language model; if you have it, give it with --lm FOLDER"
-    with pytest.raises(GunileoError, match="vsr-lrs3-small: there is a model of this name"):
-        import_model(str(folder / "LRS3_V_WER32.3.pth"), pytest.fail, say=lambda _: None)
+    assert card.name == name
+    assert said[1] == f"{name}: its authors used a language model; if you have it, give it with --lm FOLDER"
+    with pytest.raises(GunileoError, match=f"{name}: there is a model of this name"):
+        import_model(str(folder / f"{title}.pth"), pytest.fail, say=lambda _: None)
     assert registry.imported_models() == [card]
 
 

@@ -100,6 +100,19 @@ def test_push_to_talk_and_a_correction_that_teaches(
     assert client.delete("/v1/taught/my face").json() == {"removed": True}
 
 
+def test_hidden_times_are_those_of_the_camera(client: TestClient) -> None:
+    frames = [frame[::2, ::2] for frame in clips.talking()[0]]
+    frames[35:43] = [np.zeros_like(frames[0])] * 8
+    with client.websocket_connect("/v1/live", headers={"Host": "127.0.0.1:8000"}) as socket:
+        socket.receive_json()
+        socket.send_text("begin")
+        said_to(socket, frames, 100.0)
+        socket.send_text("end")
+        sentence = socket.receive_json()["sentence"]
+    ((start, end),) = sentence["hidden"]
+    assert (start, end) == (pytest.approx(101.4, abs=0.05), pytest.approx(101.72, abs=0.05))
+
+
 def test_a_long_turn_is_told_as_one_sentence(client: TestClient) -> None:
     frames = [frame[::2, ::2] for frame in clips.talking()[0]]
     still = [frames[-1]] * 190

@@ -104,3 +104,12 @@ def test_live_waits_only_where_there_is_a_choice() -> None:
         tracker = MouthTracker()
         came = [number for number, frame in enumerate(frames, 1) if tracker.push([frame])]
         assert waits <= came[0] <= waits + 13
+
+
+def test_one_who_comes_back_after_a_glimpse_of_another_is_the_same() -> None:
+    """The other was seen for too few frames to be known."""
+    gone = np.zeros_like(TALK[:20])
+    frames = [*TALK[:30], *gone, *clips.another(TALK[:3]), *gone, *TALK[30:60]]
+    found = mouths(frames)
+    assert found[-1] is not None
+    assert not any(mouth.other for mouth in found if mouth)

@@ -162,7 +162,8 @@ class Reading:
             self._write(job, name, transcript)
         if transcript.hidden:
             times = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in transcript.hidden)
-            complain(f"{job}: the mouth is hidden from {times}; what is read there is a guess")
+            whose = f" of the face named {name}" if name else ""
+            complain(f"{job}: the mouth{whose} is hidden from {times}; what is read there is a guess")
         return Spoken(transcript, outlines, timeline)
 
     def _say(self, job: Job, name: str, said: Transcript) -> None:

@@ -88,8 +88,8 @@ def train(
       gunileo train caches/mine -o runs/mine
       gunileo train caches/me -o runs/me --init labial-shape
 
-    With --init labial-shape, that model learns a new face from five to twenty clips, in minutes. With --init or with
-    --architecture labial-shape, the defaults differ from those below.
+    With --init labial-shape, that model learns a new face from five to twenty clips, in about a minute. With --init or
+    with --architecture labial-shape, the defaults differ from those below.
     """
     from gunileo.util.cores import sleep_while_waiting
 

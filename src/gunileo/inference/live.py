@@ -46,9 +46,9 @@ class SentenceReader(Protocol):
 class Live:
     """Reads frames that are pushed one at a time, as a camera gives them; ``Reader.live`` makes one.
 
-    It holds only the sentence that is being said. If the face is lost, its sentence ends. Then the next face that
-    appears is read. Times are in seconds from the first frame. ``mouth`` is the last crop, half a second after its
-    frame, or None while there is no face. Show it to speakers, so that they know that they are seen.
+    It holds only the sentence that is being said. If the face is lost for over half a second, its sentence ends. Then
+    the next face that appears is read. Times are in seconds from the first frame. ``mouth`` is the last crop, half a
+    second after its frame, or None while there is no face. Show it to speakers, so that they know that they are seen.
 
     For push to talk call ``begin`` before a sentence and ``end`` after it. After the first ``end``, nothing is read
     outside of these.
@@ -125,7 +125,8 @@ def sentences(
 ) -> Iterator[Transcript]:
     """What is said in a stream of mouths, None for each frame without a face: a sentence at a time.
 
-    Times are those of ``timeline``. A sentence goes on where the face is lost for up to 1.5 seconds; it is a guess.
+    Times are those of ``timeline``. A sentence goes on where the face is lost for up to 1.5 seconds. It is a guess
+    if the mouth is hidden for 0.2 seconds between its first word and its last one.
     Raises ``MouthError``, naming ``file``, if there is a face in none of them; what ``mouths`` raises, after the last
     sentence.
     """

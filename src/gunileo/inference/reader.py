@@ -61,8 +61,8 @@ class Reader(Network):
 
         A video of up to ten seconds is read as one sentence, from the part that has a face. If a video is longer, or if
         the face is lost for over 1.5 seconds, it is read sentence by sentence, as with ``stream``. The transcript
-        holds all sentences. If the mouth is hidden for 0.2 seconds or longer while a sentence is said, that is not
-        sure, and ``hidden`` tells when.
+        holds all sentences. If the mouth is hidden for 0.2 seconds or longer while a sentence is said, the sentence is
+        not sure, and ``hidden`` tells when.
 
         ``decode`` is one of these:
 

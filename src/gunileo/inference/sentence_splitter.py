@@ -46,7 +46,8 @@ class SentenceSplitter:
         if held.last == span.first:
             ahead = max(0, span.start - held.start)
             clip = MouthClip.joined([held.clip[:ahead], span.clip]) if ahead else span.clip
-            parts = self._parts(Span(span.start - ahead, clip, held.first, span.last, held.hidden + span.hidden))
+            hidden = tuple(sorted({*held.hidden, *span.hidden}))  # some frames are in both
+            parts = self._parts(Span(span.start - ahead, clip, held.first, span.last, hidden))
             # What is too long for one sentence, also once it is told apart, is read as it was cut.
             if all(len(part.clip) <= LONGEST for part in parts):
                 return [parts]

@@ -49,8 +49,8 @@ def to_fields(transcript: Transcript) -> dict[str, Any]:
     Ours are ``"confidence"`` and ``"sure"`` of each segment and of the whole, ``"file"``, ``"model"``, and
     ``"duration"`` where it is known. ``"calibrated": false`` comes with the confidences of a model that has no
     calibration, ``"alternatives"`` where others were asked for, and ``"hidden"``, pairs of start and end, where the
-    mouth was hidden while a sentence was said. Where there are several speakers, segments and words
-    have a ``"speaker"``. ``"text"`` has a line for each segment, without the space before it.
+    mouth was hidden while a sentence was said. Where there are several speakers, segments and words have a
+    ``"speaker"``. ``"text"`` has a line for each segment, without the space before it.
     """
     fields: dict[str, Any] = {
         "text": transcript.text,

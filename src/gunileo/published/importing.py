@@ -67,7 +67,7 @@ def import_model(
     license = entry.license if entry else _license_beside(source) or (meant.license if meant else _UNKNOWN_TERMS)
     if meant and not entry:
         say(f"{source}: by its name this is {meant.name}; it gets the settings that its authors used")
-    if meant and meant.language and not (meant.language_model or lm):
+    if meant and meant.language and not (lm or (entry and entry.language_model)):
         say(f"{meant.name}: its authors used a language model; if you have it, give it with --lm FOLDER")
     if not accept(f"{source}: its licence: {license}"):
         raise ImportFault(f"{source}: not imported, as its licence was not accepted; --accept-license does that")

@@ -118,7 +118,14 @@ class Feed:
         def moved(word: Word) -> Word:
             return replace(word, start=word.start + self._start, end=word.end + self._start)
 
-        return [replace(one, words=tuple(map(moved, one.words))) for one in read]
+        return [
+            replace(
+                one,
+                words=tuple(map(moved, one.words)),
+                hidden=tuple((start + self._start, end + self._start) for start, end in one.hidden),
+            )
+            for one in read
+        ]
 
 
 async def converse(socket: WebSocket, reader: Reader, decode: str | None, state: ServerState) -> None:

@@ -112,9 +112,10 @@ def _with_fallback(few: TrainingConfig, speakers: int, clips: int) -> TrainingCo
     learning = replace(few, fallback=True)
     if speakers > 1:
         learning = replace(learning, epochs=12, learning_rate=1e-3)
+    if few.self_conditioning and speakers > 1:
+        return replace(learning, samples=min(100, 6 * clips), pseudo_align_from=5)
     if few.self_conditioning:
-        mixed = {"samples": min(100, 6 * clips), "pseudo_align_from": 5}
-        return replace(learning, **mixed) if speakers > 1 else learning  # type: ignore[arg-type]
+        return learning
     return replace(learning, word_weight=0.0, augmentation=replace(few.augmentation, concatenation=0.0), frozen=True)
 
 

@@ -32,9 +32,7 @@ def may_change(container: av.container.InputContainer, stream: av.VideoStream, p
 
 def _has_one_size(path: Path) -> bool:
     """Whether an MPEG program stream is short and tells one size alone."""
-    with path.open("rb") as file:
-        content = file.read(_SHORT + 1)
-    return len(content) <= _SHORT and len(set(_SIZES.findall(content))) == 1
+    return path.stat().st_size <= _SHORT and len(set(_SIZES.findall(path.read_bytes()))) == 1
 
 
 def glimpses(name: str, chosen: Callable[[av.container.InputContainer], av.VideoStream | None]) -> list[av.VideoFrame]:

@@ -260,10 +260,10 @@ class MouthTracker:
             for done, landmarks in enumerate(self._talkers(frames), 1):
                 out += self._path.push(frames[done - 1], landmarks)
                 if self._path.broken:
-                    self._restart(again=True, before=self._path.look)
+                    self._restart(again=True, before=self._path.known)
                 elif self._is_silent(frames[0], landmarks):
                     out += self._path.close()
-                    self._restart(before=self._path.look)
+                    self._restart(before=self._path.known)
                 else:
                     continue
                 self._waiting = frames[done:]
@@ -329,9 +329,14 @@ class _Path:
         self._behind = 0  # of these, kept of frames that are out already
         self._gap = 0  # frames at the end without a face
         self._seen: Array | None = None  # the face's look in the last frame
-        self.look: Array | None = None  # and its mean over some
+        self._look: Array | None = None  # and its mean over some
         self._looks = 0  # frames since a cut
         self._before = before  # that before a cut, until it is known who comes after it
+
+    @property
+    def known(self) -> Array | None:
+        """The look of the last face that was seen for long enough to be known; None before there is one."""
+        return self._look if self._looks >= _KNOWN else self._before
 
     def push(self, frame: Frame, landmarks: Array | None) -> list[Mouth | None]:
         """Take a frame, and its mesh if it has one; what is settled by it comes out."""
@@ -365,12 +370,11 @@ class _Path:
             self._found.extend([self._found[-1]] * self._gap)
             out, self._gap = self._settled(0), 0
             self._found, self._behind = [], 0
-            if self._looks >= _KNOWN:
-                self._before = self.look
-            self.look, self._looks = None, 0
+            self._before = self.known
+            self._look, self._looks = None, 0
         self._seen = look
         self._looks += 1
-        self.look = look if self.look is None else 0.75 * self.look + 0.25 * look
+        self._look = look if self._look is None else 0.75 * self._look + 0.25 * look
         return out
 
     def close(self) -> list[Mouth | None]:
@@ -395,8 +399,8 @@ class _Path:
             near = np.concatenate(known).reshape(len(known), -1)  # quicker than ``stack``, as this runs for each frame
             place = smoothed(near[:, :POSE], self._behind)
             other = False
-            if self._looks >= _KNOWN and self._before is not None and self.look is not None:
-                other, self._before = is_other(self._before, self.look), None
+            if self._looks >= _KNOWN and self._before is not None and self._look is not None:
+                other, self._before = is_other(self._before, self._look), None
             (frame, hidden), measured = self._frames.pop(0), POSE + MEASURES
             view = self._view.picture(frame, near[:, measured:], self._behind) if self._view else None
             out.append(Mouth(crop_at(frame, place), near[self._behind, POSE:measured], view, other, hidden))

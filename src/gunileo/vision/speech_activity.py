@@ -48,14 +48,18 @@ class Span(NamedTuple):
 
 def bridged(mouths: Iterable[Mouth | None]) -> Iterator[Mouth | None]:
     """The same mouths. Where a person's face is lost for up to 1.5 seconds, and no longer than it was seen before, the
-    mouth stays as it was last, and then is as it will be next. ``hidden`` tells so."""
+    mouth stays as it was last, and then is as it will be next. ``hidden`` tells so. None comes once a face is lost for
+    longer, so that a sentence before it ends then."""
     before: Mouth | None = None
     lost = seen = 0
     for mouth in mouths:
         if mouth is None:
             lost += 1
+            if before is None or lost > min(_BRIDGED, seen):
+                yield from [None] * lost
+                before, lost, seen = None, 0, 0
             continue
-        if before is None or lost > min(_BRIDGED, seen) or mouth.other:
+        if before is None or mouth.other:
             yield from [None] * lost
             seen = 0
         else:

@@ -6,14 +6,14 @@ const SILENCE = 2000; // milliseconds after which the first is chosen, if that i
 let offered = []; // texts
 let chosen = null; // called with the number of the one that is chosen
 let timer = null;
-let left = () => {};
+let onEnd = () => {};
 
-/** `ends()` is called when a choice was made, or none, so that the focus has a place once its button is gone. */
-export function setUpChoices(ends) {
-  left = ends;
+/** `ended()` is called when a choice was made, or none, so that the focus has a place once its button is gone. */
+export function setUpChoices(ended) {
+  onEnd = ended;
   find("none").onclick = () => {
     dropChoices();
-    left();
+    onEnd();
   };
 }
 
@@ -44,7 +44,7 @@ export function pick(at) {
   const choose = chosen;
   dropChoices();
   choose(at);
-  left();
+  onEnd();
   return true;
 }
 
