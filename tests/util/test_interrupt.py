@@ -44,7 +44,7 @@ def test_ctrl_c_waits_though_another_thread_takes_it() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signal to one process")
 def test_ctrl_c_amid_the_text_of_a_class_is_caught_like_any_other(tmp_path: Path) -> None:
-    """Dataclasses run text as code when they are loaded. ``python -m`` would end by the signal, though it was caught."""
+    """Dataclasses run text as they are loaded. Then ``python -m`` ended by the signal, though it was caught."""
     (tmp_path / "program.py").write_text("""
 import sys
 from gunileo.errors import Stopped

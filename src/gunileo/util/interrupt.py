@@ -14,8 +14,8 @@ from gunileo.errors import Stopped
 
 
 class _Pressed(KeyboardInterrupt):
-    """Ctrl-C. If a ``KeyboardInterrupt`` itself leaves an ``exec`` of text, ``python -m`` ends by the signal, though it is
-    caught after that. Dataclasses run text when a module is loaded."""
+    """Ctrl-C. If a ``KeyboardInterrupt`` itself leaves an ``exec`` of text, ``python -m`` ends by the signal, though it
+    is caught after that. Dataclasses run text when a module is loaded."""
 
 
 @contextmanager
