@@ -21,10 +21,11 @@ def guessed(read: Transcript, hidden: Sequence[int], words: Sequence[Word], time
     """
     if not words:
         return read
-    within = [number for number in hidden if words[0].start <= (number + 0.5) / FPS <= words[-1].end]
+    within = {number for number in hidden if words[0].start <= (number + 0.5) / FPS <= words[-1].end}
     if len(within) < _FEWEST:
         return read
-    firsts = [number for number in within if number - 1 not in within]
-    ends = [number + 1 for number in within if number + 1 not in within]
-    times = [(timeline.seconds(a / FPS), timeline.seconds(b / FPS)) for a, b in zip(firsts, ends, strict=True)]
-    return replace(read, sure=False, hidden=tuple(times))
+    firsts = [number for number in hidden if number - 1 not in hidden]
+    ends = [number + 1 for number in hidden if number + 1 not in hidden]
+    whole = [(first, end) for first, end in zip(firsts, ends, strict=True) if within & {*range(first, end)}]
+    times = tuple((timeline.seconds(first / FPS), timeline.seconds(end / FPS)) for first, end in whole)
+    return replace(read, sure=False, hidden=times)

@@ -88,7 +88,7 @@ def joined(
         duration,
         all(one.calibrated for one in read),
         language=language,
-        hidden=tuple(stretch for one in read for stretch in one.hidden),
+        hidden=tuple(dict.fromkeys(stretch for one in read for stretch in one.hidden)),  # one may span two sentences
     )
 
 

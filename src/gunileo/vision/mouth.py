@@ -167,7 +167,7 @@ def unreadable(total: int, found: int) -> str:
         return NO_FACE
     if found < total:
         share = f"face found in {found} of {total} frames ({found / total:.0%})"
-        return f"{share}; film one face from the front, in good light, without breaks over half a second"
+        return f"{share}; film one face from the front, in good light, without long breaks"
     return ""
 
 
