@@ -12,7 +12,7 @@ import pytest
 
 from gunileo.cli.batch import here, on_cores
 from gunileo.cli.jobs import Job
-from gunileo.util.cores import keep_to_one_core, usable_cores
+from gunileo.util.cores import keep_to_one_core, shares, usable_cores
 from gunileo.util.workers import spread, unwanted
 
 
@@ -38,6 +38,13 @@ def until_unwanted(folder: Path) -> str:
 def cores(_: int) -> tuple[int, str | None]:
     keep_to_one_core()
     return usable_cores(), os.environ.get("OMP_NUM_THREADS")
+
+
+def share_or_dead(number: int) -> list[int]:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.3)  # so that no process has done two before the other begins
+    return sorted(os.sched_getaffinity(0))
 
 
 def in_a_daemonic_process() -> tuple[int, dict[int, int | None], bool]:
@@ -104,3 +111,22 @@ def test_a_worker_keeps_to_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert dict(spread(cores, [0], 1)) == {0: (1, "1")}
     assert not unwanted()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process keep to cores")
+def test_each_process_keeps_to_its_share_of_the_cores_and_so_does_one_in_its_place() -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        pytest.skip("takes two cores")
+    found = dict(spread(share_or_dead, range(8), 2))
+    assert found.pop(2) is None
+    assert {tuple(share or ()) for share in found.values()} == {tuple(usable[::2]), tuple(usable[1::2])}
+    assert sorted(os.sched_getaffinity(0)) == usable
+
+
+def test_more_processes_than_cores_share_them() -> None:
+    if sys.platform == "linux":
+        usable = sorted(os.sched_getaffinity(0))
+        assert shares(len(usable) + 1) == [*({core} for core in usable), {usable[0]}]
+    else:
+        assert shares(2) == [set(), set()]

@@ -23,6 +23,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def shares(count: int) -> list[set[int]]:
+    """The cores that each of so many processes may keep to, alike; none where the system knows no such thing."""
+    if sys.platform != "linux":
+        return [set()] * count
+    cores = sorted(os.sched_getaffinity(0))
+    return [set(cores[number % len(cores) :: count]) for number in range(count)]
+
+
 def sleep_while_waiting() -> None:
     """Have threads of OpenMP sleep while they wait; it counts if called before PyTorch is loaded.
 

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from gunileo.errors import GunileoError
+from gunileo.util.cores import shares
 from gunileo.util.interrupt import undisturbed
 
 Item = TypeVar("Item")
@@ -51,16 +52,16 @@ def spread(
             yield item, work(item)
         return
     waiting = iter(items)
-    running: dict[Future[Result], tuple[ProcessPoolExecutor, Item]] = {}
+    running: dict[Future[Result], tuple[_Pool, Item]] = {}
     ending = _context.RawValue("b", 0)
 
-    def start(pool: ProcessPoolExecutor) -> None:
+    def start(pool: _Pool) -> None:
         try:
             item = next(waiting)
         except StopIteration:
             pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
         else:
-            future, pool = _submitted(pool, ending, work, item)
+            future, pool = _submitted(pool, work, item)
             running[future] = pool, item
 
     try:
@@ -72,7 +73,7 @@ def spread(
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    result, pool = None, _pool(ending)
+                    result, pool = None, pool.anew()
                 start(pool)
                 yield item, result
     finally:
@@ -88,26 +89,33 @@ def unwanted() -> bool:
     return bool(_ending and _ending.value)
 
 
-def _pool(ending: Any) -> ProcessPoolExecutor:
-    with undisturbed():  # else semaphores that are made just then would be left in the system
-        return ProcessPoolExecutor(1, mp_context=_context, initializer=_begin, initargs=(ending,))
+class _Pool(ProcessPoolExecutor):
+    """One process. It keeps to its ``cores``, where there are any: threads that a library has for its work would wake
+    on the core of another process, and wait there."""
+
+    def __init__(self, ending: Any, cores: set[int]) -> None:
+        self._own = ending, cores
+        with undisturbed():  # else semaphores that are made just then would be left in the system
+            super().__init__(1, mp_context=_context, initializer=_begin, initargs=self._own)
+
+    def anew(self) -> _Pool:
+        """Another in place of this one, whose process died."""
+        return _Pool(*self._own)
 
 
-def _submitted(
-    pool: ProcessPoolExecutor, ending: Any, work: Callable[[Item], Result], item: Item
-) -> tuple[Future[Result], ProcessPoolExecutor]:
+def _submitted(pool: _Pool, work: Callable[[Item], Result], item: Item) -> tuple[Future[Result], _Pool]:
     """An item given to a pool, or to a new one if its process died with nothing to do; and which pool has it."""
     with undisturbed():
         try:
             return pool.submit(work, item), pool
         except BrokenProcessPool:
-            pool = _pool(ending)
+            pool = pool.anew()
             return pool.submit(work, item), pool
 
 
-def _pools(count: int, ending: Any) -> list[ProcessPoolExecutor]:
+def _pools(count: int, ending: Any) -> list[_Pool]:
     """``count`` pools of one process each, once the first is known to start."""
-    pools = [_pool(ending) for _ in range(count)]
+    pools = [_Pool(ending, cores) for cores in shares(count)]
     try:
         for pool in pools[:1]:
             with undisturbed():
@@ -119,10 +127,12 @@ def _pools(count: int, ending: Any) -> list[ProcessPoolExecutor]:
     return pools
 
 
-def _begin(ending: Any) -> None:
+def _begin(ending: Any, cores: set[int]) -> None:
     """Readies a worker process: one thread for its work, one that ends it with the process that started it."""
     global _ending
     _ending = ending
+    if cores:
+        os.sched_setaffinity(0, cores)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
 
     def outlive_nobody() -> None:
