@@ -28,7 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gunileo.corpus.cache import Cache
+from gunileo.corpus.cache import Cache, shape_file
 from gunileo.corpus.finders import Utterance, find_corpus
 from gunileo.corpus.prepare import prepare
 from gunileo.corpus.synthetic import make_corpus
@@ -147,6 +147,7 @@ def resuming(clip: Path, cache: Path) -> Measurement:
     entry = json.loads(manifest.read_text())
     for one in clips[1:]:
         os.link(cache / entry["file"], cache / f"{one.id}.png")
+        os.link(shape_file(cache, entry["id"]), shape_file(cache, one.id))
     lines = [json.dumps({**entry, "id": one.id, "file": f"{one.id}.png"}) for one in clips]
     manifest.write_text("\n".join(lines) + "\n")
 
