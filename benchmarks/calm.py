@@ -25,7 +25,8 @@ from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.vision.detector import Model
-from gunileo.vision.mouth import MouthClip, mouth_stream
+from gunileo.vision.mouth import mouth_stream
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import POINTS
 from gunileo.vision.video import Frame, read_frames
 

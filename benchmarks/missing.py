@@ -17,7 +17,8 @@ from gunileo.corpus.split import listed, split
 from gunileo.evaluation.metrics import words_right
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError
+from gunileo.vision.mouth import MouthError
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.video import FPS
 
 HIDDEN = (6, 12, 15, 25, 37)  # frames

@@ -23,7 +23,9 @@ from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.session import Session
-from gunileo.vision import detector, face, mouth
+from gunileo.vision import detector, face, mouth_path
+from gunileo.vision.mouth import mouth_stream
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import read_frames
 
 REPEATS = 9
@@ -35,10 +37,10 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("from the mesh to landmarks", face.FaceTracker, "_landmarks"),
     ("boxes of faces", face, "face_box"),
     ("whether lips are calm", face, "_calm"),
-    ("pose of the mouth", mouth, "pose_of"),
-    ("measures of its shape", mouth, "measure"),
-    ("smooth the poses", mouth, "smoothed"),
-    ("crop the mouth", mouth, "crop_at"),
+    ("pose of the mouth", mouth_path, "pose_of"),
+    ("measures of its shape", mouth_path, "measure"),
+    ("smooth the poses", mouth_path, "smoothed"),
+    ("crop the mouth", mouth_path, "crop_at"),
     ("networks", Session, "run"),
 )
 
@@ -78,7 +80,7 @@ def stages(clip: Path, reader: Reader) -> Spent:
         for name, owner, attribute in PARTS:
             patches.enter_context(patch.object(owner, attribute, counted(spent, name, getattr(owner, attribute))))
         with timed(spent, "other"):
-            mouths = mouth.MouthClip.of([one for one in mouth.mouth_stream(frames) if one is not None])
+            mouths = MouthClip.of([one for one in mouth_stream(frames) if one is not None])
         with timed(spent, "words, confidence, sure"):
             reader.read(mouths)
     return spent

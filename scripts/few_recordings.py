@@ -35,7 +35,7 @@ from gunileo.inference.reader import Reader
 from gunileo.inference.registry import DEFAULT
 from gunileo.inference.templates import Match, apart, distances, marks, ranked
 from gunileo.vision.crop import Crops
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import Array
 from gunileo.vision.video import FPS
 

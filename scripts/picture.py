@@ -19,7 +19,8 @@ from PIL import Image
 
 from gunileo.cli.main import main as gunileo
 from gunileo.corpus.synthetic import Interval, speak
-from gunileo.vision.mouth import MouthClip, clip_mouths
+from gunileo.vision.mouth import clip_mouths
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import FPS, read_frames, write_video
 
 UNITS = 1000  # of GRID's alignments in a frame

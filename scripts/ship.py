@@ -36,7 +36,7 @@ from gunileo.training.weights import ARCHITECTURES, load_weights, parameters, sa
 from gunileo.util.files import write_whole
 from gunileo.util.progress import progress
 from gunileo.vision.crop import HEIGHT, WIDTH
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "gunileo" / "inference" / "weights"

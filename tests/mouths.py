@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import measure
 
 # Mesh points of the lips' inner contour, from the person's right corner along the lower lip and back along the upper.

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gunileo.decoding.vocabulary import Vocabulary
 from gunileo.vision.crop import HEIGHT, WIDTH
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 STEP = 4  # grey levels from one class to the next
 OURS = {"fps": "25", "height": str(HEIGHT), "width": str(WIDTH), "normalisation": "clip"}

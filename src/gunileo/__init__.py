@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from gunileo.training.train import train as train
     from gunileo.vision.crop import contact_sheet as contact_sheet
     from gunileo.vision.faces import find_faces as find_faces
-    from gunileo.vision.mouth import MouthClip as MouthClip
     from gunileo.vision.mouth import read_mouth as read_mouth
+    from gunileo.vision.mouth_clip import MouthClip as MouthClip
 
 __version__ = "0.1.0"
 
@@ -83,7 +83,8 @@ _NAMES = {  # what each module gives
     "gunileo.training.train": ("train",),
     "gunileo.vision.faces": ("find_faces",),
     "gunileo.vision.crop": ("contact_sheet",),
-    "gunileo.vision.mouth": ("MouthClip", "read_mouth"),
+    "gunileo.vision.mouth": ("read_mouth",),
+    "gunileo.vision.mouth_clip": ("MouthClip",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [

@@ -18,7 +18,7 @@ from gunileo.evaluation.occlusion import COLUMNS, ROWS, saliency
 from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.vision.crop import HEIGHT, WIDTH
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 SENTENCE = "bin blue at f two now"
 LETTER = 3  # the place that the network has to look for

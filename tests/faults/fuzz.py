@@ -208,7 +208,7 @@ def _models(place: Path) -> Kind:
     from gunileo.training.export import export_onnx
     from gunileo.training.model import LabialCNN, ModelConfig
     from gunileo.training.weights import load_weights, save_model
-    from gunileo.vision.mouth import MouthClip
+    from gunileo.vision.mouth_clip import MouthClip
     from gunileo.vision.mouth_shape import MEASURES
 
     torch.set_num_threads(1)

@@ -34,7 +34,8 @@ from gunileo.inference.confidence import (
 from gunileo.inference.decoders import Answers
 from gunileo.inference.load import load_model
 from gunileo.output.transcript import Word
-from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

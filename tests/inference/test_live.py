@@ -15,7 +15,8 @@ from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.output.whisper import to_fields
 from gunileo.output.writers import to_txt
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream
+from gunileo.vision.mouth import MouthError, mouth_stream
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.video import FPS, Frame, VideoError, read_frames, write_video
 

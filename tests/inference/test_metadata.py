@@ -26,7 +26,7 @@ from gunileo.inference.reader import Reader
 from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
 from gunileo.output.writers import WRITERS
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import Frame, read_frames
 
 SAID = "bin blue at f two now"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gunileo.inference.sentence_splitter import SentenceSplitter
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.speech_activity import LONGEST, Span
 

@@ -12,7 +12,8 @@ from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Transcript, Word
 from gunileo.vision.faces import find_faces
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, mouth_stream, read_mouth
+from gunileo.vision.mouth import MouthError, mouth_stream, read_mouth
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.speech_activity import bridged
 from gunileo.vision.timeline import Timeline

@@ -27,7 +27,8 @@ from gunileo.inference.registry import ModelError
 from gunileo.output.whisper import to_fields
 from gunileo.published.importing import import_model
 from gunileo.published.search import Weighting
-from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import read_frames
 
 Run = Callable[..., tuple[int, str, str]]

@@ -13,7 +13,7 @@ from gunileo.inference.session import Session
 from gunileo.published.errors import ImportFault
 from gunileo.published.importing import import_model
 from gunileo.published.search import AttentionSearch, Steps, Weighting
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 AUTO_AVSR, VISPER = 5049, 21460
 

@@ -25,7 +25,8 @@ from gunileo.inference.load import load_model
 from gunileo.inference.registry import ModelError
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, forget, recordings_folder, teach, tidy
 from gunileo.util.files import FileError, alone
-from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, read_mouth
+from gunileo.vision.mouth import MouthError, clip_mouths, read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import write_video
 
 COMMANDS = {"lights on": "bbaf2n", "lights off": "lwws9a", "play music": "pgiozs"}  # as what the portrait says

@@ -10,7 +10,8 @@ from mouths import face
 from numpy.typing import NDArray
 
 from gunileo.vision.crop import HEIGHT, POSE, RADIUS, WIDTH, crop_at, outline, pose_of, smoothed
-from gunileo.vision.mouth import MouthClip, clip_mouths, mouth_stream
+from gunileo.vision.mouth import clip_mouths, mouth_stream
+from gunileo.vision.mouth_clip import MouthClip
 
 Pixels = NDArray[np.uint8]
 FPS = 25

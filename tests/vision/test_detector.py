@@ -13,7 +13,8 @@ from skimage import data
 from gunileo.vision.detector import faces_in, faces_near, small_faces_in
 from gunileo.vision.face import FaceTracker
 from gunileo.vision.faces import find_faces
-from gunileo.vision.mouth import Mouth, MouthClip, mouth_stream
+from gunileo.vision.mouth import mouth_stream
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 
 Pixels = NDArray[np.uint8]
 

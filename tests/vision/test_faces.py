@@ -15,7 +15,8 @@ from gunileo.corpus.synthetic import speak
 from gunileo.inference.load import load_model
 from gunileo.vision.face import Face
 from gunileo.vision.faces import find_faces
-from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, mouth_stream
+from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import VideoError, read_frames, write_video
 
 Pixels = NDArray[np.uint8]

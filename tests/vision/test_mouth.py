@@ -20,7 +20,8 @@ from gunileo.util.quiet import quiet
 from gunileo.vision import mouth
 from gunileo.vision.crop import contact_sheet, normalise
 from gunileo.vision.face import LIPS, FaceTracker
-from gunileo.vision.mouth import MouthClip, MouthError, clip_mouths, mouth_stream, read_mouth
+from gunileo.vision.mouth import MouthError, clip_mouths, mouth_stream, read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import FEATURES, MEASURES
 from gunileo.vision.video import read_frames
 

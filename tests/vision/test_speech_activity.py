@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gunileo.vision.crop import HEIGHT, WIDTH
-from gunileo.vision.mouth import Mouth
+from gunileo.vision.mouth_clip import Mouth
 from gunileo.vision.mouth_shape import MEASURES
 from gunileo.vision.speech_activity import LONGEST, Segmenter, Span
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from gunileo.vision import face
 from gunileo.vision.box import Box
 from gunileo.vision.detector import faces_in, small_faces_in
-from gunileo.vision.mouth import Mouth, MouthClip, MouthTracker, mouth_stream
+from gunileo.vision.mouth import MouthTracker, mouth_stream
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.video import Frame
 
 Pixels = NDArray[np.uint8]

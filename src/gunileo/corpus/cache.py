@@ -24,7 +24,8 @@ from gunileo.util.arrays import read_array
 from gunileo.util.files import replacing
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.image import PictureError, from_png, to_png
-from gunileo.vision.mouth import LONGEST, MouthClip
+from gunileo.vision.mouth import LONGEST
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import MEASURES, Array
 from gunileo.vision.video import FPS
 

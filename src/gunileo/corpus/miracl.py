@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from gunileo.corpus.labels import CorpusError
 from gunileo.corpus.walk import find_files
-from gunileo.vision.mouth import MouthClip, View, read_stretch
+from gunileo.vision.mouth import read_stretch
+from gunileo.vision.mouth_clip import MouthClip
+from gunileo.vision.view import View
 
 RATE = 15  # pictures a second, of the corpus' Kinect
 _SAID = {

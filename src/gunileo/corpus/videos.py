@@ -9,7 +9,9 @@ from gunileo.corpus.cache import Cache, read_manifest
 from gunileo.corpus.finders import Utterance, find_corpus
 from gunileo.corpus.labels import CorpusError, WordTime
 from gunileo.corpus.miracl import read_pictures
-from gunileo.vision.mouth import MouthClip, View, read_stretch
+from gunileo.vision.mouth import read_stretch
+from gunileo.vision.mouth_clip import MouthClip
+from gunileo.vision.view import View
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from gunileo.evaluation.metrics import (
 from gunileo.evaluation.occlusion import Saliency, saliency
 from gunileo.inference.confidence import NEGATIVES, OTHER_NEGATIVES, limit, read_well
 from gunileo.inference.reader import Reader
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 WORST = 10  # clips shown
 _POSING = 40  # clips, at most, of which negatives are made

@@ -28,7 +28,7 @@ from gunileo.inference.confidence import (
 if TYPE_CHECKING:  # for their names alone
     from gunileo.corpus.cache import Cache, CachedUtterance
     from gunileo.inference.reader import Reader
-    from gunileo.vision.mouth import MouthClip
+    from gunileo.vision.mouth_clip import MouthClip
 
 Example = tuple[Callable[[], "MouthClip"], str]  # what loads a clip, and what is said in it
 MOST = 100  # clips; more take minutes and change little

@@ -32,7 +32,7 @@ from gunileo.evaluation.metrics import (
 from gunileo.inference.decoders import Answers
 from gunileo.inference.reader import Reader
 from gunileo.output.transcript import Word
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 WAYS = ("greedy", "grammar")  # to decode, of the models that come with the package
 _UNREAD = Decoded("", (), 0.0, sure=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from gunileo.decoding.ctc import FPS, log_likelihood
 from gunileo.decoding.grammar import Grammar
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 if TYPE_CHECKING:
     from gunileo.inference.reader import Reader

@@ -19,7 +19,8 @@ from gunileo.inference.load import load_model
 from gunileo.inference.reader import Reader
 from gunileo.inference.registry import imported
 from gunileo.util.onnx import Device
-from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import FPS, read_frames
 
 REPEATS = 9

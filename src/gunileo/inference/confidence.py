@@ -21,7 +21,7 @@ from gunileo.decoding.ctc import FPS, Decoded, Floats, log_likelihood
 from gunileo.decoding.grammar import Grammar
 from gunileo.decoding.vocabulary import GRID, Vocabulary
 from gunileo.util.files import write_whole
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import scaled
 
 FALSE_REJECTION = 0.01  # share of good clips that may come out as not sure, rounded up to a whole clip

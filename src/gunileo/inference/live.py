@@ -15,10 +15,12 @@ from gunileo.inference.sentence_splitter import SentenceSplitter
 from gunileo.output.transcript import Alternative, Transcript, Word, joined
 from gunileo.vision.crop import Crops
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, MouthTracker, View, unreadable
+from gunileo.vision.mouth import MouthError, MouthTracker, unreadable
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.speech_activity import Segmenter, Span, bridged
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, VideoError
+from gunileo.vision.view import View
 
 
 class SentenceReader(Protocol):

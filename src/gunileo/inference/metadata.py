@@ -14,8 +14,8 @@ from gunileo.decoding.ctc import Floats
 from gunileo.decoding.vocabulary import GRID, Vocabulary, VocabularyError
 from gunileo.inference.registry import ModelError
 from gunileo.vision.crop import HEIGHT, WIDTH
-from gunileo.vision.mouth import View
 from gunileo.vision.video import FPS
+from gunileo.vision.view import View
 
 # Who makes a view of the mouth, or a search, is named here as "module:callable" and imported when a model needs it.
 # A view is called without arguments; a search with the model's folder and its vocabulary.

@@ -14,8 +14,9 @@ from gunileo.inference.metadata import ModelMetadata, Search
 from gunileo.inference.registry import ModelError
 from gunileo.inference.session import Session
 from gunileo.vision.crop import normalise
-from gunileo.vision.mouth import MouthClip, View
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import FPS
+from gunileo.vision.view import View
 
 
 @dataclass(frozen=True)

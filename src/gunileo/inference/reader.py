@@ -24,7 +24,9 @@ from gunileo.inference.templates import Match, Templates
 from gunileo.output.transcript import Transcript, Word, joined
 from gunileo.util.onnx import Device
 from gunileo.vision.face import Face
-from gunileo.vision.mouth import Mouth, MouthClip, MouthError, Watch, mouth_stream, stretches, unreadable
+from gunileo.vision.mouth import MouthError, mouth_stream, stretches, unreadable
+from gunileo.vision.mouth_clip import Mouth, MouthClip
+from gunileo.vision.mouth_path import Watch
 from gunileo.vision.speech_activity import LONGEST, bridged, moving
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, Frame, VideoError, ahead

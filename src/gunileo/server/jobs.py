@@ -20,7 +20,7 @@ from gunileo.server.worker import Tell
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
 from gunileo.vision.film import film_stream
 from gunileo.vision.image import to_png
-from gunileo.vision.mouth import Mouth, MouthClip
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.speech_activity import LONGEST
 from gunileo.vision.timeline import Timeline
 from gunileo.vision.video import FPS, MAX_SIDE, Frame, VideoError, ahead, read_frames, write_video

@@ -23,7 +23,7 @@ from gunileo.server.worker import Tell
 from gunileo.teaching import teach
 from gunileo.teaching.teach import Enrolment, RecordingError, check_recording, recordings_folder
 from gunileo.util.files import FileError, alone, whole, write_whole
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.video import FPS
 
 _MOST = 200  # sentences that can be taught at once

@@ -31,10 +31,12 @@ from gunileo.inference.registry import ModelError, TaughtModel
 from gunileo.inference.templates import Templates
 from gunileo.util.files import FileError, alone, write_whole
 from gunileo.vision.crop import Crops
-from gunileo.vision.mouth import MouthClip, View, read_mouth
+from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 from gunileo.vision.mouth_shape import Array
 from gunileo.vision.speech_activity import LONGEST, moving
 from gunileo.vision.video import FPS
+from gunileo.vision.view import View
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gunileo.vision.crop import HEIGHT, WIDTH, Crops
-from gunileo.vision.mouth import Mouth, MouthClip
+from gunileo.vision.mouth_clip import Mouth, MouthClip
 from gunileo.vision.video import FPS
 
 LONGEST = 10 * FPS  # frames of a sentence; GRID's last 3 seconds
