@@ -8,7 +8,7 @@ taken. The way from a box to a crop and from one frame's landmarks to the next f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from math import atan2, cos, hypot, sin
@@ -21,6 +21,7 @@ from gunileo.util.aside import Aside
 from gunileo.util.cores import usable_cores
 from gunileo.vision.box import Box, same_place
 from gunileo.vision.detector import Model, detector, faces_in, faces_near, small_faces_in
+from gunileo.vision.face_tracks import Track, in_each, picked, steady
 from gunileo.vision.image import warped
 from gunileo.vision.looks import is_other, look_of
 from gunileo.vision.mouth_shape import INNER_LIPS
@@ -96,7 +97,7 @@ class FaceTracker:
         detector(), _mesh()  # a damaged installation is told before the first frame
         self._face = face
         self._place = _Place()
-        self._tracks: list[list[Box]] = []
+        self._tracks: list[Track] = []
         self._small = False  # whether small faces are among them
         self.doubtful = False  # whether the face may be another than the talker's, as no mouth was seen to move
         self._first: tuple[Frame, list[Box]] | None = None  # of those that were counted, and its faces
@@ -104,13 +105,13 @@ class FaceTracker:
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        found = _each(faces_in, frames)
+        found = in_each(faces_in, frames)
         if found:
             self._first = frames[0], found[0]
-        self._tracks = _steady(found)
+        self._tracks = steady(found)
         self._small = not self._tracks
         if self._small:
-            self._tracks = _steady(_each(self.small_faces_in, frames))
+            self._tracks = steady(in_each(self.small_faces_in, frames))
         self._several |= len(self._tracks) > 1
         return len(self._tracks)
 
@@ -123,7 +124,7 @@ class FaceTracker:
         known = [track[0] for track in self._tracks]
         if not self.small_faces_in(frames[0], known):  # as nearly always
             return 0
-        small = _steady(_each(lambda frame: self.small_faces_in(frame, known), frames))
+        small = steady(in_each(lambda frame: self.small_faces_in(frame, known), frames))
         self._tracks += small
         self._several |= len(self._tracks) > 1
         return len(small)
@@ -143,8 +144,8 @@ class FaceTracker:
             return
         same = [track for track in self._tracks if self._looks_as_before(frames, track[0])]
         talkers = self._talkers(frames) if self._face == "largest" and not same else []
-        picked = _picked(self._face, same or talkers or self._tracks)
-        self._place = _Place(None, picked[0] if picked else None, self._place.look if same else None)
+        one = picked(self._face, same or talkers or self._tracks)
+        self._place = _Place(None, one[0] if one else None, self._place.look if same else None)
         self.doubtful = self._face == "largest" and not same and not talkers
 
     def __call__(self, frames: Sequence[Frame]) -> Iterator[Array | None]:
@@ -264,7 +265,7 @@ class FaceTracker:
             boxes = small_faces_in(frame)
         return sorted(boxes, key=lambda box: box.side, reverse=True)
 
-    def _talkers(self, frames: Sequence[Frame]) -> list[list[Box]]:
+    def _talkers(self, frames: Sequence[Frame]) -> list[Track]:
         """The tracks of several whose mouths move."""
         if len(self._tracks) < 2:
             return []
@@ -315,44 +316,6 @@ def lips_of(landmarks: Array) -> Array:
 def movement(lips: Sequence[Array]) -> float:
     """How far the lips of a face move in it, as a part of its size: their standard deviation over frames."""
     return float(np.std(lips, axis=0).mean()) if len(lips) else 0.0
-
-
-def _each(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> list[list[Box]]:
-    """The faces in each frame. Where there are two cores, another thread looks at half of them."""
-    if usable_cores() == 1:
-        return [found_in(frame) for frame in frames]
-    half = len(frames) // 2
-    with Aside() as thread:
-        first = thread.call(lambda: [found_in(frame) for frame in frames[:half]])
-        second = [found_in(frame) for frame in frames[half:]]
-        return first.result() + second
-
-
-def follow(tracks: list[list[Box]], boxes: list[Box]) -> None:
-    """Add each of a frame's faces to the track that was seen last in its place, or begin a new one with it."""
-    for box in boxes:
-        near = next((track for track in tracks if same_place(track[-1], box)), None)
-        if near is None:
-            tracks.append([box])
-        else:
-            near.append(box)
-
-
-def _steady(found: Iterable[list[Box]]) -> list[list[Box]]:
-    """The faces of some frames, followed; those that are seen in half as many frames as the steadiest, or more."""
-    tracks: list[list[Box]] = []
-    for boxes in found:
-        follow(tracks, boxes)
-    most = max(map(len, tracks), default=0)
-    return [track for track in tracks if len(track) >= most / 2]
-
-
-def _picked(face: str, tracks: list[list[Box]]) -> list[Box]:
-    """The outermost track, or the largest, steadiness counting as much as size."""
-    if face == "largest":
-        return max(tracks, key=lambda track: sum(box.side**2 for box in track), default=[])
-    outermost = min if face == "left" else max
-    return outermost(tracks, key=lambda track: track[0].x, default=[])
 
 
 def _covers(one: Box, other: Box) -> bool:
