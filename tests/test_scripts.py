@@ -38,6 +38,7 @@ SHORT = {
 ELSEWHERE = {  # tests that run these
     "benchmarks/load.py": "tests/server/test_load.py",
     "scripts/geometry_cache.py": "tests/corpus/test_geometry.py",
+    "scripts/known_face.py": "tests/inference/test_known_face.py",
     "scripts/ship.py": "tests/test_ship.py",
 }
 NOT_RUN = {

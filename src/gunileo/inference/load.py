@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from gunileo.inference import registry, templates, timing
+from gunileo.inference import known_face, registry, templates, timing
 from gunileo.inference.confidence import from_json, stored_calibrations
 from gunileo.inference.metadata import parse_metadata
 from gunileo.inference.reader import Reader
@@ -39,6 +39,8 @@ def load_model(name_or_path: Path | str = registry.DEFAULT, device: Device = "au
 def _found(name_or_path: Path | str) -> Reader:
     if info := registry.shipped(name_or_path):
         reader = _load(registry.released(info, info.file), registry.WEIGHTS / info.file, info.name)
+        if info.face:
+            reader = replace(reader, known_face=known_face.from_json(registry.released(info, info.face)))
         return replace(reader, fallback=replace(_found(info.fallback), name=info.name)) if info.fallback else reader
     path = Path(name_or_path)
     if path.is_dir():

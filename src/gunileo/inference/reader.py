@@ -17,6 +17,7 @@ from gunileo.inference.confidence import Calibrations, confidence_features
 from gunileo.inference.decoders import Answers
 from gunileo.inference.hidden import guessed
 from gunileo.inference.inputs import Source, frames_of, name_of
+from gunileo.inference.known_face import KnownFace
 from gunileo.inference.live import Live, in_sentences, moved, sentences
 from gunileo.inference.network import Network
 from gunileo.inference.registry import ModelError
@@ -45,6 +46,7 @@ class Reader(Network):
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
     templates: Templates | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
     fallback: Reader | None = field(default=None, repr=False)  # reads what it is sure of
+    known_face: KnownFace | None = field(default=None, repr=False)  # the only one that the network learnt; else None
 
     def transcribe(
         self,
@@ -278,16 +280,21 @@ class Reader(Network):
         answers: dict[str, Answers] | None = None,
     ) -> Prediction:
         """The prediction for a clip: the ``fallback`` model's if that is sure, as it then knows the speaker, else this
-        one's.
+        one's. A fallback model that knows one face alone is asked only about clips that show it.
 
         ``answers`` are as for ``read``. Raises as ``read``.
         """
         how, kept = self.way(how, grammar), {} if answers is None else answers
-        if self.fallback and (first := self.fallback.best_prediction(clip, how, grammar, kept)).decoded.sure:
+        asked = self.fallback if self.fallback and self.fallback.knows(clip) else None
+        if asked and (first := asked.best_prediction(clip, how, grammar, kept)).decoded.sure:
             return first
         if (own := kept.get(self.session.checksum)) is None:
             own = kept[self.session.checksum] = self.answers(clip)
         return Prediction(self, own.log_probabilities, self._decoded(own, how, grammar), own)
+
+    def knows(self, clip: MouthClip) -> bool:
+        """Whether the face in a clip may be one that this model can read."""
+        return self.known_face is None or self.known_face.is_in(clip)
 
     def decode(
         self, logp: Floats, how: How | None = None, grammar: Grammar | None = None, named: Floats | None = None

@@ -30,8 +30,8 @@ class ModelInfo:
     name: str
     file: str  # ONNX, in the package's weights folder
     weights: str  # safetensors, to train on from
-    sha256: dict[str, str]  # of both files
-    bytes: dict[str, int]  # of both files
+    sha256: dict[str, str]  # of its files
+    bytes: dict[str, int]  # of its files
     parameters: int
     wer_greedy: float
     wer_grammar: float
@@ -47,6 +47,7 @@ class ModelInfo:
     unseen_wer_grammar: float | None = None
     unseen_on: str = ""
     fallback: str = ""  # the shipped model that reads what it is sure of: it knows a speaker better
+    face: str = ""  # JSON: the only face that it knows (``known_face``); any face if there is none
 
 
 @dataclass(frozen=True)
