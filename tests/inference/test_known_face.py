@@ -16,7 +16,8 @@ from gunileo.corpus.synthetic import make_corpus
 from gunileo.inference import registry
 from gunileo.inference.known_face import KnownFace, from_json, learn, look_of, to_json
 from gunileo.inference.load import load_model
-from gunileo.vision.mouth import MouthClip, read_mouth
+from gunileo.vision.mouth import read_mouth
+from gunileo.vision.mouth_clip import MouthClip
 
 PEOPLE = np.random.default_rng(0).uniform(60, 180, (6, 10, 15))  # the brightness of blocks of their crops
 

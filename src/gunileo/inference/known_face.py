@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gunileo.vision.mouth import MouthClip
+from gunileo.vision.mouth_clip import MouthClip
 
 Array = NDArray[np.float64]
 
