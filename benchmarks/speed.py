@@ -143,13 +143,7 @@ def resuming(clip: Path, cache: Path) -> Measurement:
     """Preparing 5,000 clips again that are all there."""
     clips = [Utterance(f"s1/{number}", "s1", clip, "") for number in range(UTTERANCES)]
     prepare(clips[:1], cache, 1)
-    manifest = cache / "manifest.jsonl"
-    entry = json.loads(manifest.read_text())
-    for one in clips[1:]:
-        os.link(cache / entry["file"], cache / f"{one.id}.png")
-        os.link(shape_file(cache, entry["id"]), shape_file(cache, one.id))
-    lines = [json.dumps({**entry, "id": one.id, "file": f"{one.id}.png"}) for one in clips]
-    manifest.write_text("\n".join(lines) + "\n")
+    multiply(cache, [one.id for one in clips])
 
     def resume() -> None:
         if (report := prepare(clips, cache, 2)).kept != UTTERANCES:
@@ -158,22 +152,31 @@ def resuming(clip: Path, cache: Path) -> Measurement:
     return Measurement("resume 5,000 prepared clips", "s", timed(resume, REPEATS))
 
 
+def multiply(cache: Path, names: list[str]) -> None:
+    """Turn a cache of one clip into one of so many, all the same."""
+    manifest = cache / "manifest.jsonl"
+    entry = json.loads(manifest.read_text())
+    for name in names:
+        if name != entry["id"]:
+            os.link(cache / entry["file"], cache / f"{name}.png")
+            os.link(shape_file(cache, entry["id"]), shape_file(cache, name))
+    lines = (json.dumps({**entry, "id": name, "file": f"{name}.png"}) + "\n" for name in names)
+    manifest.write_text("".join(lines))
+
+
 def building(folder: Path) -> Measurement:
     """Opening a cache of 5,000 utterances with word times, and making the data set of it; no picture is read."""
     cache, corpus = folder / "cache-5000", folder / "corpus-1"
     make_corpus(corpus, [CODE])
     prepare(find_corpus(corpus).utterances, cache, 1)
-    manifest = cache / "manifest.jsonl"
-    line = json.loads(manifest.read_text())
-    names = [f"s1/{number:04}" for number in range(UTTERANCES)]
-    manifest.write_text("".join(json.dumps({**line, "id": name, "file": f"{name}.png"}) + "\n" for name in names))
+    multiply(cache, [f"s1/{number:04}" for number in range(UTTERANCES)])
     from gunileo.training.dataset import Clips
 
     def build() -> None:
         opened = Cache(cache)
         clips = Clips(opened, opened.utterances)
         if len(clips[0:128]) != 128 or len(clips) != UTTERANCES:
-            raise SystemExit(f"{manifest}: the data set has {len(clips)} utterances")
+            raise SystemExit(f"{cache}: the data set has {len(clips)} utterances")
 
     return Measurement("data set of 5,000 utterances", "s", timed(build, REPEATS))
 
@@ -202,12 +205,7 @@ def replicated(folder: Path, count: int) -> Cache:
     corpus, path = folder / "corpus-train", folder / "cache-train"
     make_corpus(corpus, [CODE])
     prepare(find_corpus(corpus).utterances, path, 1)
-    manifest = path / "manifest.jsonl"
-    line = json.loads(manifest.read_text())
-    names = [f"s1/{number:04}" for number in range(count)]
-    for name in names:
-        os.link(path / line["file"], path / f"{name}.png")
-    manifest.write_text("".join(json.dumps({**line, "id": name, "file": f"{name}.png"}) + "\n" for name in names))
+    multiply(path, [f"s1/{number:04}" for number in range(count)])
     return Cache(path)
 
 

@@ -37,6 +37,7 @@ SHORT = {
 }
 ELSEWHERE = {  # tests that run these
     "benchmarks/load.py": "tests/server/test_load.py",
+    "benchmarks/speed.py": "tests/test_speed.py",
     "scripts/geometry_cache.py": "tests/corpus/test_geometry.py",
     "scripts/known_face.py": "tests/inference/test_known_face.py",
     "scripts/ship.py": "tests/test_ship.py",
@@ -46,7 +47,6 @@ NOT_RUN = {
     "benchmarks/published.py": "makes networks of up to 250 million parameters",
     "benchmarks/published_check.py": "makes networks of 52 million parameters",
     "benchmarks/published_rounding.py": "reads with the made-up networks of shared/reference for minutes",
-    "benchmarks/speed.py": "trains, and needs a quiet machine",
     "scripts/adapt.py": "trains for minutes, on at least ten clips of a speaker",
     "scripts/face_check.py": "needs LiteRT and MediaPipe's package, which are no dependencies",
     "scripts/face_models.py": "needs MediaPipe's package, which is no dependency",
