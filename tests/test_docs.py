@@ -24,6 +24,7 @@ from waiting import PATIENCE
 
 import gunileo
 from gunileo.cli.main import app
+from gunileo.inference.registry import available_models
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -196,6 +197,27 @@ def test_python_compiles_and_imports_public_names_alone() -> None:
 def test_the_api_page_lists_every_public_name() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^::: gunileo\.(\w+)$", page, re.MULTILINE)) == sorted(gunileo.__all__)
+
+
+def test_the_tables_of_models_have_the_figures_that_are_listed() -> None:
+    """Those of models.json, which ``gunileo models`` and the page show."""
+
+    def percent(*shares: float) -> str:
+        return " / ".join(f"{100 * share:.1f} %" for share in shares)
+
+    readme, models = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/models.md"))
+    for info in available_models():
+        rates = f"{percent(info.wer_greedy, info.wer_grammar)} | {percent(info.cer_greedy, info.cer_grammar)}"
+        for text in (readme, models):
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{info.name}` |"))
+            assert f"| {rates} | {info.milliseconds:.0f} ms" in row
+            assert f"| {info.bytes[info.file] / 1e6:.1f} MB |" in row
+        if info.unseen_wer_greedy is not None and info.unseen_wer_grammar is not None:
+            greedy, grammar = percent(info.unseen_wer_greedy), percent(info.unseen_wer_grammar)
+            assert f"WER was {greedy} greedy and {grammar} with the grammar" in " ".join(readme.split())
+            for way, rate in (("greedy", greedy), ("with the grammar", grammar)):
+                row = next(line for line in models.splitlines() if line.startswith(f"| {way} | "))
+                assert f" | {rate} (" in row
 
 
 def test_the_readme_is_short() -> None:
