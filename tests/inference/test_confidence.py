@@ -262,6 +262,10 @@ def test_a_still_face_only_has_a_cameras_noise() -> None:
 @dataclass
 class Fallback:
     known: int
+    own: bool  # whether all clips show its face
+
+    def knows(self, clip: MouthClip) -> bool:
+        return self.own
 
     def read(self, clip: MouthClip, how: str) -> Decoded:
         return Decoded("", (), 0.0, sure=len(clip) > self.known)
@@ -275,8 +279,8 @@ class Pixel:
 
     vocabulary, search = GRID, None
 
-    def __init__(self, known: int | None = None) -> None:
-        self.fallback = None if known is None else Fallback(known)
+    def __init__(self, known: int | None = None, own: bool = True) -> None:
+        self.fallback = None if known is None else Fallback(known, own)
 
     def answers(self, clip: MouthClip) -> Answers:
         return Answers(self.log_probabilities(clip))
@@ -323,6 +327,8 @@ def test_what_an_adapted_model_leaves_to_the_one_before_teaches_nothing() -> Non
     assert 0 < left < len(texts)
     found = calibrate(Pixel(known=middle), Sentences(), utterances)
     assert {calibration.good for calibration in found.values()} == {left}
+    found = calibrate(Pixel(known=middle, own=False), Sentences(), utterances)
+    assert {calibration.good for calibration in found.values()} == {len(texts)}, "of a face that it isn't asked about"
 
 
 def test_calibrate_leaves_the_grammar_out_for_other_sentences_and_does_without_few_clips() -> None:

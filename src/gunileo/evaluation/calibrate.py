@@ -48,7 +48,8 @@ def calibrate(
     versions. Raises ``CacheError`` if a clip can't be loaded, ``ModelError`` if the model is broken.
     """
     if fallback := reader.fallback:
-        utterances = [one for one in utterances if not fallback.read(cache.load(one), "greedy").sure]
+        clips = ((one, cache.load(one)) for one in utterances)
+        utterances = [one for one, clip in clips if not (fallback.knows(clip) and fallback.read(clip, "greedy").sure)]
     if len(utterances) < FEWEST:
         return {}
     return calibrate_on(reader, [(partial(cache.load, one), one.text) for one in utterances], progress)
