@@ -29,10 +29,10 @@ def speed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_prepared_clips_are_resumed_and_made_a_data_set(
     speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert all(0 < one < 60 for one in speed.resuming(clips.good(tmp_path / "clip.mp4", 30), tmp_path / "cache").values)
+    assert all(one > 0 for one in speed.resuming(clips.good(tmp_path / "clip.mp4", 30), tmp_path / "cache").values)
     assert len(list((tmp_path / "cache" / "s1").glob("*.png"))) == 50
     monkeypatch.setattr(speed, "UTTERANCES", 130)  # the data set is asked for 128
-    assert all(0 < one < 60 for one in speed.building(tmp_path).values)
+    assert all(one > 0 for one in speed.building(tmp_path).values)
 
 
 def test_training_is_compared_with_a_plain_loop(speed: ModuleType, tmp_path: Path) -> None:
