@@ -1,9 +1,9 @@
-"""Learn the one face that a shipped model knows: python scripts/known_face.py CACHE [--name labial-wide] [--speaker s1]
+"""Learn the one face that a shipped model knows: python scripts/known_face.py CACHE [--name labial-wide] [--only LIST]
 
 Writes src/gunileo/inference/weights/NAME.face.json and enters it in models.json. A model that has NAME as its fallback
-then asks it only about clips that show this face. Run it after scripts/ship.py has shipped NAME. It learns from the
-training clips of the speaker (grid_s1_train), and from the clips of all others but the speakers of grid_unseen_valid.
-Prints the scores of clips that it did not learn from.
+then asks it only about clips that show this face. Run it each time scripts/ship.py has shipped NAME, which leaves the
+face out. It learns from the clips of LIST, NAME's training clips (grid_s1_train), all of one speaker, and from the
+clips of all others but the speakers of grid_unseen_valid. Prints the scores of clips that it did not learn from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from gunileo.corpus.cache import Cache, CachedUtterance
 from gunileo.corpus.split import listed, split
-from gunileo.inference.known_face import Array, KnownFace, learn, look_of, to_json
+from gunileo.inference.known_face import Array, KnownFace, learn, mean_look, to_json
 from gunileo.inference.registry import WEIGHTS
 from gunileo.util.files import write_whole
 
@@ -29,19 +29,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("cache", type=Path, help="a cache with clips of this and other speakers")
     parser.add_argument("--name", default="labial-wide", help="shipped model that knows one speaker")
-    parser.add_argument("--speaker", default="s1")
-    parser.add_argument("--only", default="grid_s1_train", help="list of the speaker's clips to learn from")
+    parser.add_argument("--only", default="grid_s1_train", help="list of the clips that the model was trained on")
     arguments = parser.parse_args()
 
     cache = Cache(arguments.cache)
     clips = [utterance for utterance in cache.utterances if utterance.has_crops]
     taught = split(clips, listed(arguments.only))
-    own = [one for one in clips if one.speaker == arguments.speaker]
-    unseen = set(listed("grid_unseen_valid"))
-    others = looks_by_speaker(cache, (one for one in clips if one.speaker not in {arguments.speaker, *unseen}))
+    speakers, unseen = {one.speaker for one in taught}, set(listed("grid_unseen_valid"))
+    others = looks_by_speaker(cache, (one for one in clips if one.speaker not in speakers | unseen))
+    if len(speakers) != 1 or len(others) < 2:
+        raise SystemExit(f"{arguments.cache}: needs one speaker of {arguments.only}, and two others")
     face = learn(looks(cache, taught), list(others.values()))
 
-    report("own clips, not learnt from", face, looks(cache, [one for one in own if one not in taught]))
+    if own := [one for one in clips if one.speaker in speakers and one not in taught]:
+        report("own clips, not learnt from", face, looks(cache, own))
     for speaker, seen in looks_by_speaker(cache, (one for one in clips if one.speaker in unseen)).items():
         report(f"{speaker}, not learnt from", face, seen)
     for speaker, seen in others.items():
@@ -52,7 +53,7 @@ def main() -> None:
 
 def looks(cache: Cache, utterances: Iterable[CachedUtterance]) -> Array:
     """The look of each clip, [clips, 150]."""
-    return np.stack([look_of(cache.load(one)) for one in utterances])
+    return np.stack([mean_look(cache.load(one)) for one in utterances])
 
 
 def looks_by_speaker(cache: Cache, utterances: Iterable[CachedUtterance]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gunileo.vision.crop import WIDTH
 from gunileo.vision.mouth_clip import MouthClip
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ _SHRINKAGE = 0.01  # of the variance within clips, added to each direction, as t
 
 @dataclass(frozen=True)
 class KnownFace:
-    """Tells one speaker from others: Fisher's linear discriminant (R. A. Fisher, 1936) of their ``look_of``.
+    """Tells one speaker from others: Fisher's linear discriminant (R. A. Fisher, 1936) of their ``mean_look``.
 
     The score is 1 in the mean of this speaker's clips, and -1 in the mean of the others.
     """
@@ -34,10 +35,10 @@ class KnownFace:
 
     def is_in(self, clip: MouthClip) -> bool:
         """Whether a clip shows this speaker, as they were filmed when they were learnt."""
-        return self.score(look_of(clip)) > 0
+        return self.score(mean_look(clip)) > 0
 
 
-def look_of(clip: MouthClip) -> Array:
+def mean_look(clip: MouthClip) -> Array:
     """The mean crop of a clip in blocks of 10x10 pixels, float64 [150]: its mean is 0 and its norm 1."""
     mean = clip.crops[::_EVERY].mean(0, dtype=np.float64)
     height, width = (size // _BLOCK for size in mean.shape)
@@ -63,7 +64,7 @@ def learn(own: Array, others: Sequence[Array]) -> KnownFace:
 
 def to_json(face: KnownFace) -> str:
     """A face as JSON, with a line for each row of blocks."""
-    rows = np.array(face.weights).reshape(-1, 15).tolist()
+    rows = np.array(face.weights).reshape(-1, WIDTH // _BLOCK).tolist()
     lines = ",\n    ".join(json.dumps(row) for row in rows)
     return f'{{\n  "offset": {face.offset},\n  "weights": [\n    {lines}\n  ]\n}}\n'
 

@@ -46,7 +46,7 @@ class Reader(Network):
     timing: timing.Timing | None = field(default=None, repr=False)  # as the model file carries it
     templates: Templates | None = field(default=None, repr=False)  # of a taught model: its commands are its grammar
     fallback: Reader | None = field(default=None, repr=False)  # reads what it is sure of
-    known_face: KnownFace | None = field(default=None, repr=False)  # the only one that the network learnt; else None
+    known_face: KnownFace | None = field(default=None, repr=False)  # the only one that it reads as a fallback
 
     def transcribe(
         self,
@@ -280,7 +280,7 @@ class Reader(Network):
         answers: dict[str, Answers] | None = None,
     ) -> Prediction:
         """The prediction for a clip: the ``fallback`` model's if that is sure, as it then knows the speaker, else this
-        one's. A fallback model that knows one face alone is asked only about clips that show it.
+        one's. A fallback model with a ``known_face`` is asked only about clips that show it.
 
         ``answers`` are as for ``read``. Raises as ``read``.
         """

@@ -47,7 +47,7 @@ class ModelInfo:
     unseen_wer_grammar: float | None = None
     unseen_on: str = ""
     fallback: str = ""  # the shipped model that reads what it is sure of: it knows a speaker better
-    face: str = ""  # JSON: the only face that it knows (``known_face``); any face if there is none
+    face: str = ""  # JSON: the only face that it is asked about as a fallback (``known_face``)
 
 
 @dataclass(frozen=True)
