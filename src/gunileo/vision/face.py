@@ -21,7 +21,7 @@ from gunileo.util.aside import Aside
 from gunileo.util.cores import usable_cores
 from gunileo.vision.box import Box, same_place
 from gunileo.vision.detector import Model, detector, faces_in, faces_near, small_faces_in
-from gunileo.vision.face_tracks import Track, in_each, in_ends_first, picked, steady
+from gunileo.vision.face_tracks import Track, in_each, picked, steady
 from gunileo.vision.image import warped
 from gunileo.vision.looks import is_other, look_of
 from gunileo.vision.mouth_shape import INNER_LIPS
@@ -105,7 +105,7 @@ class FaceTracker:
 
     def count(self, frames: Sequence[Frame]) -> int:
         """How many faces there are to choose from in ``frames``; ``start`` then picks one of them."""
-        found = in_ends_first(faces_in, frames)
+        found = in_each(faces_in, frames)
         if found:
             self._first = frames[0], found[0]
         self._tracks = steady(found)

@@ -23,16 +23,6 @@ def in_each(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> 
         return first.result() + second
 
 
-def in_ends_first(found_in: Callable[[Frame], list[Box]], frames: Sequence[Frame]) -> list[list[Box]]:
-    """As ``in_each``, but if the first and the last frame show a single face in one place, no others are looked at."""
-    if len(frames) < 3:
-        return in_each(found_in, frames)
-    first, last = in_each(found_in, [frames[0], frames[-1]])
-    if len(first) == len(last) == 1 and same_place(first[0], last[0]):
-        return [first, last]
-    return [first, *in_each(found_in, frames[1:-1]), last]
-
-
 def _follow(tracks: list[Track], boxes: list[Box]) -> None:
     """Add each of a frame's faces to the track that was seen last in its place, or begin a new one with it."""
     for box in boxes:
