@@ -79,7 +79,8 @@ def main() -> None:
                 aims.append(Aim(installing(folder), 350))
         except GunileoError as error:
             raise SystemExit(str(error)) from None
-    Console().print(table(aims, arguments.clip.name if arguments.clip else "a synthetic clip"))
+    # Else a table that is kept in a file would be cut at 80 columns.
+    Console(width=None if sys.stdout.isatty() else 140).print(table(aims, arguments.clip.name if arguments.clip else "a synthetic clip"))
     print(
         f"{used} of {os.cpu_count()} cores used; float32 matrix product {product().median:.0f} GFLOP/s on one thread; "
         f"load before the start {load:.1f}"
