@@ -80,7 +80,9 @@ def main() -> None:
         except GunileoError as error:
             raise SystemExit(str(error)) from None
     # Else a table that is kept in a file would be cut at 80 columns.
-    Console(width=None if sys.stdout.isatty() else 140).print(table(aims, arguments.clip.name if arguments.clip else "a synthetic clip"))
+    Console(width=None if sys.stdout.isatty() else 140).print(
+        table(aims, arguments.clip.name if arguments.clip else "a synthetic clip")
+    )
     print(
         f"{used} of {os.cpu_count()} cores used; float32 matrix product {product().median:.0f} GFLOP/s on one thread; "
         f"load before the start {load:.1f}"
