@@ -306,6 +306,18 @@ def test_a_word_head_without_its_words_is_refused(tmp_path: Path, config: str | 
         load_model(path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_clip_without_frames_is_told(model_file: Path) -> None:
+    empty = clip_of(np.zeros((1, 100, 150), np.uint8))[:0]
+    for reader in (load_model(), load_model(model_file)):
+        with pytest.raises(DecodeError, match=r"^the clip has no frames; give at least one$"):
+            reader.read(empty, "greedy")
+        with pytest.raises(DecodeError, match=r"^a\.mp4: the clip has no frames"):
+            reader.transcribe_clip(empty, "a.mp4")
+        with pytest.raises(DecodeError, match=r"no frames"):
+            reader.log_probabilities(empty)
+
+
 def test_shipped_weights_are_whole_and_small() -> None:
     if not available_models():
         pytest.skip("no weights are shipped with this version")

@@ -35,7 +35,7 @@ class KnownFace:
 
     def is_in(self, clip: MouthClip) -> bool:
         """Whether a clip shows this speaker, as they were filmed when they were learnt."""
-        return self.score(mean_look(clip)) > 0
+        return len(clip) > 0 and self.score(mean_look(clip)) > 0
 
 
 def mean_look(clip: MouthClip) -> Array:

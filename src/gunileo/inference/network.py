@@ -57,7 +57,7 @@ class Network:
 
         Of an adapted model they are its new network's; ``best_prediction`` has those of the one that reads the clip.
         Raises ``ModelError`` if the network answers with what is no number, as one whose training broke does;
-        ``DecodeError`` if it takes no more than so many frames at once (``ModelMetadata.longest``).
+        ``DecodeError`` if the clip has no frames, or more than it takes at once (``ModelMetadata.longest``).
         """
         return self._outputs(["log_probabilities"], clip)[0]
 
@@ -74,8 +74,11 @@ class Network:
         """What the network takes of a clip, by its inputs' names, each with a batch of one.
 
         Crops are float32 [1, 1, T, 100, 150], the mouth's shape is float32 [1, T, 12].
-        Raises ``ModelError`` if it takes the pictures of a ``view``, and the clip was followed without.
+        Raises ``ModelError`` if it takes the pictures of a ``view``, and the clip was followed without. Raises
+        ``DecodeError`` if the clip has no frames.
         """
+        if not len(clip):
+            raise DecodeError("the clip has no frames; give at least one")
         if self.view:
             if clip.views is None:
                 raise ModelError(
