@@ -39,15 +39,16 @@ def main() -> None:
     others = looks_by_speaker(cache, (one for one in clips if one.speaker not in speakers | unseen))
     if len(speakers) != 1 or len(others) < 2:
         raise SystemExit(f"{arguments.cache}: needs one speaker of {arguments.only}, and two others")
-    face = learn(looks(cache, taught), list(others.values()))
+    known = looks(cache, taught)
+    face = learn(known, list(others.values()))
 
     if own := [one for one in clips if one.speaker in speakers and one not in taught]:
         report("own clips, not learnt from", face, looks(cache, own))
     for speaker, seen in looks_by_speaker(cache, (one for one in clips if one.speaker in unseen)).items():
         report(f"{speaker}, not learnt from", face, seen)
     for speaker, seen in others.items():
-        rest = [known for name, known in others.items() if name != speaker]
-        report(f"{speaker}, left out in turn", learn(looks(cache, taught), rest), seen)
+        rest = [one for name, one in others.items() if name != speaker]
+        report(f"{speaker}, left out in turn", learn(known, rest), seen)
     register(arguments.name, to_json(face))
 
 

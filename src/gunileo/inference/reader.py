@@ -285,8 +285,8 @@ class Reader(Network):
         ``answers`` are as for ``read``. Raises as ``read``.
         """
         how, kept = self.way(how, grammar), {} if answers is None else answers
-        asked = self.fallback if self.fallback and self.fallback.knows(clip) else None
-        if asked and (first := asked.best_prediction(clip, how, grammar, kept)).decoded.sure:
+        other = self.fallback
+        if other and other.knows(clip) and (first := other.best_prediction(clip, how, grammar, kept)).decoded.sure:
             return first
         if (own := kept.get(self.session.checksum)) is None:
             own = kept[self.session.checksum] = self.answers(clip)
