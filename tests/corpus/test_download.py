@@ -105,6 +105,18 @@ def test_what_is_there_is_not_fetched_again(zenodo: Zenodo, tmp_path: Path) -> N
     assert files(tmp_path) == WHOLE
 
 
+def test_an_archive_that_a_killed_call_left_behind_is_deleted(zenodo: Zenodo, tmp_path: Path) -> None:
+    """It was killed after the receipt was written, and before the archive was deleted."""
+    get(zenodo, tmp_path)
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives/s1.zip").write_bytes(zenodo.files["s1.zip"])
+    zenodo.asked.clear()
+    get(zenodo, tmp_path)
+    assert files(tmp_path) == WHOLE
+    assert not (tmp_path / "archives").exists()
+    assert zenodo.asked == []
+
+
 def test_only_the_speakers_asked_for_are_unpacked(zenodo: Zenodo, tmp_path: Path) -> None:
     get(zenodo, tmp_path, "s2")
     kept = {"archives/alignments.zip", "downloaded.json"}  # as it holds other speakers' labels

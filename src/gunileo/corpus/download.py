@@ -153,10 +153,12 @@ def _get(archive: Archive, output: Path, speakers: set[str] | None, target: Targ
     before = receipts.get(archive.name, {"md5": "", "talkers": [], "files": {}})
     known = before["md5"] == archive.md5
     enough = before["talkers"] is None or (speakers is not None and speakers <= set(before["talkers"]))
+    packed = output / "archives" / archive.name
     if known and enough and all(_has_size(output / file, size) for file, size in before["files"].items()):
+        if before["talkers"] is None:
+            _delete(packed)  # an earlier run may have ended just before that
         say(f"{archive.name}: there already")
         return
-    packed = output / "archives" / archive.name
     if not (packed.is_file() and _md5(packed) == archive.md5):
         with progress(f"{archive.name}, MB") as bar:
             _fetch(archive, packed, bar)
@@ -168,10 +170,15 @@ def _get(archive: Archive, output: Path, speakers: set[str] | None, target: Targ
     receipts[archive.name] = {"md5": archive.md5, "talkers": _sorted(speakers) if speakers else None, "files": files}
     write_whole(output / _RECEIPTS, json.dumps(receipts, indent=1) + "\n")
     if speakers is None:
-        packed.unlink()
-        if not any(packed.parent.iterdir()):
-            packed.parent.rmdir()
+        _delete(packed)
     say(f"{archive.name}: {len(files)} files")
+
+
+def _delete(packed: Path) -> None:
+    """Delete an archive that is unpacked, and its folder once that is empty."""
+    packed.unlink(missing_ok=True)
+    if packed.parent.is_dir() and not any(packed.parent.iterdir()):
+        packed.parent.rmdir()
 
 
 def _receipts(output: Path) -> dict[str, Any]:
