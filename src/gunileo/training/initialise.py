@@ -11,8 +11,9 @@ from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import Network, load_weights
 
 
-def network(settings: TrainingConfig, words: tuple[str, ...]) -> Network:
-    """The network that a run trains, for clips that say ``words`` (those of which the times are known).
+def network(settings: TrainingConfig, words: tuple[str, ...], sentence: float = 0.0) -> Network:
+    """The network that a run trains, for clips that say ``words`` (those of which the times are known). A ``sentence``
+    of theirs lasts so many seconds (``usual_sentence``).
 
     Raises ``GunileoError`` as ``initialise`` and ``initialise_shapes`` do.
     """
@@ -23,7 +24,12 @@ def network(settings: TrainingConfig, words: tuple[str, ...]) -> Network:
         "feature_dropout": settings.feature_dropout,
     }
     if settings.shapes:
-        shapes = ShapeConfig(**common, normalise=settings.normalise and not settings.init, words=words)  # type: ignore[arg-type]
+        shapes = ShapeConfig(
+            **common,  # type: ignore[arg-type]
+            normalise=settings.normalise and not settings.init,
+            words=words,
+            sentence=sentence,
+        )
         return initialise_shapes(settings.init, shapes) if settings.init else LabialShape(shapes)
     config = ModelConfig(
         **common,  # type: ignore[arg-type]
@@ -65,8 +71,9 @@ def initialise(weights: str, config: ModelConfig) -> LabialCNN:
 def initialise_shapes(weights: str, config: ShapeConfig) -> LabialShape:
     """A LabialShape, initialised with the weights of another, or with the convolutions over pixels of a LabialCNN.
 
-    The words of another LabialShape stay; if it has not all of the new ones, its heads are fresh. Raises
-    ``GunileoError`` if the file can't be used, or its convolutions have other sizes.
+    The words of another LabialShape stay, and the length of its sentences; if it has not all of the new words, its
+    heads are fresh, and sentences have the new length. Raises ``GunileoError`` if the file can't be used, or its
+    convolutions have other sizes.
     """
     initial = load_weights(weights)
     if (initial.config.channels, initial.config.shrink) != (config.channels, config.shrink):
@@ -76,9 +83,11 @@ def initialise_shapes(weights: str, config: ShapeConfig) -> LabialShape:
         model.load_state_dict(initial.folded_convolutions(), strict=False)
         return model
     known = set(config.words) <= set(initial.config.words)
-    model = LabialShape(
-        replace(config, normalise=initial.config.normalise, words=initial.config.words if known else config.words)
-    )
+    config = replace(config, normalise=initial.config.normalise)
+    if known:
+        sentence = initial.config.sentence or config.sentence
+        config = replace(config, words=initial.config.words, sentence=sentence)
+    model = LabialShape(config)
     state = {
         name: value for name, value in initial.state_dict().items() if known or not name.startswith(("words.", "back."))
     }

@@ -29,6 +29,7 @@ from gunileo.training.dataset import NO_WORD, Batch, Clips, Draws, LikeWithLike,
 from gunileo.training.frozen_features import FrozenFeatures, keep
 from gunileo.training.history import draw, record
 from gunileo.training.initialise import network
+from gunileo.training.pace import usual_sentence
 from gunileo.training.sampling import balanced, evened, silences
 from gunileo.training.shape_model import LabialShape
 from gunileo.training.weights import heads
@@ -61,7 +62,7 @@ class Training(lightning.LightningModule):
             raise GunileoError(
                 "this architecture learns from word times, and the clips have none; use --architecture labial"
             )
-        self.model = network(settings, self.words)
+        self.model = network(settings, self.words, usual_sentence(training))
         self.words = self.model.config.words or self.words
         if settings.frozen:
             self.model.convolutions.requires_grad_(False)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gunileo.corpus.grid import CLASSES
 from gunileo.training.front_end import FrontEnd, Outputs
+from gunileo.training.pace import pace
 from gunileo.vision.mouth_shape import FEATURES
 
 
@@ -29,6 +30,7 @@ class ShapeConfig:
     crop_dropout: float = 0.3  # of whole channels of what the crops add
     normalise: bool = False  # batch normalisation after each convolution over pixels
     words: tuple[str, ...] = ()  # that the head names in each frame
+    sentence: float = 0.0  # seconds that a sentence lasts; a slower one is read at this pace. 0: as it was said
 
 
 class _Block(nn.Module):
@@ -147,14 +149,21 @@ class LabialShape(FrontEnd):
         and the shape alone.
 
         The network leans on the crops of faces that it knows. Of those that it never saw, the mean gets fewer words
-        wrong. An exported file computes this.
+        wrong. A slow sentence is read as a faster one (``pace``), by what the word head says of the clip as it is. Each
+        frame still has its own output. An exported file computes this.
         """
         mask = torch.ones_like(shape[:, :, :1]).transpose(1, 2)
         both = torch.ones_like(shape[:, 0, :2])
         alone = both * both.new_tensor([0.0, 1.0])
         first = self.read(visual, shape, mask, both)
-        mean = (first.log_probabilities + self.read(None, shape, mask, alone).log_probabilities) / 2
-        return first._replace(log_probabilities=mean.log_softmax(-1))
+        if not self.config.sentence:
+            mean = (first.log_probabilities + self.read(None, shape, mask, alone).log_probabilities) / 2
+            return first._replace(log_probabilities=mean.log_softmax(-1))
+        paced = pace(first.words, self.config.sentence)
+        visual, shape, mask = paced.faster(visual), paced.faster(shape), paced.inside
+        views = (self.read(visual, shape, mask, both), self.read(None, shape, mask, alone))
+        mean = (views[0].log_probabilities + views[1].log_probabilities) / 2
+        return first._replace(log_probabilities=paced.restored(mean.log_softmax(-1)))
 
     def fold(self) -> LabialShape:
         """The same function with batch normalisation folded into the convolutions over pixels; exact in evaluation.
