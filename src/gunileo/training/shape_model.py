@@ -159,6 +159,7 @@ class LabialShape(FrontEnd):
         if not self.config.sentence:
             mean = (first.log_probabilities + self.read(None, shape, mask, alone).log_probabilities) / 2
             return first._replace(log_probabilities=mean.log_softmax(-1))
+        assert first.words is not None  # as this architecture has words
         paced = pace(first.words, self.config.sentence)
         visual, shape, mask = paced.faster(visual), paced.faster(shape), paced.inside
         views = (self.read(visual, shape, mask, both), self.read(None, shape, mask, alone))
