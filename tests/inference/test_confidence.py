@@ -143,11 +143,11 @@ def test_broken_json(change: dict[str, object]) -> None:
 
 
 def made_up(count: int, seed: int = 0) -> list[Sample]:
-    """Clips that are read with 95 % right words, posteriors that are far too sure, and negatives beside them."""
+    """Clips that are read with 97 % right words, posteriors that are far too sure, and negatives beside them."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
-        right = rng.random(6) < 0.95
+        right = rng.random(6) < 0.97
         words = tuple((0.999 if ok else float(rng.choice([0.999, 0.6])), bool(ok)) for ok in right)
         found.append(Sample(rng.normal([-3, -2], 0.3), 0.99, bool(right.all()), words, 6, "clip"))
         found.append(Sample(rng.normal([0, -1], 0.5), 0.9, False, ((0.999, False),) * 6, 0, "negative"))
