@@ -11,9 +11,9 @@ from gunileo.training.shape_model import LabialShape, ShapeConfig
 from gunileo.training.weights import Network, load_weights
 
 
-def network(settings: TrainingConfig, words: tuple[str, ...], sentence: float = 0.0) -> Network:
+def network(settings: TrainingConfig, words: tuple[str, ...], sentence: float | None = None) -> Network:
     """The network that a run trains, for clips that say ``words`` (those of which the times are known). A ``sentence``
-    of theirs lasts so many seconds (``usual_sentence``).
+    of theirs lasts so many seconds, as ``usual_sentence`` tells.
 
     Raises ``GunileoError`` as ``initialise`` and ``initialise_shapes`` do.
     """
@@ -28,9 +28,12 @@ def network(settings: TrainingConfig, words: tuple[str, ...], sentence: float = 
             **common,  # type: ignore[arg-type]
             normalise=settings.normalise and not settings.init,
             words=words,
-            sentence=sentence,
+            sentence=sentence or 0.0,
         )
-        return initialise_shapes(settings.init, shapes) if settings.init else LabialShape(shapes)
+        model = initialise_shapes(settings.init, shapes) if settings.init else LabialShape(shapes)
+        if sentence == 0:  # longer sentences need not be slower ones here, whatever the first weights learnt from
+            model.config = replace(model.config, sentence=0.0)
+        return model
     config = ModelConfig(
         **common,  # type: ignore[arg-type]
         self_conditioning=settings.self_conditioning,
@@ -71,9 +74,9 @@ def initialise(weights: str, config: ModelConfig) -> LabialCNN:
 def initialise_shapes(weights: str, config: ShapeConfig) -> LabialShape:
     """A LabialShape, initialised with the weights of another, or with the convolutions over pixels of a LabialCNN.
 
-    The words of another LabialShape stay, and the length of its sentences; if it has not all of the new words, its
-    heads are fresh, and sentences have the new length. Raises ``GunileoError`` if the file can't be used, or its
-    convolutions have other sizes.
+    The words of another LabialShape stay, and the length of its sentences, if it has one. If it has not all of the new
+    words, its heads are fresh, and sentences have the new length. Raises ``GunileoError`` if the file can't be used, or
+    its convolutions have other sizes.
     """
     initial = load_weights(weights)
     if (initial.config.channels, initial.config.shrink) != (config.channels, config.shrink):

@@ -16,7 +16,8 @@ from gunileo.vision.mouth_shape import FEATURES
 
 @dataclass(frozen=True)
 class ShapeConfig:
-    """The architecture of a LabialShape; the defaults are the shipped one."""
+    """The architecture of a LabialShape; the defaults are the shipped one's, but for what training sets: ``words`` and
+    ``sentence``."""
 
     architecture: ClassVar[str] = "labial-shape"
     channels: tuple[int, ...] = (16, 32, 64)  # of the convolutions over pixels
