@@ -138,7 +138,7 @@ def test_a_run_keeps_the_length_of_its_first_weights_where_lengths_tell_the_pace
 
 def test_a_run_gets_the_length_of_what_it_learns_from(tmp_path: Path) -> None:
     config = ShapeConfig(channels=SMALL.channels)
-    settings = replace(from_scratch(config), batch_size=2)
+    settings = from_scratch(config)
 
     def length(sentence: float | None, init: str = "") -> float:
         model = network(replace(settings, init=init), WORDS, sentence)

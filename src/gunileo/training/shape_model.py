@@ -156,16 +156,15 @@ class LabialShape(FrontEnd):
         mask = torch.ones_like(shape[:, :, :1]).transpose(1, 2)
         both = torch.ones_like(shape[:, 0, :2])
         alone = both * both.new_tensor([0.0, 1.0])
-        first = self.read(visual, shape, mask, both)
-        if not self.config.sentence:
-            mean = (first.log_probabilities + self.read(None, shape, mask, alone).log_probabilities) / 2
-            return first._replace(log_probabilities=mean.log_softmax(-1))
-        assert first.words is not None  # as this architecture has words
-        paced = pace(first.words, self.config.sentence)
-        visual, shape, mask = paced.faster(visual), paced.faster(shape), paced.inside
-        views = (self.read(visual, shape, mask, both), self.read(None, shape, mask, alone))
-        mean = (views[0].log_probabilities + views[1].log_probabilities) / 2
-        return first._replace(log_probabilities=paced.restored(mean.log_softmax(-1)))
+        first = seen = self.read(visual, shape, mask, both)
+        paced = None
+        if self.config.sentence and first.words is not None:
+            paced = pace(first.words, self.config.sentence)
+            shape, mask = paced.faster(shape), paced.inside
+            seen = self.read(paced.faster(visual), shape, mask, both)
+        mean = (seen.log_probabilities + self.read(None, shape, mask, alone).log_probabilities) / 2
+        mean = mean.log_softmax(-1)
+        return first._replace(log_probabilities=paced.restored(mean) if paced else mean)
 
     def fold(self) -> LabialShape:
         """The same function with batch normalisation folded into the convolutions over pixels; exact in evaluation.
