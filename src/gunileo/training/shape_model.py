@@ -158,7 +158,8 @@ class LabialShape(FrontEnd):
         alone = both * both.new_tensor([0.0, 1.0])
         first = seen = self.read(visual, shape, mask, both)
         paced = None
-        if self.config.sentence and first.words is not None:
+        if self.config.sentence:
+            assert first.words is not None  # as this architecture has words
             paced = pace(first.words, self.config.sentence)
             shape, mask = paced.faster(shape), paced.inside
             seen = self.read(paced.faster(visual), shape, mask, both)
