@@ -45,6 +45,9 @@ _SPREAD = np.array([0.06, 0.05, 0.06, 0.13, 0.08, 0.035, 0.01, 0.034, 0.018, 0.0
 _SMOOTHING = {0: 1.2, 5: 1.2, 6: 1.2, 7: 1.2, 9: 2.2, 10: 0.45}
 _SIZE_SMOOTHING, _TILT_SMOOTHING = 12.0, 8.0  # frames, of the eyes' distance and the face's height, and of the tilt
 _OUTLIER = 0.1  # share of the median beyond which a distance of the eyes or a height of the face is cut off
+# The picture is zoomed at once where both sizes change by more than this from one frame to the next, and the medians of
+# so many frames before and after by more than ``_OUTLIER``. A face that comes nearer is slower.
+_JUMP, _LASTING = 0.05, 5
 
 
 def measure(landmarks: Array) -> Array:
@@ -110,8 +113,24 @@ def _upright(measures: Array) -> tuple[NDArray[np.float64], ...]:
     tilt = smooth(np.arctan2(chin[:, 0], chin[:, 1]), _TILT_SMOOTHING)[:, None]
     cos, sin = np.cos(tilt), np.sin(tilt)
     x, y = points[..., 0] * cos - points[..., 1] * sin, points[..., 0] * sin + points[..., 1] * cos
-    eyes, face = (_steady(size) for size in values[:, -2:].T)
+    sizes = values[:, -2:].T
+    zoom = _zoom(sizes)
+    eyes, face = (_steady(size / zoom) * zoom for size in sizes)
     return x, y, values[:, -5:-2].T, eyes, face / _HEIGHT
+
+
+def _zoom(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the picture is zoomed in each frame [T], 1 in the first, where it jumps from one zoom to another: by the
+    distances of the eyes and heights of the face [2, T]."""
+    logs = np.log(np.maximum(sizes, 1e-3))
+    steps = np.diff(logs)
+    zoom = np.zeros(logs.shape[1])
+    for at in (np.flatnonzero((steps > _JUMP).all(0) | (steps < -_JUMP).all(0)) + 1).tolist():
+        before, after = logs[:, max(0, at - _LASTING) : at], logs[:, at : at + _LASTING]
+        change = np.median(after, 1) - np.median(before, 1)
+        if (np.abs(change) > np.log1p(_OUTLIER)).all():
+            zoom[at:] += steps[0, at - 1]  # the eyes', as the face's height changes with the chin
+    return np.exp(zoom)
 
 
 def _steady(size: NDArray[np.float64]) -> NDArray[np.float64]:
