@@ -105,7 +105,7 @@ def test_a_damaged_picture_is_named(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut", "gone", "longer", "of another type", "pickled", "empty", "torn header", "archive"]
+    "fault", ["cut", "gone", "longer", "of another type", "pickled", "empty", "torn header", "archive", "unknown"]
 )
 def test_a_damaged_shape_is_named(cache: Path, fault: str) -> None:
     opened = Cache(cache)
@@ -125,6 +125,8 @@ def test_a_damaged_shape_is_named(cache: Path, fault: str) -> None:
         path.write_bytes(b"")
     elif fault == "pickled":
         np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+    elif fault == "unknown":
+        np.save(path, np.full_like(measures, np.nan))
     else:
         np.save(path, measures[:-1] if fault == "longer" else measures.astype(np.float64))
     for read in (opened.load, opened.measures):

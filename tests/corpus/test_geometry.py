@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from geometry import FIRST, GAP, LENGTHS, archive, measures_of, spans
 
 from gunileo.corpus.cache import Cache, CacheError, shape_file
 from gunileo.corpus.finders import find_grid
-from gunileo.corpus.geometry import add_speaker, speaker_shapes
+from gunileo.corpus.geometry import Shape, add_speaker, speaker_shapes
 from gunileo.corpus.grid import code_to_text
 from gunileo.corpus.prepare import prepare
 from gunileo.errors import GunileoError
@@ -29,8 +30,13 @@ def changed(path: Path, **arrays: object) -> Path:
     return path
 
 
+def usable(path: Path) -> list[Shape]:
+    """The utterances of an archive that can be used."""
+    return [one for one in speaker_shapes(path) if one]
+
+
 def test_measures_there_and_back(tmp_path: Path) -> None:
-    found = list(speaker_shapes(archive(tmp_path / "s7.npz", CODES)))
+    found = usable(archive(tmp_path / "s7.npz", CODES))
     assert [one.code for one in found] == CODES
     for one in found:
         assert (one.measures.dtype, one.measures.shape) == (np.float32, (75, MEASURES))
@@ -48,7 +54,7 @@ def test_measures_there_and_back(tmp_path: Path) -> None:
 
 
 def test_words_have_their_times(tmp_path: Path) -> None:
-    (one,) = speaker_shapes(archive(tmp_path / "s7.npz", ["bbaf2n"]))
+    (one,) = usable(archive(tmp_path / "s7.npz", ["bbaf2n"]))
     assert " ".join(word.word for word in one.words) == "bin blue at f two now"
     times = [(word.start, word.end) for word in one.words]
     assert times[0] == pytest.approx((12 / 25, 18 / 25))
@@ -69,10 +75,10 @@ def test_an_utterance_that_says_something_else_is_left_out(tmp_path: Path) -> No
     path = archive(tmp_path / "s7.npz", CODES)
     ids = np.load(path)["word_ids"].copy()
     ids[1, 0] = 4  # bin for lay
-    assert [one.code for one in speaker_shapes(changed(path, word_ids=ids))] == ["bbaf2n", "pgiozs"]
+    assert [one and one.code for one in speaker_shapes(changed(path, word_ids=ids))] == ["bbaf2n", None, "pgiozs"]
     starts = np.load(path)["word_starts"].copy()
     starts[0, -5] = 74  # and so do its frames lie past the clip's end
-    assert [one.code for one in speaker_shapes(changed(path, word_starts=starts))] == ["pgiozs"]
+    assert [one.code for one in usable(changed(path, word_starts=starts))] == ["pgiozs"]
 
 
 @pytest.mark.parametrize(
@@ -80,11 +86,28 @@ def test_an_utterance_that_says_something_else_is_left_out(tmp_path: Path) -> No
     [
         {"word_ids": np.full((3, 11), 99, np.int8)},
         {"word_starts": np.full((3, 11), -90, np.int8)},
+        {"word_starts": np.full((3, 11), 10, np.int8)},  # all words at once
         {"utterances": np.array(["bbaw2n", "", "../../x"])},
+        {"points": "zeros"},
+        {"shapes": "zeros"},
+        {"points": "noise"},
+        {"shapes": "noise"},
     ],
 )
-def test_what_is_no_sentence_or_no_time_is_left_out(tmp_path: Path, fault: dict[str, np.ndarray]) -> None:
-    assert not list(speaker_shapes(changed(archive(tmp_path / "s7.npz", CODES), **fault)))
+def test_an_archive_without_a_sentence_or_a_face_is_named(tmp_path: Path, fault: dict[str, Any]) -> None:
+    path = archive(tmp_path / "s7.npz", CODES)
+    made = {"zeros": np.zeros_like, "noise": lambda like: np.random.default_rng(0).integers(-500, 500, like.shape)}
+    arrays = {name: made[one](np.load(path)[name]) if isinstance(one, str) else one for name, one in fault.items()}
+    with pytest.raises(GunileoError, match=r"s7\.npz: none of its 3 utterances can be used, .*; get it again"):
+        speaker_shapes(changed(path, **arrays))
+
+
+def test_an_utterance_of_no_face_is_left_out(tmp_path: Path) -> None:
+    path = archive(tmp_path / "s7.npz", CODES)
+    points, first = np.load(path)["points"].copy(), np.load(path)["first"]
+    points[:, first[1] + 3] += 3000  # tenths of pixels, from the second sentence's fourth frame on
+    assert add_speaker(changed(path, points=points), tmp_path / "cache") == (2, 0, 1)
+    assert [one.id for one in Cache(tmp_path / "cache").utterances] == ["s7/bbaf2n", "s7/pgiozs"]
 
 
 FAULTS = {
@@ -118,13 +141,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, fault: str) -> None:
     path = archive(tmp_path / "s7.npz", CODES)
     FAULTS[fault](path)
     with pytest.raises(GunileoError, match=r"s7\.npz: no mouth geometry, or damaged \(.*\); get it again") as error:
-        list(speaker_shapes(path))
+        speaker_shapes(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_speaker_becomes_utterances_of_which_the_shape_is_known(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    assert add_speaker(archive(tmp_path / "s7.npz", CODES), cache) == (3, 0)
+    assert add_speaker(archive(tmp_path / "s7.npz", CODES), cache) == (3, 0, 0)
     opened = Cache(cache)
     assert [one.id for one in opened.utterances] == [f"s7/{code}" for code in CODES]
     for one in opened.utterances:
@@ -135,7 +158,7 @@ def test_a_speaker_becomes_utterances_of_which_the_shape_is_known(tmp_path: Path
         )
         with pytest.raises(CacheError):
             opened.crops(one)
-    assert add_speaker(tmp_path / "s7.npz", cache) == (0, 3), "all are there already"
+    assert add_speaker(tmp_path / "s7.npz", cache) == (0, 3, 0), "all are there already"
     assert Cache(cache).utterances == opened.utterances
 
 
@@ -145,7 +168,7 @@ def test_a_line_that_a_killed_run_tore_harms_no_other(tmp_path: Path) -> None:
     add_speaker(path, cache)
     manifest = cache / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes()[:-30])
-    assert add_speaker(path, cache) == (1, 2)
+    assert add_speaker(path, cache) == (1, 2, 0)
     assert [one.id for one in Cache(cache).utterances] == [f"s7/{code}" for code in CODES]
 
 
@@ -156,7 +179,7 @@ def test_what_is_there_with_crops_is_kept(synthetic_corpus: Path, tmp_path: Path
     (kept,) = Cache(cache).utterances
     assert kept.id == "s1/bbaf2n"
     picture, shape = (cache / kept.file).read_bytes(), shape_file(cache, kept.id).read_bytes()
-    assert add_speaker(archive(tmp_path / "s1.npz", CODES), cache) == (2, 1)
+    assert add_speaker(archive(tmp_path / "s1.npz", CODES), cache) == (2, 1, 0)
     both = Cache(cache).utterances
     assert [one.has_crops for one in both] == [True, False, False]
     assert both[0] == kept
@@ -189,5 +212,9 @@ def test_the_script_adds_a_folder_and_names_what_is_damaged(tmp_path: Path) -> N
     assert done.stderr.splitlines()[-1].startswith(f"{folder / 's9.npz'}: no mouth geometry, or damaged")
     assert {one.speaker for one in Cache(tmp_path / "cache").utterances} == {"s7", "s8"}
     (folder / "s9.npz").unlink()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "cache.json").write_text('{"version": 1, "fps": 25, "height": 100, "width": 150}')
+    old = subprocess.run([*command[:-1], str(tmp_path / "old")], capture_output=True, text=True, check=False)
+    assert (old.returncode, old.stderr.count("of another version")) == (1, 1), "once, and not for each file"
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "0 utterances added, 4 were there already")

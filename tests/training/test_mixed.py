@@ -52,7 +52,7 @@ def mixed(synthetic_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Six clips with crops, of s1 and s2, and four shapes alone, of s7; not to be written to."""
     folder = tmp_path_factory.mktemp("mixed")
     cache = Path(shutil.copytree(synthetic_cache, folder / "cache"))
-    assert add_speaker(archive(folder / "s7.npz", ["bbaf2n", "lwws9a", "pgiozs", "srah4p"]), cache) == (4, 0)
+    assert add_speaker(archive(folder / "s7.npz", ["bbaf2n", "lwws9a", "pgiozs", "srah4p"]), cache) == (4, 0, 0)
     return cache
 
 

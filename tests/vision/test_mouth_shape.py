@@ -160,7 +160,7 @@ def test_the_same_sentence_by_video_and_by_published_geometry(shared: Path) -> N
         (archive.stem, shape.code): shape.measures
         for archive in {archive for _, archive in chosen}
         for shape in speaker_shapes(archive)
-        if (archive.stem, shape.code) in wanted
+        if shape and (archive.stem, shape.code) in wanted
     }
     rows = []
     for video, archive in chosen:

@@ -95,7 +95,8 @@ class Cache:
         """The shape's measures, float32 [T, 23], as ``gunileo.vision.mouth_shape.measure`` gives them; NaN in frames
         of which nothing is known.
 
-        Raises ``CacheError`` if their file is missing, damaged or of another size than the manifest says.
+        Raises ``CacheError`` if their file is missing, damaged, of another size than the manifest says, or knows
+        nothing of any frame.
         """
         path = shape_file(self.path, utterance.id)
         try:
@@ -103,6 +104,8 @@ class Cache:
         except (OSError, ValueError) as error:
             raise _damaged(path) from error
         if found.dtype != np.float32 or found.shape != (utterance.frames, MEASURES):
+            raise _damaged(path)
+        if not np.isfinite(found[:, 0]).any():
             raise _damaged(path)
         return found
 

@@ -6,7 +6,7 @@ times, words alone. The archives' arrays are told in ``speaker_shapes``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ _COMMANDS, _COLOURS, _PREPOSITIONS, _LETTERS, _DIGITS, _ADVERBS = SLOTS
 _WORDS = (*_COMMANDS, *_COLOURS, *_PREPOSITIONS, *_DIGITS, *_ADVERBS, *_LETTERS)  # in the order of ``word_ids``
 _FRAMES = 3 * FPS  # of GRID's clips
 _SHAPES, _SPANS = 6, 11  # numbers of a frame; words and pauses of an utterance, at most
+# What a face's height, in distances of the eyes, and the farthest point of a mouth from the eyes, in heights of the
+# face, may come to. Of 28 speakers of GRID they are 4.4 to 6.5, and 0.62 to 0.76.
+_HEIGHT, _REACH = (2.5, 10.0), (0.2, 1.5)
 
 
 class Shape(NamedTuple):
@@ -38,15 +41,24 @@ class Shape(NamedTuple):
     words: tuple[WordTime, ...]
 
 
-def speaker_shapes(path: Path | str) -> Iterator[Shape]:
+class Added(NamedTuple):
+    """What became of an archive's utterances: how many are new in a cache, were there already, can't be used."""
+
+    new: int
+    kept: int
+    left_out: int
+
+
+def speaker_shapes(path: Path | str) -> list[Shape | None]:
     """The utterances of one archive, as ``gunileo.vision.mouth_shape.measure`` would have measured their frames.
 
     The archive holds, for n utterances of m frames in all, ``utterances`` [n] (GRID codes), ``first`` [n + 1],
     ``points`` [18, m] (tenths of pixels, differences along time), ``shapes`` [6, m] (ten-thousandths, differences
     along time: heights of both lips, opening, width, chin, area, through the face's sizes), and ``word_frames``,
-    ``word_ids``, ``word_starts`` [n, 11]. An utterance whose words aren't its code's is left out.
+    ``word_ids``, ``word_starts`` [n, 11]. None stands for an utterance that can't be used: its words aren't its code's
+    or overlap, or no face has such measures.
 
-    Raises ``GunileoError``, naming the file, if it is damaged or is something else.
+    Raises ``GunileoError``, naming the file, if it is damaged or is something else, or if no utterance can be used.
     """
     try:
         arrays = read_arrays(path, _ARRAYS)
@@ -55,9 +67,11 @@ def speaker_shapes(path: Path | str) -> Iterator[Shape]:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise GunileoError(f"{path}: no mouth geometry, or damaged ({reason}); get it again") from error
-    for number, code in enumerate(arrays["utterances"].tolist()):
-        if (shape := _utterance(arrays, number, code)) is not None:
-            yield shape
+    found = [_utterance(arrays, number, code) for number, code in enumerate(arrays["utterances"].tolist())]
+    if not any(found):
+        wrong = "their words or measures are wrong"
+        raise GunileoError(f"{path}: none of its {len(found)} utterances can be used, as {wrong}; get it again")
+    return found
 
 
 def _fit(arrays: dict[str, NDArray[Any]]) -> bool:
@@ -78,6 +92,8 @@ def _utterance(arrays: dict[str, NDArray[Any]], number: int, code: str) -> Shape
     spans = [(word, start, count) for word, start, count in zip(*columns, strict=True) if count > 0]
     if any(word >= _FIRST_WORD + len(_WORDS) or not 0 <= start <= _FRAMES - count for word, start, count in spans):
         return None
+    if any(start + count > following for (_, start, count), (_, following, _) in pairwise(spans)):
+        return None
     words = tuple(
         WordTime(_WORDS[word - _FIRST_WORD], start / FPS, (start + count) / FPS)
         for word, start, count in spans
@@ -91,8 +107,19 @@ def _utterance(arrays: dict[str, NDArray[Any]], number: int, code: str) -> Shape
     begin, end = arrays["first"][number : number + 2]
     measured = np.full((_FRAMES, MEASURES), np.nan, np.float32)
     places = np.concatenate([np.arange(start, start + count) for _, start, count in spans])
-    measured[places] = _measures(arrays["points"][:, begin:end], arrays["shapes"][:, begin:end])
+    measures = _measures(arrays["points"][:, begin:end], arrays["shapes"][:, begin:end])
+    if not _is_face(measures):
+        return None
+    measured[places] = measures
     return Shape(code, measured, words)
+
+
+def _is_face(measures: NDArray[np.float64]) -> bool:
+    """Whether a face can have these measures [T, 23] in each frame."""
+    eyes, face = measures[:, -2:].T
+    farthest = np.abs(measures[:, : 2 * len(POINTS)]).max(1)
+    sizes = (_HEIGHT[0] * eyes < face) & (face < _HEIGHT[1] * eyes)
+    return bool((sizes & (_REACH[0] * face < farthest) & (farthest < _REACH[1] * face)).all())
 
 
 def _measures(points: NDArray[Any], shapes: NDArray[Any]) -> NDArray[np.float64]:
@@ -105,21 +132,23 @@ def _measures(points: NDArray[Any], shapes: NDArray[Any]) -> NDArray[np.float64]
     return np.column_stack([xy.T, upper * face, lower * face, area * eyes * face, eyes, face])
 
 
-def add_speaker(path: Path, cache: Path) -> tuple[int, int]:
+def add_speaker(path: Path, cache: Path) -> Added:
     """Add the utterances of one archive, named by its speaker, to a cache as shapes alone.
 
-    Returns how many were added, and how many were in the cache already. Raises ``GunileoError`` as ``speaker_shapes``
-    does, ``CacheError`` if the cache is something else or can't be written, ``FileError`` if another process prepares
-    into it.
+    Raises ``GunileoError`` as ``speaker_shapes`` does, ``CacheError`` if the cache is something else or can't be
+    written, ``FileError`` if another process prepares into it.
     """
     with open_cache(cache):
         present, torn = read_manifest(cache)
         if torn:  # what is appended would become a part of the last line
             with writing(cache):
                 write_manifest(cache, present)
-        speaker, added, kept = path.stem, 0, 0
+        speaker, added, kept, left_out = path.stem, 0, 0, 0
         source = path.stat()
         for shape in speaker_shapes(path):
+            if shape is None:
+                left_out += 1
+                continue
             name = f"{speaker}/{shape.code}"
             if name in present:
                 kept += 1
@@ -129,4 +158,4 @@ def add_speaker(path: Path, cache: Path) -> tuple[int, int]:
             said = CachedUtterance(name, speaker, _FRAMES, code_to_text(shape.code), shape.words, "")
             enter(cache, Entry(said, str(path.absolute()), source.st_size, source.st_mtime))
             added += 1
-    return added, kept
+    return Added(added, kept, left_out)
