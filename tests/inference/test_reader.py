@@ -120,6 +120,8 @@ def test_a_grammar_is_never_left_aside(model_file: Path) -> None:
             reader.transcribe("none.mp4", how, commands)
         with pytest.raises(ValueError, match="takes none; decode by 'grammar'"):
             reader.decode(np.zeros((40, 37)), how, commands)
+    with pytest.raises(ValueError, match=r"'rules.txt' is no grammar; give what Grammar.from_file"):
+        reader.transcribe("none.mp4", grammar="rules.txt")
 
 
 def test_another_grammar_and_another_decoder(model_file: Path) -> None:
@@ -182,7 +184,7 @@ def test_damaged_registry(shelf: Path) -> None:
 
 
 def test_unknown_name_lists_the_known(shelf: Path) -> None:
-    with pytest.raises(ModelError, match=r"labail: no such model; .*\(tiny\) or an \.onnx file"):
+    with pytest.raises(ModelError, match=r"labail: no such model; .*\(tiny\), a finished run.s folder or an \.onnx file"):
         load_model("labail")
 
 

@@ -343,6 +343,7 @@ def test_the_network_learns_from_the_recordings_and_they_are_its_examples(
     model = teach(tmp_path / "recordings", "hall", quick, train=True, progress=lambda *step: seen.append(step)).model
     assert ("training", 1, 1) in seen
     assert (model.trained, model.base, model.tested) == (True, quick, 1)
+    assert model.summary().endswith(f"read right          {model.right} of 1 recordings")
     assert json.loads((model.folder / "run" / "settings.json").read_text())["fallback"] is False
     trained_on = json.loads((model.folder / "run" / "clips.json").read_text())
     assert len(trained_on["training"]) == 5
@@ -357,6 +358,7 @@ def test_the_network_learns_from_the_recordings_and_they_are_its_examples(
 def test_practice_of_grids_sentences_makes_a_reader_of_grid(quick: str, own: Path, synthetic_corpus: Path) -> None:
     model = teach(synthetic_corpus, "me", quick, train=True).model
     assert (sum(model.recordings.values()), model.tested) == (6, 6), "words of the one sentence held back"
+    assert model.summary().endswith(f"read right          {model.right} of 6 words")
     reader = load_model("me")
     assert reader.templates is None
     assert is_grid(reader.transcribe(next(synthetic_corpus.rglob("*.mp4"))).text)

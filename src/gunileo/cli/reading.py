@@ -16,7 +16,7 @@ from gunileo.cli.decoding import AS_PUBLISHED, Weights, loaded, way
 from gunileo.cli.jobs import Job
 from gunileo.cli.options import Decode, Device, Faces
 from gunileo.errors import GunileoError
-from gunileo.util.files import fitting, write_whole
+from gunileo.util.files import FileError, fitting, write_whole
 
 if TYPE_CHECKING:
     from gunileo.decoding.ctc import How
@@ -58,6 +58,8 @@ class Reading:
 
     def check(self) -> None:
         """Raise what is wrong with the request before the first file is read."""
+        if self.writes and self.output.exists() and not self.output.is_dir():
+            raise FileError(f"{self.output}: is a file; name a folder for what is written")
         self._how, self._reader  # noqa: B018
 
     @property

@@ -22,7 +22,10 @@ class Answers(NamedTuple):
 
 
 def check_way(how: How, grammar: Grammar | None) -> None:
-    """``ValueError`` if there is no such way to decode, or it has no use for a ``grammar`` that is given."""
+    """``ValueError`` if there is no such way to decode, or it has no use for a ``grammar`` that is given, or that is
+    something else."""
+    if grammar is not None and not isinstance(grammar, Grammar):
+        raise ValueError(f"{grammar!r} is no grammar; give what Grammar.from_file or Grammar.from_text makes")
     if grammar and how != "grammar":
         raise ValueError(f"a grammar is given, but {how!r} takes none; decode by 'grammar'")
     if isinstance(how, str) and how not in DECODERS:

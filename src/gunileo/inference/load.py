@@ -50,7 +50,10 @@ def _found(name_or_path: Path | str) -> Reader:
             return _taught(known)
         if stored := registry.imported(name_or_path):
             return _from_file(stored.folder / "model.onnx", stored.name)
-        raise ModelError(f"{name_or_path}: no such model; give one of {registry.described()} or an .onnx file")
+        wrong = "a folder without a finished run" if Path(name_or_path).is_dir() else "no such model"
+        raise ModelError(
+            f"{name_or_path}: {wrong}; give one of {registry.described()}, a finished run's folder or an .onnx file"
+        )
     reader, fallback = _from_file(path, str(name_or_path)), path.with_name(registry.FALLBACK)
     if path.name == "model.onnx" and fallback.is_file():
         return replace(reader, fallback=_from_file(fallback, str(name_or_path)))

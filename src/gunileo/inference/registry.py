@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
+from gunileo.corpus.grid import is_grid
 from gunileo.errors import GunileoError
 
 DEFAULT = "labial-shape"  # the shipped model with the fewest errors on speakers that were never seen
@@ -74,7 +75,9 @@ class TaughtModel:
         """What was taught, and how well it was learnt, for a reader; a line each."""
         commands = ", ".join(f"{text} ({count})" for text, count in self.recordings.items())
         how = f"trained from {self.base}" if self.trained else f"templates for {self.base}"
-        tested = f"{self.right} of {self.tested}" if self.tested else "not tested: record each sentence a second time"
+        unit = " words" if all(map(is_grid, self.recordings)) else " recordings"  # as ``right`` counts
+        untested = "not tested: record each sentence a second time"
+        tested = f"{self.right} of {self.tested}{unit}" if self.tested else untested
         return (
             f"{self.name}\n"
             f"  taught              {self.made}, {how}\n"
