@@ -184,7 +184,9 @@ def test_damaged_registry(shelf: Path) -> None:
 
 
 def test_unknown_name_lists_the_known(shelf: Path) -> None:
-    with pytest.raises(ModelError, match=r"labail: no such model; .*\(tiny\), a finished run.s folder or an \.onnx file"):
+    with pytest.raises(
+        ModelError, match=r"labail: no such model; .*\(tiny\), a finished run.s folder or an \.onnx file"
+    ):
         load_model("labail")
 
 
