@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
@@ -105,6 +106,19 @@ def test_what_is_begun_when_the_caller_leaves_is_told_that_and_comes_late(tmp_pa
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert late == ["broken off"]
+
+
+def test_ctrl_c_while_the_next_item_is_begun_loses_neither_it_nor_the_one_before() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        os.kill(os.getpid(), signal.SIGINT)
+        yield 2
+        yield 5
+
+    late: dict[int, int] = {}
+    with pytest.raises(KeyboardInterrupt), closing(spread(doubled_or_dead, items(), 1, late.__setitem__)) as outcomes:
+        assert not list(outcomes)
+    assert late == {1: 2, 2: 4}
 
 
 def test_a_worker_keeps_to_one_core(monkeypatch: pytest.MonkeyPatch) -> None:

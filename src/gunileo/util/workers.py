@@ -56,25 +56,27 @@ def spread(
     ending = _context.RawValue("b", 0)
 
     def start(pool: _Pool) -> None:
-        try:
-            item = next(waiting)
-        except StopIteration:
-            pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
-        else:
-            future, pool = _submitted(pool, work, item)
-            running[future] = pool, item
+        with undisturbed():  # else an item that is begun just then would be known to nobody
+            try:
+                item = next(waiting)
+            except StopIteration:
+                pool.shutdown()  # it is idle; else a process of multiprocessing's that called this could wait for ever
+            else:
+                future, pool = _submitted(pool, work, item)
+                running[future] = pool, item
 
     try:
         for pool in _pools(count, ending):
             start(pool)
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                pool, item = running.pop(future)
+                pool, item = running[future]
                 try:
                     result = future.result()
                 except BrokenProcessPool:
                     result, pool = None, pool.anew()
-                start(pool)
+                start(pool)  # Ctrl-C may end it, and what is still running is told to ``late``
+                del running[future]
                 yield item, result
     finally:
         ending.value = 1
@@ -105,12 +107,11 @@ class _Pool(ProcessPoolExecutor):
 
 def _submitted(pool: _Pool, work: Callable[[Item], Result], item: Item) -> tuple[Future[Result], _Pool]:
     """An item given to a pool, or to a new one if its process died with nothing to do; and which pool has it."""
-    with undisturbed():
-        try:
-            return pool.submit(work, item), pool
-        except BrokenProcessPool:
-            pool = pool.anew()
-            return pool.submit(work, item), pool
+    try:
+        return pool.submit(work, item), pool
+    except BrokenProcessPool:
+        pool = pool.anew()
+        return pool.submit(work, item), pool
 
 
 def _pools(count: int, ending: Any) -> list[_Pool]:
