@@ -51,7 +51,8 @@ def read_stretch(path: Path | str, rate: float = FPS, view: View | None = None) 
     seen = stretches(mouths)
     if len(seen) != 1:
         complaint = unreadable(len(mouths), sum(mouth is not None for mouth in mouths))
-        raise MouthError(f"{path}: {complaint or 'cuts from one person to another; split it into a clip for each'}")
+        cut = "cuts from one person to another, or something covers the face; split it there, or film it again"
+        raise MouthError(f"{path}: {complaint or cut}")
     start, own = seen[0]
     return MouthClip.of(own), timeline.seconds(start / FPS)
 
