@@ -4,7 +4,7 @@
 
 GEOMETRY is a folder of SPEAKER.npz (``gunileo.corpus.geometry`` says what they hold). Prepare the videos into the cache
 first: an utterance that is there already stays as it is. A file that is damaged is named and skipped; the exit code
-is 1 then. Single utterances that can't be used are counted.
+is 1 then. Single utterances that can't be used are counted. A cache that can't be written to ends the work.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from gunileo.corpus.geometry import Added, add_speaker
-from gunileo.corpus.prepare import open_cache
+from gunileo.corpus.cache import CacheError
+from gunileo.corpus.geometry import add_speaker
 from gunileo.errors import GunileoError
+from gunileo.util.files import FileError
 from gunileo.util.progress import progress
 
 
@@ -29,24 +30,22 @@ def main() -> int:
     if not paths:
         print(f"{arguments.geometry}: holds no .npz file; give the folder of the mouth geometry", file=sys.stderr)
         return 1
-    try:
-        with open_cache(arguments.output):
-            pass  # what is wrong with it is told once, and not for each file
-    except GunileoError as error:
-        print(error, file=sys.stderr)
-        return 1
-    added, failed = Added(0, 0, 0), []
+    new = kept = left_out = 0
+    failed = []
     with progress("adding") as bar:
         for number, path in enumerate(paths, 1):
             try:
-                found = add_speaker(path, arguments.output)
+                added = add_speaker(path, arguments.output)
+            except (CacheError, FileError) as error:  # of the cache, and so of every further file
+                failed.append(str(error))
+                break
             except GunileoError as error:
                 failed.append(str(error))
             else:
-                added = Added(*(sum(pair) for pair in zip(added, found, strict=True)))
+                new, kept, left_out = new + added.new, kept + added.kept, left_out + added.left_out
             bar(number, len(paths))
-    wrong = f", {added.left_out} left out, as their words or measures are wrong" if added.left_out else ""
-    print(f"{added.new} utterances added, {added.kept} were there already{wrong}")
+    wrong = f", {left_out} left out, as their words or measures are wrong" if left_out else ""
+    print(f"{new} utterances added, {kept} were there already{wrong}")
     print(*failed, sep="\n", file=sys.stderr, end="\n" if failed else "")
     return int(bool(failed))
 

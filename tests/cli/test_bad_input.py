@@ -402,9 +402,3 @@ def test_a_file_where_the_texts_should_go_is_told_before_anything_is_read(
     assert (code, out) == (1, "")
     assert_one_line(err, "texts: is a file; name a folder for what is written")
     assert place.read_text() == "mine"
-
-
-def test_a_folder_without_a_run_is_no_model(good_clip: Path, tmp_path: Path, run: Run) -> None:
-    code, _, err = run("transcribe", good_clip, "--model", tmp_path)
-    assert code == 1
-    assert_one_line(err, "a folder without a finished run; give one of the shipped ones")

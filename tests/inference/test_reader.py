@@ -183,6 +183,11 @@ def test_damaged_registry(shelf: Path) -> None:
         load_model("tiny")
 
 
+def test_a_folder_without_a_run_is_no_model(shelf: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a folder without a finished run; give one of the shipped ones"):
+        load_model(tmp_path)
+
+
 def test_unknown_name_lists_the_known(shelf: Path) -> None:
     with pytest.raises(
         ModelError, match=r"labail: no such model; .*\(tiny\), a finished run.s folder or an \.onnx file"

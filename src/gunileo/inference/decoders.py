@@ -22,8 +22,8 @@ class Answers(NamedTuple):
 
 
 def check_way(how: How, grammar: Grammar | None) -> None:
-    """``ValueError`` if there is no such way to decode, or it has no use for a ``grammar`` that is given, or that is
-    something else."""
+    """``ValueError`` if there is no such way to decode, if it takes no ``grammar`` and one is given, or if that is no
+    ``Grammar``."""
     if grammar is not None and not isinstance(grammar, Grammar):
         raise ValueError(f"{grammar!r} is no grammar; give what Grammar.from_file or Grammar.from_text makes")
     if grammar and how != "grammar":

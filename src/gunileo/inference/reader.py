@@ -82,8 +82,8 @@ class Reader(Network):
         Raises ``VideoError`` if the file can't be decoded, ``MouthError`` if no face can be followed, and
         ``DecodeError`` if it is too short for a sentence, or if the mouth hardly moves, so that no command is said.
         These name the file. Raises ``InputError`` if ``source`` is something else, ``ModelError`` if the model is
-        broken, ``GrammarError`` if its tokens can't spell the ``grammar``, and ``ValueError`` if ``decode`` or ``face``
-        is something else, or if ``decode`` takes no ``grammar`` and one is given.
+        broken, ``GrammarError`` if its tokens can't spell the ``grammar``, and ``ValueError`` if ``decode``, ``face``
+        or ``grammar`` is something else, or if ``decode`` takes no ``grammar`` and one is given.
         """
         self.check_way(decode, grammar)  # before minutes of face tracking
         timeline = Timeline()

@@ -254,7 +254,7 @@ def _report(row: dict[str, float], epochs: int, pairs: Sequence[tuple[str, str]]
         f"\nepoch {row['epoch']}/{epochs}  loss {row['train_loss']:.3f}  validation loss {row['val_loss']:.3f}  "
         f"WER {row['val_wer']:.3f}  CER {row['val_cer']:.3f}"
     )
-    for said, read in [pairs[0], pairs[len(pairs) // 2]][: len(pairs)]:
+    for said, read in pairs[:: max(1, len(pairs) // 2)][:2]:  # the first and the middle one
         print(f"  said {said!r}\n  read {read!r}")
     if blank:
         print("  every output is blank; this is usual in the first epochs, and a fault later on")

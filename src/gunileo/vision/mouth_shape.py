@@ -45,8 +45,8 @@ _SPREAD = np.array([0.06, 0.05, 0.06, 0.13, 0.08, 0.035, 0.01, 0.034, 0.018, 0.0
 _SMOOTHING = {0: 1.2, 5: 1.2, 6: 1.2, 7: 1.2, 9: 2.2, 10: 0.45}
 _SIZE_SMOOTHING, _TILT_SMOOTHING = 12.0, 8.0  # frames, of the eyes' distance and the face's height, and of the tilt
 _OUTLIER = 0.1  # share of the median beyond which a distance of the eyes or a height of the face is cut off
-# The picture is zoomed at once where both sizes change by more than this from one frame to the next, and the medians of
-# so many frames before and after by more than ``_OUTLIER``. A face that comes nearer is slower.
+# A zoom is sudden where both sizes change by more than this share from one frame to the next, and the medians of so
+# many frames before and after by more than ``_OUTLIER``. A face that comes nearer is slower.
 _JUMP, _LASTING = 0.05, 5
 
 
@@ -120,8 +120,8 @@ def _upright(measures: Array) -> tuple[NDArray[np.float64], ...]:
 
 
 def _zoom(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the picture is zoomed in each frame [T], 1 in the first, where it jumps from one zoom to another: by the
-    distances of the eyes and heights of the face [2, T]."""
+    """How far sudden zooms have enlarged the picture by each frame [T], 1 in the first one, from the distances of the
+    eyes and the heights of the face [2, T]."""
     logs = np.log(np.maximum(sizes, 1e-3))
     steps = np.diff(logs)
     zoom = np.zeros(logs.shape[1])
